@@ -1,0 +1,360 @@
+/* tandem.h - run a function on a thread or in a separate process, by a flag.
+ *
+ * THE MODEL.  A pool has threads and worker processes.  A task is a struct of yours: a function, its input, and a flag that
+ * says where the function runs - on a pool thread, which shares all memory, or in a worker process forked beforehand, whose
+ * crash, leak or endless loop stays there.  You submit the task, go on with your own work, and wait for it or are called back.
+ * Every submitted task ends exactly once, with a status that says how.
+ *
+ * THE SHORTEST USE
+ *
+ *     static int shout(tandem_context *context, void *input, size_t size)
+ *     {
+ *         char *text = input;
+ *         for (size_t i = 0; i < size; i++) text[i] = (char)toupper((unsigned char)text[i]);
+ *         return tandem_reply(context, text, size);
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         char word[] = "hello";
+ *         tandem_pool *pool;
+ *         tandem_task task = {.run = shout, .input = word, .input_size = 5, .isolation = TANDEM_PROCESS};
+ *         if (tandem_init() != 0 || tandem_pool_create(&pool, NULL) != 0) return 1;
+ *         if (tandem_call(pool, &task) == TANDEM_OK) puts(task.output);
+ *         tandem_task_clear(&task);
+ *         return tandem_pool_destroy(pool);
+ *     }
+ *
+ * WHO OWNS A TASK WHEN.  Zero the struct, fill in its first part, submit it.  From then until it has ended, the struct and all it
+ * points to belong to the library: do not read, write, copy or free them (tandem_wait and its kin, tandem_cancel and
+ * tandem_task_clear may be called at any time).  Without on_done the task is yours again when the last wait on it has returned.
+ * With on_done it is yours from the moment on_done is entered, not earlier: on_done may free it or submit it again, the library
+ * does not touch it any more.  If on_done does either, nobody else may be waiting for that task.  A group counts a task as
+ * ended after its on_done has returned.
+ *
+ * THE TRAPS OF FORK.  A worker process is a fork of your program as it was when tandem_init() ran.  It has the code, globals and
+ * open stdout and stderr of that moment, and nothing that came later: not a variable you set since, not a library you loaded
+ * since, not a file or socket you opened (every descriptor above 2 is closed there, also those open at tandem_init; standard
+ * input is empty).  What a process task changes - globals, files opened, memory taken - stays in that worker: the caller never
+ * sees it, the next task on the same worker may.  Bytes travel by input and reply only; a pointer inside them means nothing on
+ * the other side.  Call tandem_init() first thing in main(), before the first thread: a program that has threads is never forked.
+ * tandem_init() flushes stdio output once, lest a worker print again what was still in a buffer.
+ *
+ * CONVENTIONS
+ *   - A call returns 0 (or a count, an index, a descriptor, a tandem_status), or a negative errno value, and then nothing has
+ *     changed.  Inside structs an errno is positive.  tandem_strerror() takes either sign.  The library never changes errno for
+ *     its caller, prints nothing, never exits, and touches no signal disposition of the program.
+ *   - An error is about the call; a tandem_status is about the task.
+ *   - A zeroed struct is valid: 0 or NULL in a field means the default stated beside it.
+ *   - Sizes are bytes.  Times are milliseconds; in reports and stats nanoseconds.  A timeout argument: negative waits without
+ *     limit, 0 looks and returns.  A limit field: 0 means none.
+ *   - Any thread may call anything at any time, unless the call says otherwise.  Your functions run with no lock of the library
+ *     held.
+ *   - In a process that your program forked itself, calls return -EPERM, and void calls do nothing.  Only tandem_init(), or
+ *     creating a first pool while that process has one thread, drops what was inherited and starts afresh (a daemon does that).
+ *     Inside a worker the same holds for pools and tasks of the host; a task may make a pool of its own there.
+ *   - Fields named reserved stay zero.  They are where later versions put new ones.
+ *
+ * Everything here is since version 0.1.
+ */
+#ifndef TANDEM_H
+#define TANDEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define TANDEM_VERSION_MAJOR 0
+#define TANDEM_VERSION_MINOR 1
+#define TANDEM_VERSION_PATCH 0
+
+#define TANDEM_NONE UINT32_MAX /* in tandem_options.threads and .processes: none at all */
+
+/* Set while the shared library itself is built; a user of it never needs to. */
+#ifndef TANDEM_API
+#if defined(TANDEM_EXPORTS) && defined(__GNUC__)
+#define TANDEM_API __attribute__((visibility("default")))
+#else
+#define TANDEM_API
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* From here on the comments beside the fields are tables, set by hand.  clang-format leaves them alone. */
+/* clang-format off */
+
+/* ---- the nouns ------------------------------------------------------------------------------------------------------- */
+
+typedef struct tandem_pool tandem_pool;       /* threads and worker processes, and the queue before them */
+typedef struct tandem_task tandem_task;       /* one piece of work, in a struct of the caller's */
+typedef struct tandem_context tandem_context; /* a running task, as its function sees it */
+typedef struct tandem_group tandem_group;     /* tasks waited for together */
+typedef struct tandem_options tandem_options; /* how a pool is to be */
+typedef struct tandem_report tandem_report;   /* what is known of how a task ran and ended */
+typedef struct tandem_stats tandem_stats;     /* a pool's counters */
+
+/* The work.  One function serves both isolations: input is aligned for any type, and the reply goes through the context.
+ * On a thread, input is the caller's own pointer.  In a process it is a copy: what the function writes there stays there.
+ * Return 0, or a code of your own; the task then ends FAILED with that code. */
+typedef int tandem_fn(tandem_context *context, void *input, size_t input_size);
+
+/* Where a task runs. */
+typedef enum tandem_isolation {
+    TANDEM_THREAD = 0, /* on a pool thread: shares all memory, nothing is copied, the cheapest.  A crash is the program's. */
+    TANDEM_PROCESS = 1 /* in a worker process: input and reply are copied; a crash, a leak, an endless loop stays there. */
+} tandem_isolation;
+
+/* How a task ended.  The numbers are fixed; 7 is not given to anything in this version. */
+typedef enum tandem_status {
+    TANDEM_PENDING = 0,    /* it has not ended */
+    TANDEM_OK = 1,         /* the function returned 0 */
+    TANDEM_FAILED = 2,     /* the function returned something else: task->code */
+    TANDEM_CRASHED = 3,    /* its process died under it: task->signal killed it, or it called exit(task->code) */
+    TANDEM_TIMED_OUT = 4,  /* it ran longer than timeout_ms */
+    TANDEM_EXPIRED = 5,    /* it waited longer than queue_timeout_ms; it never ran */
+    TANDEM_CANCELLED = 6,  /* by tandem_cancel(), or by the end of the pool */
+    TANDEM_NOT_STARTED = 8 /* it could not be started: task->code is a positive errno, report->step says what failed */
+} tandem_status;
+
+/* tandem_task.flags.  One that means nothing for a task's isolation has no effect. */
+enum {
+    TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A task
+                                 that itself waits for such a task occupies its thread until the other has ended */
+    TANDEM_REPORT = 1u << 3   /* a report for a thread task too; process tasks always have one */
+};
+
+/* ---- a task -------------------------------------------------------------------------------------------------------------- */
+
+/* Zero it, fill in the first part, submit it.  The second part is valid once it has ended; it stays so until tandem_task_clear()
+ * or the next submit.  Nothing is allocated for a thread task. */
+struct tandem_task {
+    tandem_fn *run;            /* what to run */
+    void *input;               /* its argument; the caller's, unchanged and alive until the task has ended */
+    size_t input_size;         /* process: at most UINT32_MAX.  Not 0 requires input; 0 passes the pointer on a thread, and
+                                  NULL in a process */
+    int32_t isolation;         /* a tandem_isolation */
+    uint32_t flags;            /* TANDEM_NO_HELP, TANDEM_REPORT */
+    uint32_t timeout_ms;       /* of running, from its start; see "Stopping a task" below */
+    uint32_t queue_timeout_ms; /* of waiting for its start: EXPIRED then */
+    tandem_group *group;       /* joined by submitting the task, left when it has ended; or NULL */
+    const char *name;          /* for descriptions; alive as long as the task's report; or NULL */
+    void (*on_done)(tandem_task *task); /* called once when the task has ended, on a library thread or, with callbacks_by_host,
+                                           inside tandem_run_callbacks(); or NULL.  It may call anything but
+                                           tandem_pool_drain and tandem_pool_destroy on its own pool */
+    void *user_data;                    /* yours */
+
+    int32_t status; /* a tandem_status */
+    int32_t code;   /* what the function returned, the exit code of its process, or a positive errno */
+    int32_t signal; /* the signal that killed its process, or 0 */
+    int32_t reserved_;
+    void *output;       /* what it replied, or NULL; the task's own, freed by tandem_task_clear().  Only for OK and FAILED.
+                           One 0 byte follows that output_size does not count (after a tandem_reply_owned() on a thread: no) */
+    size_t output_size; /* bytes of output */
+    const tandem_report *report; /* the task's own, freed by tandem_task_clear(); NULL for a thread task without TANDEM_REPORT */
+
+    uint64_t reserved[18]; /* the library's */
+};
+
+/* Stopping a task.  A process task is killed by SIGKILL, together with its whole process group.  A thread cannot be killed: its
+ * timeout and its cancellation make tandem_cancelled() true in the function, and the task ends when the function returns, as OK
+ * if it returns 0, otherwise as TIMED_OUT or CANCELLED, whichever was asked first.  To stop waiting: tandem_wait_for(). */
+
+/* What is known of how a task ran.  Times are CLOCK_MONOTONIC; 0 where it did not get that far. */
+struct tandem_report {
+    uint64_t queued_ns;  /* submitted */
+    uint64_t started_ns; /* handed to its thread or worker */
+    uint64_t ended_ns;
+    pid_t pid;           /* of its worker process; 0 on a thread */
+    uint32_t worker;     /* which worker of the pool, counted from 1; a replaced process has a new number.  0: none */
+    const char *name;    /* the task's, or NULL */
+    const char *step;    /* NOT_STARTED: what failed, such as "fork", "on_worker_start", "tandem_init"; or NULL */
+    uint64_t reserved[9];
+};
+
+/* ---- starting and ending --------------------------------------------------------------------------------------------------- */
+
+/* Starts the process that worker processes are forked from, as a copy of the program as it is now.  Optional, and best first thing
+ * in main(): after becoming a daemon and dropping privileges, before the first thread.  Without it the first pool does this, if
+ * the program still has one thread; if it has more, process tasks end NOT_STARTED with ENOTSUP and a report that says so.
+ * Returns 0, also if it has been done; -ENOTSUP: the program has other threads; -EAGAIN, -ENOMEM, -EMFILE: no process or
+ * descriptors to be had.  Call it from one thread. */
+TANDEM_API int tandem_init(void);
+
+/* Ends what tandem_init() or a first pool started.  Optional: all of it ends with the program in any case.  After it the library may be
+ * unloaded.  Returns 0; -EBUSY while a pool exists. */
+TANDEM_API int tandem_quit(void);
+
+/* Creates a pool and starts its threads (and its processes_ready workers); returns when on_worker_start has returned in each
+ * thread.  options NULL: all defaults; the struct is not needed afterwards, what it points to is copied (argument excepted,
+ * which threads get as it is).  Returns 0 and sets *pool; -EINVAL: pool NULL, an unknown when_full, argument_size without
+ * argument, reserved not zero, or neither threads nor processes; -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
+ * -ENOMEM, -EMFILE: no thread, memory or descriptors to be had. */
+TANDEM_API int tandem_pool_create(tandem_pool **pool, const tandem_options *options);
+
+/* Closes the pool to new tasks (-ESHUTDOWN), except those that its own running tasks and callbacks submit, and returns when all
+ * tasks have ended and, without callbacks_by_host, their on_done has returned.  The pool stays closed.  Returns 0; -ETIMEDOUT
+ * (draining may go on by another call); -EDEADLK inside one of its own thread tasks or callbacks. */
+TANDEM_API int tandem_pool_drain(tandem_pool *pool, int64_t timeout_ms);
+
+/* Ends the pool: cancels what has not ended (queued tasks never run, processes are killed, thread functions are waited for), runs
+ * the callbacks that are left, stops all threads and workers, frees everything.  An idle worker whose on_worker_stop takes longer
+ * than start_timeout_ms is killed.  No other call on the pool may overlap or follow it.  Returns 0, also for NULL; -EDEADLK
+ * inside one of its own thread tasks or callbacks. */
+TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
+
+/* ---- everyday use ------------------------------------------------------------------------------------------------------------ */
+
+/* Hands the task to the pool and returns at once, unless the queue is full and when_full says otherwise.  An output and report
+ * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, no run, unknown isolation or flags, input_size
+ * without input, a process task with a pool that has no processes, or a thread task with one that has no threads.
+ * -EBUSY: the task has been submitted and has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be
+ * started for what the task needs.  -ESHUTDOWN: the pool is draining.  -EMSGSIZE: input of a process task is larger than
+ * UINT32_MAX.  -ENOMEM: no memory for its report. */
+TANDEM_API int tandem_submit(tandem_pool *pool, tandem_task *task);
+
+/* Submits tasks[0] to tasks[count - 1] in order.  Returns how many were taken before the first was refused; if that was the very
+ * first, its error. */
+TANDEM_API int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count);
+
+/* Waits until the task has ended and returns its tandem_status.  A thread task that has not started may be taken back and run by
+ * the waiting thread itself, unless it has NO_HELP, timeout_ms or on_done or the pool has on_worker_start (a pool's own thread
+ * that waits inside a task is not bound by the last three).  Any number of threads may wait for one task.
+ * -EINVAL: NULL, or never submitted.  -EDEADLK: inside that very task. */
+TANDEM_API int tandem_wait(tandem_task *task);
+
+/* The same for at most timeout_ms, and never runs anything itself.  TANDEM_PENDING: it has not ended yet. */
+TANDEM_API int tandem_wait_for(tandem_task *task, int64_t timeout_ms);
+
+/* Waits until one of the tasks has ended and returns the lowest index of an ended one.  Entries that are NULL are skipped, so that
+ * a caller can cross out what it has dealt with.  -EINVAL: no entry, or one was never submitted; -ETIMEDOUT. */
+TANDEM_API int tandem_wait_any(tandem_task *const *tasks, size_t count, int64_t timeout_ms);
+
+/* tandem_submit(), then tandem_wait(): the shortest way to run one thing.  A tandem_status, or an error of either. */
+TANDEM_API int tandem_call(tandem_pool *pool, tandem_task *task);
+
+/* Asks that the task end.  One that waits for its start never runs; for one that runs see "Stopping a task".  Does not wait.
+ * Returns 0: asked for; it may still end otherwise if it was about to.  -EALREADY: it has ended.  -EINVAL: NULL or never submitted. */
+TANDEM_API int tandem_cancel(tandem_task *task);
+
+/* Frees the task's output and report and sets them to NULL.  0, also for a task that was never submitted; -EBUSY: it has not
+ * ended, or its on_done has not been called yet; -EINVAL: NULL. */
+TANDEM_API int tandem_task_clear(tandem_task *task);
+
+/* The lower-case English name of a tandem_status, such as "timed out"; "unknown" for anything else.  Static. */
+TANDEM_API const char *tandem_status_name(int status);
+
+/* What an error of this library means, in English; takes an errno of either sign.  Static. */
+TANDEM_API const char *tandem_strerror(int error);
+
+/* Writes one line a person can act on about how the task ended, such as "decode crashed: SIGSEGV (worker 3, pid 4711, after 12 ms)".
+ * At most size bytes with the final 0 byte.  Returns the length of the whole line, as snprintf does.  Only for a task that is
+ * yours (never submitted, or ended).  -EINVAL: task NULL, or text NULL with a size. */
+TANDEM_API int tandem_describe(const tandem_task *task, char *text, size_t size);
+
+/* ---- inside a task --------------------------------------------------------------------------------------------------------------- */
+/* These are called by the task's own function, on the thread that runs it, with the context it was given. */
+
+/* Copies size bytes that become task->output; the last call of a run wins.  0; -ENOMEM; -EMSGSIZE: larger than UINT32_MAX in a
+ * process; -EINVAL: data NULL with a size. */
+TANDEM_API int tandem_reply(tandem_context *context, const void *data, size_t size);
+
+/* The same without a copy on a thread: on 0 the data is the library's, and release(data) is called once when the output is
+ * cleared, replaced or of no use any more (in a process: when it has been sent, or by the worker's death).  release NULL: nothing
+ * is called.  On an error the data stays yours. */
+TANDEM_API int tandem_reply_owned(tandem_context *context, void *data, size_t size, void (*release)(void *data));
+
+/* 1 once the task was asked to end or its timeout has passed, else 0.  Cheap enough for an inner loop.  In a process always 0: there
+ * the function is killed. */
+TANDEM_API int tandem_cancelled(const tandem_context *context);
+
+/* The tandem_isolation under which this run really takes place. */
+TANDEM_API int tandem_where(const tandem_context *context);
+
+/* What on_worker_start left for the worker that runs this, or NULL. */
+TANDEM_API void *tandem_worker_data(const tandem_context *context);
+
+/* ---- many tasks -------------------------------------------------------------------------------------------------------------------- */
+
+/* A zeroed struct is an empty group.  Tasks of any pool, at any time, join by being submitted with task.group set. */
+struct tandem_group {
+    uint64_t reserved[8];
+};
+
+/* Waits until every task of the group has ended and its on_done has returned; a wait without limit helps as tandem_wait() does.
+ * Returns TANDEM_OK, or the status of the first task that ended otherwise, and the group starts anew; TANDEM_PENDING: not yet.
+ * One thread waits for a group at a time.  With callbacks_by_host, the thread that runs the callbacks must not wait here without
+ * limit for tasks with an on_done.  -EINVAL: NULL.  -EDEADLK: inside a task or callback of that group. */
+TANDEM_API int tandem_group_wait(tandem_group *group, int64_t timeout_ms);
+
+/* tandem_cancel() on each task that is in the group now.  Returns how many were asked; -EINVAL: NULL. */
+TANDEM_API int tandem_group_cancel(tandem_group *group);
+
+/* ---- event loops ---------------------------------------------------------------------------------------------------------------------- */
+
+/* With callbacks_by_host: a descriptor that is readable exactly while callbacks wait to be run (level-triggered), for poll, epoll,
+ * libuv, GLib.  The pool's: never read, write or close it.  -EINVAL: pool NULL, or without callbacks_by_host. */
+TANDEM_API int tandem_fd(tandem_pool *pool);
+
+/* Runs waiting callbacks on this thread, at most so many; most 0: all that wait when it is called.  Returns how many it ran.
+ * -EINVAL: pool NULL, or without callbacks_by_host. */
+TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
+
+/* ---- settings --------------------------------------------------------------------------------------------------------------------------- */
+
+/* tandem_options.when_full: what tandem_submit() does when queue_limit tasks wait.  A pool's own thread, inside a task or callback, is
+ * never held up or refused: its tasks go beyond the limit. */
+enum {
+    TANDEM_FULL_BLOCK = 0, /* waits until there is room */
+    TANDEM_FULL_REFUSE,    /* returns -EAGAIN */
+    TANDEM_FULL_RUN_HERE   /* runs a thread task on the submitting thread, then returns 0; for a process task, or in a pool with
+                              on_worker_start, waits until there is room */
+};
+
+struct tandem_options {
+    uint32_t threads;           /* 0: as many as there are CPUs this process may use; TANDEM_NONE */
+    uint32_t processes;         /* most worker processes; 0: the same; TANDEM_NONE.  Each is started when first needed */
+    uint32_t processes_ready;   /* workers that are started with the pool and kept even when idle; at most processes */
+    uint32_t idle_ms;           /* an idle worker beyond those ends after this; 0: 30000 */
+    uint32_t queue_limit;       /* most tasks that wait for their start */
+    int32_t when_full;          /* TANDEM_FULL_... */
+    uint32_t callbacks_by_host; /* 0: on_done runs on a library thread; 1: only inside tandem_run_callbacks() */
+    uint32_t start_timeout_ms;  /* a worker process that is not ready by then failed to start; 0: 10000 */
+    size_t stack_size;          /* of a pool thread; 0: 1 MiB.  Raised to the system's least */
+    int (*on_worker_start)(void **worker_data, void *argument); /* first thing in each pool thread and worker process; what it
+                                   stores is what tandem_worker_data() gives.  Not 0: that worker failed to start; in a process
+                                   the value (best an errno) becomes the code of the tasks that could not start.  With it,
+                                   tasks run on pool threads and workers only, never on a waiter */
+    void (*on_worker_stop)(void *worker_data, void *argument);  /* last thing in each that ends in peace */
+    void *argument;       /* for both: threads get this pointer, worker processes a copy of argument_size bytes, */
+    size_t argument_size; /*   or NULL if 0.  At most UINT32_MAX */
+    const char *name;     /* of threads and workers in ps, top and debuggers, cut to 15 bytes; NULL: "tandem" */
+    uint64_t reserved[8];
+};
+
+/* ---- looking in ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* Exact when nothing moves.  At all times submitted == waiting + running + the sum of ended[]. */
+struct tandem_stats {
+    uint64_t submitted;       /* tasks taken */
+    uint64_t waiting;         /* for their start */
+    uint64_t running;         /* started and not ended */
+    uint64_t ended[16];       /* by tandem_status */
+    uint64_t threads;         /* alive now */
+    uint64_t processes;       /* worker processes alive now, those still starting included */
+    uint64_t workers_started; /* worker processes, ever */
+    uint64_t workers_crashed; /* worker processes that died and were neither asked to nor killed by the library */
+    uint64_t wait_ns_p50, wait_ns_p99; /* from submit to start, of the last 256 sampled tasks (one in 64 is) */
+    uint64_t run_ns_p50, run_ns_p99;   /* from start to end, of the same */
+    uint64_t reserved[8];
+};
+
+/* Fills *stats.  0; -EINVAL: an argument is NULL. */
+TANDEM_API int tandem_pool_stats(tandem_pool *pool, tandem_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,31 @@
+/* atomics.h - C11 atomics under names that carry their memory order.
+ *
+ * The name says what an access promises, so that a reader of a call need not look up a parameter:
+ *   relaxed   no order; the value alone.  Each use says why that is enough.
+ *   acquire   what the releasing thread wrote before its release is seen after this load
+ *   release   what was written before is seen by who acquires this store
+ *   seq       one order that all threads agree on; used for every read-modify-write, where it costs nothing extra on x86
+ * Fences are not used: ThreadSanitizer does not model them. */
+#ifndef TDM_BASE_ATOMICS_H
+#define TDM_BASE_ATOMICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define load_relaxed(object) atomic_load_explicit((object), memory_order_relaxed)
+#define load_acquire(object) atomic_load_explicit((object), memory_order_acquire)
+#define load_seq(object) atomic_load_explicit((object), memory_order_seq_cst)
+#define store_relaxed(object, value) atomic_store_explicit((object), (value), memory_order_relaxed)
+#define store_release(object, value) atomic_store_explicit((object), (value), memory_order_release)
+#define store_seq(object, value) atomic_store_explicit((object), (value), memory_order_seq_cst)
+#define exchange_seq(object, value) atomic_exchange_explicit((object), (value), memory_order_seq_cst)
+#define add_seq(object, value) atomic_fetch_add_explicit((object), (value), memory_order_seq_cst)
+/* relaxed: for counts that nothing is ordered by */
+#define add_relaxed(object, value) atomic_fetch_add_explicit((object), (value), memory_order_relaxed)
+#define or_seq(object, value) atomic_fetch_or_explicit((object), (value), memory_order_seq_cst)
+#define and_seq(object, value) atomic_fetch_and_explicit((object), (value), memory_order_seq_cst)
+/* On failure *expected holds what was found.  Strong: it fails only if the value differs. */
+#define cas_seq(object, expected, desired)                                                                             \
+    atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, memory_order_seq_cst)
+
+#endif

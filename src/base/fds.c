@@ -1,0 +1,226 @@
+/* fds.c - the library's own descriptors. */
+#define _POSIX_C_SOURCE 200809L
+#include "base/fds.h"
+
+#include "base/atomics.h"
+#include "base/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One bit a descriptor.  The table is never touched before there is a descriptor to note, so it costs no memory but its pages in
+ * use.  A descriptor beyond it (more than a million open) is not remembered; all it loses is being closed in a forked child. */
+#define REMEMBERED (1u << 20)
+static _Atomic uint32_t table[REMEMBERED / 32];
+
+static void remember(int fd)
+{
+    if ((unsigned)fd < REMEMBERED) or_seq(&table[fd / 32], 1u << fd % 32);
+}
+
+static void forget(int fd)
+{
+    if ((unsigned)fd < REMEMBERED) and_seq(&table[fd / 32], ~(1u << fd % 32));
+}
+
+/* relaxed in both: a forked child has one thread */
+static void take_all_out(bool close_them)
+{
+    for (unsigned i = 0; i < REMEMBERED / 32; i++) {
+        uint32_t bits = load_relaxed(&table[i]);
+        if (bits == 0) continue;
+        for (unsigned bit = 0; close_them && bit < 32; bit++)
+            if (bits & 1u << bit) close((int)(i * 32 + bit));
+        store_relaxed(&table[i], 0);
+    }
+}
+
+void tdm_fds_drop_all(void) { take_all_out(true); }
+void tdm_fds_forget_all(void) { take_all_out(false); }
+
+int tdm_fds_take_in(int fd)
+{
+    if (fd < 3) {
+        int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        int error = errno;
+        close(fd);
+        if (moved < 0) return -error;
+        fd = moved;
+    }
+    remember(fd);
+    return fd;
+}
+
+int tdm_fds_duplicate(int fd)
+{
+    int more = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return more < 0 ? -errno : tdm_fds_take_in(more);
+}
+
+static int take_in_both(int fds[2])
+{
+    bool one = fds[0] == fds[1];
+    fds[0] = tdm_fds_take_in(fds[0]);
+    fds[1] = one ? fds[0] : tdm_fds_take_in(fds[1]);
+    int error = fds[0] < 0 ? fds[0] : fds[1];
+    if (error >= 0) return 0;
+    for (int i = 0; i < 2; i++) {
+        if (fds[i] >= 0) tdm_fds_close(&fds[i]);
+        fds[i] = -1;
+    }
+    return error;
+}
+
+static int open_both(int (*open_them)(int fds[2]), int fds[2])
+{
+    int error = open_them(fds);
+    if (error == 0) return take_in_both(fds);
+    fds[0] = fds[1] = -1;
+    return error;
+}
+
+int tdm_fds_pipe(int fds[2]) { return open_both(tdm_platform_pipe, fds); }
+int tdm_fds_socketpair(int fds[2]) { return open_both(tdm_platform_socketpair, fds); }
+int tdm_fds_bell(int fds[2]) { return open_both(tdm_platform_bell, fds); }
+
+int tdm_fds_memory(size_t size)
+{
+    int fd = tdm_platform_memory(size);
+    return fd < 0 ? fd : tdm_fds_take_in(fd);
+}
+
+int tdm_fds_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+/* Forgotten before it is closed: after the close the number may be another thread's at once. */
+void tdm_fds_close(int *fd)
+{
+    if (*fd < 0) return;
+    int cancel_state;
+    forget(*fd);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    close(*fd);
+    pthread_setcancelstate(cancel_state, NULL);
+    *fd = -1;
+}
+
+void tdm_fds_close_bell(int fds[2])
+{
+    if (fds[1] == fds[0]) fds[1] = -1;
+    tdm_fds_close(&fds[0]);
+    tdm_fds_close(&fds[1]);
+}
+
+/* Eight bytes, because an event counter takes nothing else.  A bell that is full has been rung. */
+void tdm_fds_ring(const int bell[2])
+{
+    static const uint64_t one = 1;
+    struct iovec part = {.iov_base = (void *)(uintptr_t)&one, .iov_len = sizeof one};
+    tdm_fds_writev(bell[1], &part, 1);
+}
+
+void tdm_fds_empty(const int bell[2])
+{
+    char bytes[512];
+    while (tdm_fds_read(bell[0], bytes, sizeof bytes) == (ssize_t)sizeof bytes) {}
+}
+
+ssize_t tdm_fds_read(int fd, void *to, size_t size)
+{
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    ssize_t done;
+    while ((done = read(fd, to, size)) < 0 && errno == EINTR) {}
+    if (done < 0) done = -errno;
+    pthread_setcancelstate(cancel_state, NULL);
+    return done;
+}
+
+ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count)
+{
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    ssize_t done;
+    while ((done = writev(fd, parts, count)) < 0 && errno == EINTR) {}
+    if (done < 0) done = -errno;
+    pthread_setcancelstate(cancel_state, NULL);
+    return done;
+}
+
+/* Space for the descriptors of one message, aligned as its header wants it. */
+union control {
+    char bytes[CMSG_SPACE(sizeof(int) * TDM_FDS_MOST)];
+    struct cmsghdr align;
+};
+
+/* Messages are far smaller than any socket buffer, so one is taken whole or not at all. */
+int tdm_fds_send(int socket, const void *message, size_t size, const int *fds, size_t count)
+{
+    union control control;
+    struct iovec part = {.iov_base = (void *)(uintptr_t)message, .iov_len = size};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    if (count > 0) {
+        memset(&control, 0, sizeof control);
+        header.msg_control = control.bytes;
+        header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        memcpy(CMSG_DATA(rights), fds, sizeof(int) * count);
+    }
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    ssize_t done;
+    while ((done = sendmsg(socket, &header, MSG_NOSIGNAL)) < 0 && errno == EINTR) {}
+    int result = done == (ssize_t)size ? 0 : done < 0 ? -errno : -EIO;
+    pthread_setcancelstate(cancel_state, NULL);
+    return result;
+}
+
+static void take_rights(struct msghdr *header, int got[TDM_FDS_MOST])
+{
+    struct cmsghdr *rights = CMSG_FIRSTHDR(header);
+    if (!rights || rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS) return;
+    size_t count = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(got, CMSG_DATA(rights), sizeof(int) * (count < TDM_FDS_MOST ? count : TDM_FDS_MOST));
+    for (int i = 0; i < TDM_FDS_MOST; i++)
+        if (got[i] >= 0) fcntl(got[i], F_SETFD, FD_CLOEXEC);
+}
+
+/* A stream socket may hand a message over in two parts; the rest of one that has begun is waited for.  ECONNRESET only says that
+ * the other side ended with something of ours unread; what it sent before is still there to be read. */
+int tdm_fds_receive(int socket, void *message, size_t size, int got[TDM_FDS_MOST])
+{
+    for (int i = 0; i < TDM_FDS_MOST; i++) got[i] = -1;
+    int cancel_state, result = 1;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    for (size_t done = 0; done < size;) {
+        union control control;
+        struct iovec part = {.iov_base = (char *)message + done, .iov_len = size - done};
+        struct msghdr header = {
+            .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        ssize_t now = recvmsg(socket, &header, done > 0 ? MSG_WAITALL : 0);
+        if (now < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
+        if (now < 0 && errno == EAGAIN && done > 0) continue;
+        if (now <= 0) {
+            result = now < 0 ? -errno : 0;
+            break;
+        }
+        take_rights(&header, got);
+        if (header.msg_flags & MSG_CTRUNC) {
+            result = -EMFILE;
+            break;
+        }
+        done += (size_t)now;
+    }
+    pthread_setcancelstate(cancel_state, NULL);
+    return result;
+}

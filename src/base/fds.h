@@ -1,0 +1,46 @@
+/* fds.h - the library's own descriptors: opened, remembered, closed; and reads and writes that no cancellation can tear.
+ *
+ * Every descriptor the library opens in the host is remembered here, so that a forked child can close them all without looking at
+ * anything else the fork may have caught half-way. */
+#ifndef TDM_BASE_FDS_H
+#define TDM_BASE_FDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* Each opens both ends remembered, close-on-exec and above 2 (a host may have closed its stdio; a pipe must not become its standard
+ * output).  0 or -errno; on an error both are -1. */
+int tdm_fds_pipe(int fds[2]);
+int tdm_fds_socketpair(int fds[2]);
+int tdm_fds_bell(int fds[2]); /* both may be the same number: close with tdm_fds_close_bell */
+int tdm_fds_memory(size_t size);
+
+int tdm_fds_duplicate(int fd); /* one more for the same, or -errno */
+int tdm_fds_take_in(int fd); /* remembers one opened elsewhere; it, moved above 2 if need be, or -errno and it is closed */
+
+int tdm_fds_nonblocking(int fd); /* 0 or -errno */
+void tdm_fds_close(int *fd);     /* and sets it to -1; -1 is fine */
+void tdm_fds_close_bell(int fds[2]);
+
+void tdm_fds_ring(const int bell[2]);
+void tdm_fds_empty(const int bell[2]);
+
+/* As the system calls, but: -errno, EINTR retried, no cancellation point.  read gives 0 at the end. */
+ssize_t tdm_fds_read(int fd, void *to, size_t size);
+ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count);
+
+#define TDM_FDS_MOST 4 /* descriptors in one message */
+
+/* One whole message of fixed size, with descriptors.  0 or -errno; never raises SIGPIPE. */
+int tdm_fds_send(int socket, const void *message, size_t size, const int *fds, size_t count);
+/* 1: a message.  0: the other side has ended.  -EAGAIN: none now.  -errno.  got[] is filled up with -1.  The descriptors received
+ * are close-on-exec and NOT remembered: only a helper process receives any. */
+int tdm_fds_receive(int socket, void *message, size_t size, int got[TDM_FDS_MOST]);
+
+/* In a forked child: closes all that is remembered, and forgets it; or only forgets. */
+void tdm_fds_drop_all(void);
+void tdm_fds_forget_all(void);
+
+#endif

@@ -1,0 +1,139 @@
+/* platform_posix.c - platform.h with nothing but POSIX. */
+#if !defined(__linux__) || defined(TANDEM_PORTABLE)
+#if !defined(__APPLE__) && !defined(__FreeBSD__) && !defined(__OpenBSD__) && !defined(__NetBSD__)
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "base/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+unsigned tdm_platform_cpus(void)
+{
+#if defined(_SC_NPROCESSORS_ONLN)
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    if (online > 0) return (unsigned)online;
+#endif
+    return 2; /* POSIX 2008 has no way to ask */
+}
+
+void tdm_platform_name_thread(const char *name) { (void)name; }
+
+static int close_on_exec(int fds[2], int flags)
+{
+    for (int i = 0; i < 2; i++) {
+        if (fcntl(fds[i], F_SETFD, FD_CLOEXEC) == 0 && (flags == 0 || fcntl(fds[i], F_SETFL, flags) == 0)) continue;
+        int error = errno;
+        close(fds[0]);
+        close(fds[1]);
+        return -error;
+    }
+    return 0;
+}
+
+int tdm_platform_pipe(int fds[2]) { return pipe(fds) == 0 ? close_on_exec(fds, 0) : -errno; }
+
+/* A stream: not every system has local sockets that keep message borders.  All messages on it have one size. */
+int tdm_platform_socketpair(int fds[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 ? close_on_exec(fds, 0) : -errno;
+}
+
+int tdm_platform_bell(int fds[2]) { return pipe(fds) == 0 ? close_on_exec(fds, O_NONBLOCK) : -errno; }
+
+/* The name exists only between these two calls; a number in it makes a collision with another process's a retry. */
+int tdm_platform_memory(size_t size)
+{
+    static _Atomic unsigned counter;
+    for (int tries = 0; tries < 100; tries++) {
+        char name[64];
+        snprintf(name, sizeof name, "/tandem-%ld-%u", (long)getpid(), counter++);
+        int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
+        if (fd < 0 && errno == EEXIST) continue;
+        if (fd < 0) return -errno;
+        shm_unlink(name);
+        if (ftruncate(fd, (off_t)size) == 0) return fd;
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return -EEXIST;
+}
+
+void tdm_platform_close_range(unsigned low, unsigned high)
+{
+    long most = sysconf(_SC_OPEN_MAX);
+    if (most > 0 && high >= (unsigned)most) high = (unsigned)most - 1;
+    for (unsigned fd = low; fd <= high; fd++) close((int)fd);
+}
+
+/* A grandchild: the child in between ends at once and is collected here, so nothing is left for the host's wait() to see. */
+pid_t tdm_platform_fork_unseen(void)
+{
+    int fds[2];
+    if (pipe(fds) != 0) return -errno;
+    pid_t between = fork();
+    if (between < 0) {
+        int error = errno;
+        close(fds[0]);
+        close(fds[1]);
+        return -error;
+    }
+    if (between == 0) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            close(fds[0]);
+            close(fds[1]);
+            return 0;
+        }
+        if (pid < 0) pid = -errno;
+        _exit(write(fds[1], &pid, sizeof pid) == (ssize_t)sizeof pid ? 0 : 1);
+    }
+    close(fds[1]);
+    pid_t pid = -EAGAIN;
+    ssize_t got;
+    while ((got = read(fds[0], &pid, sizeof pid)) < 0 && errno == EINTR) {}
+    if (got != (ssize_t)sizeof pid) pid = -EAGAIN;
+    close(fds[0]);
+    while (waitpid(between, NULL, 0) < 0 && errno == EINTR) {}
+    return pid;
+}
+
+/* Somebody else's child by now; if it came back to a host that adopts orphans, collect it by its number. */
+void tdm_platform_reap_unseen(pid_t pid) { waitpid(pid, NULL, WNOHANG); }
+
+void tdm_platform_arm_lifeline(int read_fd) { (void)read_fd; }
+
+int tdm_platform_watch_process(pid_t pid)
+{
+    (void)pid;
+    return -1;
+}
+
+_Atomic uint32_t *tdm_platform_word_wiped_by_fork(void) { return NULL; }
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SANITIZER_THREADS 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define SANITIZER_THREADS 1
+#endif
+#if !defined(SANITIZER_THREADS)
+#define SANITIZER_THREADS 0
+#endif
+int tdm_platform_sanitizer_threads(void) { return SANITIZER_THREADS; }
+
+uint64_t tdm_platform_unloads(void) { return 0; }
+
+void tdm_platform_shield_exit(void) {}
+#else
+typedef int tdm_platform_posix_is_not_used_here;
+#endif

@@ -1,0 +1,17 @@
+/* proc.h - what /proc/self tells: how many threads there are, and where code lies. */
+#ifndef TDM_BASE_PROC_H
+#define TDM_BASE_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Threads of this process that are the program's own (a sanitizer's does not count), or -1 where nobody tells. */
+int tdm_proc_threads(void);
+
+/* Remembers where executable code lies now, for tdm_proc_had_code. */
+void tdm_proc_note_code(void);
+
+/* Was this code in the program when it was noted, and has it not been unloaded since?  Where nobody tells: true. */
+bool tdm_proc_had_code(uintptr_t address);
+
+#endif

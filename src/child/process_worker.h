@@ -1,0 +1,20 @@
+/* process_worker.h - a worker process's life: set up, then task after task, until it is told to leave or the host is gone. */
+#ifndef TDM_CHILD_PROCESS_WORKER_H
+#define TDM_CHILD_PROCESS_WORKER_H
+
+/* What it is given, in this order. */
+enum tdm_worker_fd {
+    TDM_WORKER_REQUESTS, /* read: frames from the host */
+    TDM_WORKER_REPLIES,  /* write: frames to the host */
+    TDM_WORKER_LIFELINE, /* read: the host holds the only write end */
+    TDM_WORKER_CONTROL,  /* memory: struct tdm_control */
+    TDM_WORKER_FDS
+};
+
+/* How a worker ends by itself.  Not 0 only while it holds a task. */
+enum { TDM_EXIT_LEFT = 0, TDM_EXIT_CHANNEL_LOST = 120 };
+
+/* Never returns.  Called in the child of the zygote's fork. */
+_Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS]);
+
+#endif

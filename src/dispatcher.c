@@ -1,0 +1,173 @@
+/* dispatcher.c - submit: check, defaults, route by isolation.  Both walks of a task begin here. */
+#define _POSIX_C_SOURCE 200809L
+#include "base/clock.h"
+#include "base/identity.h"
+#include "job/frame.h"
+#include "pool.h"
+#include "task/group.h"
+#include "task/report.h"
+
+#include <errno.h>
+#include <limits.h>
+
+/* ---- is this a task at all? ---- */
+
+#define KNOWN_FLAGS ((uint32_t)(TANDEM_NO_HELP | TANDEM_REPORT))
+
+static int check_task(const tandem_pool *pool, const tandem_task *task)
+{
+    if (!task->run || task->flags & ~KNOWN_FLAGS) return -EINVAL;
+    if (!task->input && task->input_size > 0) return -EINVAL;
+    switch (task->isolation) {
+    case TANDEM_THREAD: return pool->has_threads ? 0 : -EINVAL;
+    case TANDEM_PROCESS:
+        if (!pool->has_processes) return -EINVAL;
+        return task->input_size > TDM_FRAME_PAYLOAD_MOST ? -EMSGSIZE : 0;
+    default: return -EINVAL;
+    }
+}
+
+static int check(const tandem_pool *pool, const tandem_task *task)
+{
+    if (!pool || !task) return -EINVAL;
+    uint32_t me = tdm_identity();
+    if (me == 0 || pool->core.home != me) return -EPERM;
+    return check_task(pool, task);
+}
+
+/* ---- what the task will need ---- */
+
+/* Now, while a failure can still be told by an error: the reactor, somebody to call on_done. */
+static int start_helpers(struct tandem_pool *pool, const tandem_task *task)
+{
+    bool reactor = task->isolation == TANDEM_PROCESS || task->timeout_ms != 0 || task->queue_timeout_ms != 0;
+    int error = reactor ? tdm_core_need_reactor(&pool->core) : 0;
+    if (error == 0 && task->on_done) error = tdm_callbacks_need(&pool->core.callbacks);
+    return error;
+}
+
+/* ---- routing ---- */
+
+static struct tdm_lane *lane_of(struct tandem_pool *pool, const tandem_task *task)
+{
+    return task->isolation == TANDEM_PROCESS ? &pool->processes.lane : &pool->threads.lane;
+}
+
+/* One task in so many is looked at for the statistics.  relaxed: a count that is off by a few does no harm. */
+static bool is_sampled(struct tandem_pool *pool)
+{
+    return add_relaxed(&pool->core.sampling, 1) % TDM_SAMPLE_EVERY == 0;
+}
+
+/* The public results of the run before, kept aside until this one is taken. */
+struct results {
+    void *output;
+    size_t output_size;
+    const tandem_report *report;
+    void (*release)(void *);
+    int32_t status, code, signal;
+};
+
+static struct results take_results(tandem_task *task)
+{
+    struct tdm_task *private = tdm_task_of(task);
+    struct results results = {task->output, task->output_size, task->report, private->release,
+                              task->status, task->code,        task->signal};
+    task->output = NULL;
+    task->output_size = 0;
+    task->report = NULL;
+    task->status = TANDEM_PENDING;
+    task->code = task->signal = 0;
+    return results;
+}
+
+static void put_results(tandem_task *task, const struct results *results)
+{
+    task->output = results->output;
+    task->output_size = results->output_size;
+    task->report = results->report;
+    task->status = results->status;
+    task->code = results->code;
+    task->signal = results->signal;
+    tdm_task_of(task)->release = results->release;
+}
+
+/* All but the state word, which has been moved to QUEUED already. */
+static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report)
+{
+    struct tdm_task *private = tdm_task_of(task);
+    store_relaxed(&private->wishes, 0); /* relaxed: the queue's lock publishes it with all the rest */
+    private->home = pool->core.home;
+    private->lane = lane_of(pool, task);
+    private->place = NULL;
+    private->deadline = (struct tdm_heap_node){0};
+    private->release = NULL;
+    private->queued_ns = report ? report->queued_ns : 0;
+    if (private->queued_ns == 0 && is_sampled(pool)) private->queued_ns = tdm_clock_ns();
+    tdm_list_init(&private->link);
+    task->report = report;
+}
+
+/* With the state moved from `before` to QUEUED: no other submit can have this task.  Once the lane has it, it may end at any moment and
+ * be gone. */
+static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before)
+{
+    struct tdm_task *private = tdm_task_of(task);
+    bool wants_report = task->isolation == TANDEM_PROCESS || task->flags & TANDEM_REPORT;
+    tandem_report *report = wants_report ? tdm_report_make(task) : NULL;
+    tandem_group *group = task->group;
+    struct results old = {0};
+    int error = wants_report && !report ? -ENOMEM : start_helpers(pool, task);
+    if (error == 0) {
+        old = take_results(task);
+        prepare(pool, task, report);
+        if (group) tdm_group_join(group, private);
+        error = private->lane->ops->submit(private->lane, private);
+        if (error == 0) {
+            tdm_task_free_results(old.output, old.release, old.report);
+            return 0;
+        }
+        if (group) tdm_group_unjoin(group, private);
+        put_results(task, &old);
+    }
+    tdm_task_free_results(NULL, NULL, report);
+    store_seq(&private->state, before);
+    return error;
+}
+
+static int submit(struct tandem_pool *pool, tandem_task *task)
+{
+    int error = check(pool, task);
+    if (error != 0) return error;
+    struct tdm_task *private = tdm_task_of(task);
+    uint32_t word = load_seq(&private->state);
+    enum tdm_task_state state = tdm_task_state(word);
+    if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
+    if (!cas_seq(&private->state, &word, TDM_QUEUED)) return -EBUSY; /* another submit of it came first */
+    return route(pool, task, (uint32_t)state);
+}
+
+int tandem_submit(tandem_pool *pool, tandem_task *task)
+{
+    int saved = errno;
+    int error = submit(pool, task);
+    errno = saved;
+    return error;
+}
+
+int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count)
+{
+    if (!pool || (!tasks && count > 0)) return -EINVAL;
+    if (count > INT_MAX) count = INT_MAX;
+    for (size_t i = 0; i < count; i++) {
+        int error = tandem_submit(pool, tasks[i]);
+        if (error != 0) return i > 0 ? (int)i : error;
+    }
+    return (int)count;
+}
+
+int tandem_call(tandem_pool *pool, tandem_task *task)
+{
+    int error = tandem_submit(pool, task);
+    return error != 0 ? error : tandem_wait(task);
+}

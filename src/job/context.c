@@ -1,0 +1,65 @@
+/* context.c - what a running task can call. */
+#include "job/context.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void keep(void *data) { (void)data; }
+
+void tdm_context_drop_output(tandem_context *context)
+{
+    if (context->output) context->release(context->output);
+    context->output = NULL;
+    context->output_size = 0;
+}
+
+static int take_output(tandem_context *context, void *data, size_t size, void (*release)(void *data))
+{
+    tdm_context_drop_output(context);
+    context->output = data;
+    context->output_size = size;
+    context->release = release;
+    return 0;
+}
+
+static int check_reply(const tandem_context *context, const void *data, size_t size)
+{
+    if (!context || (!data && size > 0)) return -EINVAL;
+    return size > context->reply_most ? -EMSGSIZE : 0;
+}
+
+int tandem_reply(tandem_context *context, const void *data, size_t size)
+{
+    int error = check_reply(context, data, size);
+    if (error != 0) return error;
+    if (size == SIZE_MAX) return -ENOMEM;
+    int saved = errno;
+    char *copy = malloc(size + 1);
+    errno = saved;
+    if (!copy) return -ENOMEM;
+    if (size > 0) memcpy(copy, data, size);
+    copy[size] = 0;
+    return take_output(context, copy, size, free);
+}
+
+/* Replying again with the very data that is the output already must not free it in between. */
+int tandem_reply_owned(tandem_context *context, void *data, size_t size, void (*release)(void *data))
+{
+    int error = check_reply(context, data, size);
+    if (error != 0) return error;
+    if (data && data == context->output) context->output = NULL;
+    return take_output(context, data, size, release ? release : keep);
+}
+
+/* Other side: who cancels [wishes] and the end of the pool [closing].  Relaxed: it is a hint that may come a moment later, nothing
+ * is read on the strength of it. */
+int tandem_cancelled(const tandem_context *context)
+{
+    if (!context) return 0;
+    return (context->wishes && load_relaxed(context->wishes) != 0) || (context->closing && load_relaxed(context->closing) != 0);
+}
+
+int tandem_where(const tandem_context *context) { return context ? (int)context->isolation : -EINVAL; }
+
+void *tandem_worker_data(const tandem_context *context) { return context ? context->worker_data : NULL; }

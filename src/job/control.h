@@ -1,0 +1,37 @@
+/* control.h - the page that host and worker share: one word a task handed over, so that it is always known who has it.
+ *
+ * A word is sequence << 16 | state.  Who moves it:
+ *   -> OFFERED             host    before the task's frame is written
+ *   OFFERED -> CLAIMED     worker  it has read the frame's header, and nothing of the payload yet
+ *   CLAIMED -> FINISHED    worker  the last byte of the reply is in the pipe
+ *   OFFERED -> REVOKED     host    taken back: it never ran there and never will
+ *   CLAIMED -> KILLING     host    its end is decided: the worker must not touch anything more, and is killed
+ * Each move but the first is a compare-and-swap, so of two that meet exactly one wins, and both sides know which.  A worker that
+ * dies leaves the word at the last move it made.  The worker may write anything here at any time: the host believes a word only
+ * together with its own record. */
+#ifndef TDM_JOB_CONTROL_H
+#define TDM_JOB_CONTROL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TDM_CONTROL_WORDS 16 /* tasks that one worker may have in hand */
+#define TDM_CONTROL_SIZE 4096
+
+enum tdm_control_state { TDM_FREE = 0, TDM_OFFERED, TDM_CLAIMED, TDM_FINISHED, TDM_REVOKED, TDM_KILLING };
+
+/* Shared between two processes; every access is seq_cst [control-word]. */
+struct tdm_control {
+    _Atomic uint64_t word[TDM_CONTROL_WORDS];
+};
+
+uint64_t tdm_control_word(uint64_t sequence, enum tdm_control_state state);
+void tdm_control_offer(struct tdm_control *control, unsigned entry, uint64_t sequence);
+bool tdm_control_is(const struct tdm_control *control, unsigned entry, uint64_t sequence, enum tdm_control_state state);
+
+/* True if this call moved it. */
+bool tdm_control_move(struct tdm_control *control, unsigned entry, uint64_t sequence, enum tdm_control_state from,
+                      enum tdm_control_state to);
+
+#endif

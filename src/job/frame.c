@@ -1,0 +1,17 @@
+/* frame.c - the header of what travels between host and worker. */
+#include "job/frame.h"
+
+#define MAGIC 0x6d646e74u /* "tndm" where the least byte comes first */
+
+_Static_assert(sizeof(struct tdm_frame) == 40, "no padding travels");
+
+struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload)
+{
+    return (struct tdm_frame){.magic = MAGIC, .kind = (uint16_t)kind, .payload = (uint32_t)payload};
+}
+
+bool tdm_frame_is_from_worker(const struct tdm_frame *frame)
+{
+    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_REFUSED) return false;
+    return frame->kind == TDM_FRAME_REPLY || frame->payload == 0;
+}

@@ -1,0 +1,47 @@
+/* frame.h - what travels between host and worker: a fixed header, then as many bytes as it says. */
+#ifndef TDM_JOB_FRAME_H
+#define TDM_JOB_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum tdm_frame_kind {
+    /* host to worker */
+    TDM_FRAME_SETUP = 1, /* first; payload: struct tdm_setup, then the argument's bytes */
+    TDM_FRAME_TASK,      /* payload: the input */
+    TDM_FRAME_LEAVE,     /* end in peace; no payload */
+    /* worker to host */
+    TDM_FRAME_READY,  /* first; on_worker_start has succeeded; no payload */
+    TDM_FRAME_FAILED, /* instead of READY; code says why; no payload */
+    TDM_FRAME_REPLY,  /* the function returned code; payload: the output */
+    TDM_FRAME_REFUSED /* it could not be run: code is an errno; no payload */
+};
+
+#define TDM_FRAME_HAS_OUTPUT 1u    /* REPLY: there is an output, if only of 0 bytes */
+#define TDM_FRAME_PAYLOAD_MOST UINT32_MAX
+
+/* Both sides are the same program, so it travels as it lies in memory. */
+struct tdm_frame {
+    uint32_t magic;
+    uint16_t kind;
+    uint16_t entry;    /* of the control page */
+    uint64_t sequence; /* of the task: counts up from 1 for each worker */
+    uint64_t function; /* TASK: the address of the function, the same in both processes */
+    int32_t code;
+    uint32_t flags;
+    uint32_t payload; /* bytes that follow */
+    uint32_t reserved;
+};
+
+struct tdm_setup {
+    uint64_t on_start, on_stop; /* addresses, or 0 */
+    char name[16];
+};
+
+struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);
+
+/* Could an honest worker have sent this header?  Nothing more is believed of it. */
+bool tdm_frame_is_from_worker(const struct tdm_frame *frame);
+
+#endif

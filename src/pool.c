@@ -1,0 +1,258 @@
+/* pool.c - the library's start and end, and a pool's. */
+#define _POSIX_C_SOURCE 200809L
+#include "pool.h"
+
+#include "base/clock.h"
+#include "base/identity.h"
+#include "base/platform.h"
+#include "base/proc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the process ---- */
+
+/* Guarded by lock, but for settled. */
+static struct {
+    struct tdm_lock lock; /* rank POOLS */
+    size_t pools;
+} process;
+static _Atomic uint32_t settled; /* the process for which all rooms' globals are right; written by settle [settled] */
+
+/* After a fork that was adopted (see identity.h) drops what the rooms keep of the parent.  That child has one thread. */
+static void settle(void)
+{
+    uint32_t me = tdm_identity(), was = load_seq(&settled); /* [settled] */
+    if (was == me) return;
+    if (was != 0) {
+        process.pools = 0;
+        process.lock = (struct tdm_lock){0};
+        tdm_reactor_reset();
+        tdm_zygote_reset();
+    }
+    store_seq(&settled, me);
+}
+
+/* Is the calling process one that may start something?  A forked child with one thread becomes it. */
+static int enter_process(void)
+{
+    if (tdm_identity() == 0) {
+        if (tdm_proc_threads() > 1) return -EPERM;
+        tdm_identity_adopt();
+    }
+    settle();
+    return 0;
+}
+
+static int start_zygote(void)
+{
+    tdm_lock(&process.lock, TDM_RANK_POOLS);
+    int error = tdm_zygote_start();
+    tdm_unlock(&process.lock, TDM_RANK_POOLS);
+    return error;
+}
+
+int tandem_init(void)
+{
+    int saved = errno;
+    int error = enter_process();
+    if (error == 0) error = start_zygote();
+    errno = saved;
+    return error;
+}
+
+int tandem_quit(void)
+{
+    int saved = errno;
+    if (tdm_identity() == 0) return -EPERM;
+    settle();
+    tdm_lock(&process.lock, TDM_RANK_POOLS);
+    int error = process.pools > 0 ? -EBUSY : 0;
+    if (error == 0) tdm_zygote_stop();
+    tdm_unlock(&process.lock, TDM_RANK_POOLS);
+    errno = saved;
+    return error;
+}
+
+/* ---- options ---- */
+
+static int check_options(const tandem_options *options)
+{
+    if (options->when_full < TANDEM_FULL_BLOCK || options->when_full > TANDEM_FULL_RUN_HERE) return -EINVAL;
+    if (options->callbacks_by_host > 1) return -EINVAL;
+    if (options->threads == TANDEM_NONE && options->processes == TANDEM_NONE) return -EINVAL;
+    if (options->argument_size > 0 && !options->argument) return -EINVAL;
+    if (options->argument_size > UINT32_MAX - sizeof(struct tdm_setup)) return -EINVAL;
+    for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
+        if (options->reserved[i] != 0) return -EINVAL;
+    return 0;
+}
+
+/* Every default of tandem_options is here. */
+static void resolve_options(struct tandem_pool *pool, const tandem_options *given)
+{
+    tandem_options *options = &pool->options;
+    if (given) *options = *given;
+    if (options->threads == 0) options->threads = tdm_platform_cpus();
+    if (options->threads == TANDEM_NONE) options->threads = 0;
+    if (options->processes == 0) options->processes = tdm_platform_cpus();
+    if (options->processes == TANDEM_NONE) options->processes = 0;
+    if (options->processes_ready > options->processes) options->processes_ready = options->processes;
+    if (options->idle_ms == 0) options->idle_ms = 30000;
+    if (options->start_timeout_ms == 0) options->start_timeout_ms = 10000;
+    snprintf(pool->name, sizeof pool->name, "%s", options->name ? options->name : "tandem");
+    options->name = pool->name;
+}
+
+/* ---- a pool's beginning ---- */
+
+static int open_core(struct tandem_pool *pool)
+{
+    struct tdm_core *core = &pool->core;
+    core->home = tdm_identity();
+    core->waiters_help = !pool->options.on_worker_start;
+    core->ledger.limit = pool->options.queue_limit;
+    core->ledger.when_full = pool->options.when_full;
+    core->ledger.others.shared = true;
+    tdm_deadlines_open(&core->deadlines);
+    return tdm_callbacks_open(&core->callbacks, core, pool->options.callbacks_by_host != 0, pool->options.stack_size);
+}
+
+/* Before any thread of ours exists: the zygote is forked from a program that has one. */
+static int open_lanes(struct tandem_pool *pool)
+{
+    struct tdm_core *core = &pool->core;
+    const tandem_options *options = &pool->options;
+    int zygote = options->processes > 0 ? start_zygote() : 0;
+    if (options->threads > 0) {
+        int error = tdm_thread_lane_open(&pool->threads, core, options);
+        if (error != 0) return error;
+        pool->has_threads = true;
+    }
+    if (options->processes > 0) {
+        const char *step = zygote == -ENOTSUP ? "tandem_init" : "zygote";
+        int error = tdm_process_lane_open(&pool->processes, core, options, -zygote, step);
+        if (error != 0) return error;
+        pool->has_processes = true;
+    }
+    return 0;
+}
+
+static void count_pools(int change)
+{
+    tdm_lock(&process.lock, TDM_RANK_POOLS);
+    process.pools += (size_t)change;
+    tdm_unlock(&process.lock, TDM_RANK_POOLS);
+}
+
+/* All of a pool, from whatever state of its making. */
+static void end_pool(struct tandem_pool *pool)
+{
+    struct tdm_core *core = &pool->core;
+    struct tdm_lane *threads = pool->has_threads ? &pool->threads.lane : NULL;
+    struct tdm_lane *processes = pool->has_processes ? &pool->processes.lane : NULL;
+    tdm_ledger_close(&core->ledger, TDM_GATE_CLOSED);
+    store_seq(&core->closing, 1); /* [closing] */
+    if (processes) processes->ops->begin_end(processes);
+    if (threads) threads->ops->begin_end(threads);
+    if (threads) threads->ops->end(threads);
+    if (processes) processes->ops->end(processes);
+    tdm_callbacks_close(&core->callbacks);
+    tdm_deadlines_close(&core->deadlines);
+    tdm_core_release_reactor(core);
+    if (threads) tdm_thread_lane_free(&pool->threads);
+    if (processes) tdm_process_lane_free(&pool->processes);
+    free(pool);
+}
+
+static int create(tandem_pool **pool, const tandem_options *options)
+{
+    int error = options ? check_options(options) : 0;
+    if (error == 0) error = enter_process();
+    if (error != 0) return error;
+    struct tandem_pool *made = calloc(1, sizeof *made);
+    if (!made) return -ENOMEM;
+    resolve_options(made, options);
+    error = open_core(made);
+    if (error != 0) {
+        free(made);
+        return error;
+    }
+    error = open_lanes(made);
+    if (error != 0) {
+        end_pool(made);
+        return error;
+    }
+    count_pools(1);
+    *pool = made;
+    return 0;
+}
+
+int tandem_pool_create(tandem_pool **pool, const tandem_options *options)
+{
+    if (!pool) return -EINVAL;
+    int saved = errno;
+    int error = create(pool, options);
+    errno = saved;
+    return error;
+}
+
+/* ---- and its end ---- */
+
+static int check(const tandem_pool *pool)
+{
+    if (!pool) return -EINVAL;
+    uint32_t me = tdm_identity();
+    return me != 0 && pool->core.home == me ? 0 : -EPERM;
+}
+
+int tandem_pool_drain(tandem_pool *pool, int64_t timeout_ms)
+{
+    int error = check(pool);
+    if (error != 0) return error;
+    if (tdm_self_inside_pool(&pool->core)) return -EDEADLK;
+    tdm_ledger_close(&pool->core.ledger, TDM_GATE_DRAINING);
+    return tdm_ledger_wait_quiet(&pool->core.ledger, tdm_clock_deadline(timeout_ms));
+}
+
+int tandem_pool_destroy(tandem_pool *pool)
+{
+    if (!pool) return 0;
+    int saved = errno, error = check(pool);
+    if (error != 0) return error;
+    if (tdm_self_inside_pool(&pool->core)) return -EDEADLK;
+    end_pool(pool);
+    count_pools(-1);
+    errno = saved;
+    return 0;
+}
+
+/* ---- looking in, and the host's own loop ---- */
+
+int tandem_pool_stats(tandem_pool *pool, tandem_stats *stats)
+{
+    if (!pool || !stats) return -EINVAL;
+    int error = check(pool);
+    if (error != 0) return error;
+    *stats = (tandem_stats){0};
+    tdm_ledger_fill_stats(&pool->core.ledger, stats);
+    if (pool->has_threads) pool->threads.lane.ops->fill_stats(&pool->threads.lane, stats);
+    if (pool->has_processes) pool->processes.lane.ops->fill_stats(&pool->processes.lane, stats);
+    return 0;
+}
+
+int tandem_fd(tandem_pool *pool)
+{
+    int error = check(pool);
+    if (error != 0) return error;
+    return pool->core.callbacks.by_host ? pool->core.callbacks.bell[0] : -EINVAL;
+}
+
+int tandem_run_callbacks(tandem_pool *pool, size_t most)
+{
+    int error = check(pool);
+    if (error != 0) return error;
+    return pool->core.callbacks.by_host ? tdm_callbacks_run(&pool->core.callbacks, most) : -EINVAL;
+}

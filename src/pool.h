@@ -1,0 +1,18 @@
+/* pool.h - a pool: what its lanes share, and the lanes. */
+#ifndef TDM_POOL_H
+#define TDM_POOL_H
+
+#include "process/process_lane.h"
+#include "task/core.h"
+#include "threads/thread_lane.h"
+
+struct tandem_pool {
+    struct tdm_core core;
+    tandem_options options; /* resolved: every default filled in; name and argument's bytes are the pool's own */
+    char name[16];
+    bool has_threads, has_processes;
+    struct tdm_thread_lane threads;
+    struct tdm_process_lane processes;
+};
+
+#endif

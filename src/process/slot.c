@@ -1,0 +1,539 @@
+/* slot.c - one worker process as the host sees it. */
+#define _POSIX_C_SOURCE 200809L
+#include "process/slot.h"
+
+#include "base/clock.h"
+#include "base/fds.h"
+#include "process/process_lane.h"
+#include "process/verdict.h"
+#include "task/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* One task at a time, so one word of the page. */
+#define ENTRY 0u
+
+/* A kill that shows no end after this: the process hangs in the kernel.  Its task ends all the same. */
+#define DEATH_NS ((uint64_t)5 * 1000000000u)
+
+static void lock(struct tdm_slot *slot) { tdm_lock(&slot->lock, TDM_RANK_SLOT); }
+static void unlock(struct tdm_slot *slot) { tdm_unlock(&slot->lock, TDM_RANK_SLOT); }
+
+static uint64_t in_ms(uint32_t ms) { return tdm_clock_deadline((int64_t)ms); }
+
+/* ---- handing a task over: any thread ---- */
+
+/* With the lock held.  The word is OFFERED before the first byte of the frame is in the pipe, so the worker never finds a frame whose
+ * word is not there yet [control-word]. */
+static void hand_over(struct tdm_slot *slot, struct tdm_task *private)
+{
+    const tandem_task *task = tdm_task_public(private);
+    slot->task = private;
+    slot->decided = 0;
+    slot->step = NULL;
+    slot->sequence++;
+    slot->was_offered = true;
+    slot->started_ns = tdm_clock_ns();
+    tdm_report_start((tandem_report *)(uintptr_t)task->report, slot->started_ns, slot->number, slot->pid);
+    tdm_control_offer(slot->control, ENTRY, slot->sequence);
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, task->input_size);
+    frame.entry = ENTRY;
+    frame.sequence = slot->sequence;
+    frame.function = (uint64_t)(uintptr_t)task->run;
+    tdm_outbox_put(&slot->outbox, &frame, task->input);
+    tdm_outbox_push(&slot->outbox, slot->requests[1]);
+    slot->deadline_ns = task->timeout_ms != 0 ? slot->started_ns + (uint64_t)task->timeout_ms * 1000000u : TDM_FOREVER;
+    if (slot->deadline_ns != TDM_FOREVER) tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
+}
+
+/* A cancel that came before the lock has left its wish in the task; one that comes after it finds the task here [wishes]. */
+enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, struct tdm_task *task)
+{
+    enum tdm_offer offer = TDM_OFFER_TAKEN;
+    lock(slot);
+    if (slot->state != TDM_SLOT_READY)
+        offer = TDM_OFFER_DEAD;
+    else if (load_seq(&task->wishes) & TDM_WISH_CANCEL)
+        offer = TDM_OFFER_CANCELLED;
+    else
+        hand_over(slot, task);
+    bool more = offer == TDM_OFFER_TAKEN && !tdm_outbox_empty(&slot->outbox);
+    unlock(slot);
+    if (more) tdm_reactor_post(&slot->attend);
+    return offer;
+}
+
+void tdm_slot_release(struct tdm_slot *slot)
+{
+    lock(slot);
+    slot->freed = true;
+    unlock(slot);
+    tdm_reactor_post(&slot->attend);
+}
+
+/* ---- stopping a task: any thread ---- */
+
+/* With the lock held: no task any more. */
+static void let_go(struct tdm_slot *slot)
+{
+    slot->task = NULL;
+    slot->decided = 0;
+    slot->deadline_ns = TDM_FOREVER;
+}
+
+enum stop { NOT_STOPPED, TAKEN_BACK, KILLED };
+
+/* With the lock held.  TAKEN_BACK: the worker had not begun; the task is the caller's.  If its frame is not all in the pipe the worker
+ * waits for the rest, which will not come: it has to go.  So has one that did not begin in all the time the task had: it hangs.
+ * KILLED: decided, the end comes with the worker's. */
+static enum stop try_stop(struct tdm_slot *slot, int status)
+{
+    if (slot->decided != 0 || slot->state == TDM_SLOT_EMPTY) return NOT_STOPPED;
+    if (tdm_control_move(slot->control, ENTRY, slot->sequence, TDM_OFFERED, TDM_REVOKED)) {
+        if (!tdm_outbox_empty(&slot->outbox) || status == TANDEM_TIMED_OUT) slot->state = TDM_SLOT_DYING;
+        let_go(slot);
+        slot->freed = true;
+        return TAKEN_BACK;
+    }
+    if (tdm_control_move(slot->control, ENTRY, slot->sequence, TDM_CLAIMED, TDM_KILLING)) {
+        slot->decided = status;
+        slot->state = TDM_SLOT_DYING;
+        return KILLED;
+    }
+    return NOT_STOPPED; /* finished: its reply is whole in the pipe, and will be read */
+}
+
+/* A deadline is looked at again under the lock: the same struct may be on its next run by now. */
+void tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status)
+{
+    lock(slot);
+    bool meant = slot->task == task && (status != TANDEM_TIMED_OUT || slot->deadline_ns <= tdm_clock_ns());
+    enum stop stop = meant ? try_stop(slot, status) : NOT_STOPPED;
+    bool dying = slot->state == TDM_SLOT_DYING;
+    uint64_t started_ns = slot->started_ns;
+    unlock(slot);
+    if (dying || stop == TAKEN_BACK) tdm_reactor_post(&slot->attend);
+    if (stop != TAKEN_BACK) return;
+    if (status == TANDEM_TIMED_OUT)
+        tdm_process_lane_put_back(slot->lane, task);
+    else
+        tdm_task_finish(task, &(struct tdm_outcome){.status = status, .started_ns = started_ns}, NULL);
+}
+
+/* ---- all below: the reactor's thread ---- */
+
+static void bury(struct tdm_slot *slot, const struct tdm_death *death);
+
+static void close_lifeline(struct tdm_slot *slot) { tdm_fds_close(&slot->lifeline); }
+
+/* With no zygote left nobody may signal the worker by its number; the lifeline and the end of its requests must do. */
+static void drop_orphan(struct tdm_slot *slot)
+{
+    close_lifeline(slot);
+    tdm_reactor_watch(&slot->request_source, 0);
+    tdm_fds_close(&slot->requests[0]);
+    tdm_fds_close(&slot->requests[1]);
+}
+
+static void send_kill(struct tdm_slot *slot)
+{
+    if (slot->kill_sent) return;
+    slot->kill_sent = true;
+    tdm_reactor_set_timer(&slot->timer, tdm_clock_ns() + DEATH_NS);
+    close_lifeline(slot);
+    if (slot->orphan)
+        drop_orphan(slot);
+    else
+        tdm_zygote_kill(&slot->child);
+}
+
+static void set_dying(struct tdm_slot *slot, const char *step)
+{
+    lock(slot);
+    if (slot->state != TDM_SLOT_EMPTY) slot->state = TDM_SLOT_DYING;
+    if (step && slot->decided == 0) slot->step = step;
+    unlock(slot);
+    send_kill(slot);
+}
+
+void tdm_slot_kill(struct tdm_slot *slot) { set_dying(slot, NULL); }
+
+/* What another thread has left to do here: the rest of a frame, a kill, a slot that has no task after all. */
+static void attend(struct tdm_job *job)
+{
+    struct tdm_slot *slot = container_of(job, struct tdm_slot, attend);
+    if (!slot->in_use) return;
+    lock(slot);
+    bool dying = slot->state == TDM_SLOT_DYING;
+    int left = dying || slot->requests[1] < 0 ? 0 : tdm_outbox_push(&slot->outbox, slot->requests[1]);
+    bool freed = slot->freed && slot->state == TDM_SLOT_READY && !slot->task;
+    slot->freed = false;
+    unlock(slot);
+    if (slot->requests[1] >= 0) tdm_reactor_watch(&slot->request_source, left == -EAGAIN ? TDM_POLL_OUT : 0);
+    if (dying) send_kill(slot);
+    if (freed) tdm_process_lane_free_slot(slot->lane, slot);
+}
+
+static void requests_ready(struct tdm_source *source, unsigned events)
+{
+    (void)events;
+    attend(&container_of(source, struct tdm_slot, request_source)->attend);
+}
+
+/* ---- replies ---- */
+
+/* With the lock held: is this the reply to the task in hand, from a worker that had claimed it and read all of its input?  (While the
+ * input is still being written its memory must stay, so the task may not end.) */
+static bool answers(const struct tdm_slot *slot, const struct tdm_frame *frame)
+{
+    return slot->task && frame->sequence == slot->sequence && frame->entry == ENTRY && tdm_outbox_empty(&slot->outbox) &&
+           (tdm_control_is(slot->control, ENTRY, slot->sequence, TDM_CLAIMED) ||
+            tdm_control_is(slot->control, ENTRY, slot->sequence, TDM_FINISHED));
+}
+
+static struct tdm_outcome outcome_of(struct tdm_slot *slot, uint64_t started_ns)
+{
+    const struct tdm_frame *frame = &slot->inbox.frame;
+    struct tdm_outcome outcome = {.code = frame->code, .started_ns = started_ns};
+    if (frame->kind == TDM_FRAME_REFUSED) {
+        outcome.status = TANDEM_NOT_STARTED;
+        outcome.step = "input";
+    } else if (slot->inbox.out_of_memory) {
+        outcome.status = TANDEM_FAILED;
+        outcome.code = ENOMEM;
+        outcome.step = "reply";
+    } else {
+        outcome.status = frame->code == 0 ? TANDEM_OK : TANDEM_FAILED;
+        outcome.output = slot->inbox.payload;
+        outcome.output_size = frame->payload;
+    }
+    return outcome;
+}
+
+/* The worker gets its next task before this one's end is told: it works while others wake up. */
+static void take_reply(struct tdm_slot *slot)
+{
+    lock(slot);
+    struct tdm_task *task = slot->task;
+    bool dropped = slot->decided != 0, right = !dropped && answers(slot, &slot->inbox.frame);
+    uint64_t started_ns = slot->started_ns;
+    bool timed = slot->deadline_ns != TDM_FOREVER && slot->state != TDM_SLOT_DYING;
+    bool ready = slot->state == TDM_SLOT_READY;
+    if (right) let_go(slot);
+    unlock(slot);
+    if (!right) {
+        free(slot->inbox.payload);
+        if (!dropped) set_dying(slot, "its worker broke the protocol");
+        return;
+    }
+    struct tdm_outcome outcome = outcome_of(slot, started_ns);
+    if (timed) tdm_reactor_clear_timer(&slot->timer);
+    if (ready) tdm_process_lane_free_slot(slot->lane, slot);
+    if (slot->orphan) drop_orphan(slot);
+    tdm_task_finish(task, &outcome, NULL);
+}
+
+static void take_ready(struct tdm_slot *slot)
+{
+    lock(slot);
+    bool starting = slot->state == TDM_SLOT_STARTING;
+    if (starting) slot->state = TDM_SLOT_READY;
+    slot->pid = slot->child.pid;
+    unlock(slot);
+    if (!starting) return;
+    slot->was_ready = true;
+    tdm_reactor_clear_timer(&slot->timer);
+    tdm_process_lane_ready(slot->lane, slot);
+}
+
+static void take_failed(struct tdm_slot *slot)
+{
+    lock(slot);
+    slot->step = "on_worker_start";
+    unlock(slot);
+    slot->start_error = slot->inbox.frame.code;
+}
+
+static void take_frame(struct tdm_slot *slot)
+{
+    switch (slot->inbox.frame.kind) {
+    case TDM_FRAME_READY: take_ready(slot); break;
+    case TDM_FRAME_FAILED: take_failed(slot); break;
+    default: take_reply(slot); break;
+    }
+    slot->inbox.payload = NULL;
+}
+
+/* Reads all there is now.  -EAGAIN, -EPIPE or what is wrong. */
+static int read_replies(struct tdm_slot *slot)
+{
+    int result;
+    while ((result = tdm_inbox_pull(&slot->inbox, slot->replies)) == 1) take_frame(slot);
+    return result;
+}
+
+static void replies_ready(struct tdm_source *source, unsigned events)
+{
+    (void)events;
+    struct tdm_slot *slot = container_of(source, struct tdm_slot, reply_source);
+    int result = read_replies(slot);
+    if (result == -EAGAIN) return;
+    tdm_reactor_watch(&slot->reply_source, 0);
+    if (result != -EPIPE)
+        set_dying(slot, "its worker broke the protocol");
+    else if (slot->orphan)
+        bury(slot, &(struct tdm_death){.known = false});
+    /* else its ended comes from the zygote, or it has only closed this pipe and still runs */
+}
+
+/* ---- the end of a worker ---- */
+
+static void close_all(struct tdm_slot *slot)
+{
+    tdm_reactor_clear_timer(&slot->timer);
+    tdm_zygote_forget(&slot->child);
+    if (slot->replies >= 0) tdm_reactor_watch(&slot->reply_source, 0);
+    if (slot->requests[1] >= 0) tdm_reactor_watch(&slot->request_source, 0);
+    tdm_fds_close(&slot->requests[0]);
+    tdm_fds_close(&slot->requests[1]);
+    tdm_fds_close(&slot->replies);
+    tdm_fds_close(&slot->lifeline);
+    if (slot->control) munmap(slot->control, TDM_CONTROL_SIZE);
+    slot->control = NULL;
+    tdm_inbox_clear(&slot->inbox);
+}
+
+/* What it had in hand when it died: not begun, then it goes back to the queue; else it ends.  Had it begun something? */
+static bool judge(struct tdm_slot *slot, const struct tdm_death *death)
+{
+    lock(slot);
+    struct tdm_task *task = slot->task;
+    int decided = slot->decided;
+    const char *step = slot->step;
+    uint64_t started_ns = slot->started_ns;
+    bool begun = task && (decided != 0 || !tdm_control_is(slot->control, ENTRY, slot->sequence, TDM_OFFERED));
+    let_go(slot);
+    unlock(slot);
+    if (task && !begun) tdm_process_lane_put_back(slot->lane, task);
+    if (!begun) return false;
+    struct tdm_outcome outcome = tdm_verdict(death, decided, step);
+    outcome.started_ns = started_ns;
+    tdm_task_finish(task, &outcome, NULL);
+    return true;
+}
+
+/* First no more offers; then what it replied before it died; then the verdict; then the grave. */
+static void bury(struct tdm_slot *slot, const struct tdm_death *death)
+{
+    lock(slot);
+    enum tdm_slot_state was = slot->state;
+    slot->state = TDM_SLOT_LEAVING;
+    unlock(slot);
+    tdm_process_lane_not_idle(slot->lane, slot);
+    if (slot->replies >= 0) read_replies(slot);
+    bool begun = judge(slot, death);
+    close_all(slot);
+
+    bool by_itself = was == TDM_SLOT_STARTING || was == TDM_SLOT_READY, timed_out = slot->start_error == ETIMEDOUT;
+    struct tdm_burial burial = {.was_starting = !slot->was_ready,
+                                .failed_start = !slot->was_offered && (by_itself || timed_out),
+                                .crashed = by_itself && (begun || !death->known || death->signal != 0 || death->code != 0),
+                                .lost_task = begun,
+                                .was_swept = slot->swept,
+                                .error = slot->start_error != 0 ? slot->start_error : ECHILD};
+    lock(slot);
+    burial.step = slot->step ? slot->step : "worker";
+    slot->state = TDM_SLOT_EMPTY;
+    slot->step = NULL;
+    unlock(slot);
+    slot->in_use = false;
+    tdm_process_lane_buried(slot->lane, &burial);
+}
+
+static void ended(struct tdm_child *child, int signal, int code)
+{
+    struct tdm_slot *slot = container_of(child, struct tdm_slot, child);
+    bury(slot, &(struct tdm_death){.known = true, .signal = signal, .code = code});
+}
+
+/* It finishes what it holds, and gets no more. */
+static void orphaned(struct tdm_child *child)
+{
+    struct tdm_slot *slot = container_of(child, struct tdm_slot, child);
+    slot->orphan = true;
+    lock(slot);
+    bool busy = slot->task != NULL;
+    if (slot->state == TDM_SLOT_READY) slot->state = TDM_SLOT_LEAVING;
+    unlock(slot);
+    if (!busy) drop_orphan(slot);
+    if (slot->reply_source.wants == 0) bury(slot, &(struct tdm_death){.known = false});
+}
+
+/* ---- starting ---- */
+
+static void start_failed(struct tdm_slot *slot, const char *step, int error)
+{
+    lock(slot);
+    slot->step = step;
+    unlock(slot);
+    slot->start_error = error;
+    bury(slot, &(struct tdm_death){.known = true});
+}
+
+static void spawned(struct tdm_child *child, int error)
+{
+    if (error != 0) start_failed(container_of(child, struct tdm_slot, child), error == ECHILD ? "zygote" : "fork", error);
+}
+
+static int open_pipes(struct tdm_slot *slot)
+{
+    int replies[2], lifeline[2];
+    int error = tdm_fds_pipe(slot->requests);
+    if (error != 0) return error;
+    error = tdm_fds_pipe(replies);
+    slot->replies = replies[0];
+    slot->child.fds[TDM_WORKER_REPLIES] = replies[1];
+    if (error != 0) return error;
+    error = tdm_fds_pipe(lifeline);
+    slot->lifeline = lifeline[1];
+    slot->child.fds[TDM_WORKER_LIFELINE] = lifeline[0];
+    if (error == 0) error = tdm_fds_nonblocking(slot->requests[1]);
+    if (error == 0) error = tdm_fds_nonblocking(slot->replies);
+    return error;
+}
+
+/* The worker gets a descriptor of its own for its end of the requests: the host's is closed when it is sent. */
+static int open_rest(struct tdm_slot *slot)
+{
+    int request = tdm_fds_duplicate(slot->requests[0]);
+    if (request < 0) return request;
+    slot->child.fds[TDM_WORKER_REQUESTS] = request;
+    int memory = tdm_fds_memory(TDM_CONTROL_SIZE);
+    if (memory < 0) return memory;
+    slot->child.fds[TDM_WORKER_CONTROL] = memory;
+    void *page = mmap(NULL, TDM_CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+    if (page == MAP_FAILED) return -errno;
+    slot->control = page;
+    return 0;
+}
+
+static int watch_replies(struct tdm_slot *slot)
+{
+    slot->reply_source = (struct tdm_source){.fd = slot->replies, .ready = replies_ready};
+    slot->request_source = (struct tdm_source){.fd = slot->requests[1], .ready = requests_ready};
+    return tdm_reactor_watch(&slot->reply_source, TDM_POLL_IN);
+}
+
+void tdm_slot_start(struct tdm_slot *slot, uint32_t number)
+{
+    slot->in_use = true;
+    slot->number = number;
+    slot->start_error = 0;
+    slot->was_ready = slot->was_offered = slot->orphan = slot->kill_sent = slot->swept = false;
+    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
+    slot->reply_source.wants = slot->request_source.wants = 0;
+    for (int i = 0; i < TDM_WORKER_FDS; i++) slot->child.fds[i] = -1;
+    lock(slot);
+    slot->state = TDM_SLOT_STARTING;
+    slot->freed = false;
+    slot->step = NULL;
+    unlock(slot);
+    int error = open_pipes(slot);
+    if (error == 0) error = open_rest(slot);
+    if (error == 0) error = watch_replies(slot);
+    if (error != 0) {
+        for (int i = 0; i < TDM_WORKER_FDS; i++) tdm_fds_close(&slot->child.fds[i]);
+        start_failed(slot, "descriptors", -error);
+        return;
+    }
+    size_t size;
+    const void *setup = tdm_process_lane_setup(slot->lane, &size);
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_SETUP, size);
+    lock(slot);
+    tdm_outbox_put(&slot->outbox, &frame, setup);
+    unlock(slot);
+    tdm_reactor_set_timer(&slot->timer, in_ms(slot->lane->options->start_timeout_ms));
+    tdm_reactor_post(&slot->attend);
+    tdm_zygote_spawn(&slot->child);
+}
+
+/* ---- ending ---- */
+
+void tdm_slot_leave(struct tdm_slot *slot)
+{
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_LEAVE, 0);
+    lock(slot);
+    bool can = slot->state == TDM_SLOT_READY && !slot->task && tdm_outbox_empty(&slot->outbox);
+    if (can) {
+        slot->state = TDM_SLOT_LEAVING;
+        tdm_outbox_put(&slot->outbox, &frame, NULL);
+    }
+    unlock(slot);
+    if (!can) return;
+    tdm_reactor_set_timer(&slot->timer, in_ms(slot->lane->options->start_timeout_ms));
+    attend(&slot->attend);
+}
+
+void tdm_slot_end(struct tdm_slot *slot)
+{
+    lock(slot);
+    enum tdm_slot_state state = slot->state;
+    struct tdm_task *task = slot->task;
+    unlock(slot);
+    if (task)
+        tdm_slot_stop(slot, task, TANDEM_CANCELLED);
+    else if (state == TDM_SLOT_STARTING)
+        tdm_slot_kill(slot);
+    else if (state == TDM_SLOT_READY)
+        tdm_slot_leave(slot);
+}
+
+/* ---- time ---- */
+
+/* The kill has had no effect for seconds: the process hangs in the kernel, or the zygote is stopped.  Nothing waits for it any longer;
+ * the lifeline will end it when it can. */
+static void give_up(struct tdm_slot *slot)
+{
+    lock(slot);
+    if (slot->task) slot->step = "its process has not died yet";
+    unlock(slot);
+    bury(slot, &(struct tdm_death){.known = false});
+}
+
+static void time_over(struct tdm_timer *timer)
+{
+    struct tdm_slot *slot = container_of(timer, struct tdm_slot, timer);
+    lock(slot);
+    enum tdm_slot_state state = slot->state;
+    struct tdm_task *task = slot->task;
+    bool late = task && slot->deadline_ns <= tdm_clock_ns();
+    unlock(slot);
+    switch (state) {
+    case TDM_SLOT_STARTING:
+        slot->start_error = ETIMEDOUT;
+        set_dying(slot, "on_worker_start");
+        break;
+    case TDM_SLOT_READY:
+        if (late) tdm_slot_stop(slot, task, TANDEM_TIMED_OUT);
+        break;
+    case TDM_SLOT_LEAVING: tdm_slot_kill(slot); break;
+    case TDM_SLOT_DYING: give_up(slot); break;
+    case TDM_SLOT_EMPTY: break;
+    }
+}
+
+void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
+{
+    slot->lane = lane;
+    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
+    slot->deadline_ns = TDM_FOREVER;
+    tdm_list_init(&slot->idle);
+    slot->child.spawned = spawned;
+    slot->child.ended = ended;
+    slot->child.orphaned = orphaned;
+    slot->timer.due = time_over;
+    slot->attend.run = attend;
+}

@@ -1,0 +1,43 @@
+/* callbacks.h - tasks that have ended and whose on_done is still to be called, by a thread of ours or inside the host's own loop. */
+#ifndef TDM_TASK_CALLBACKS_H
+#define TDM_TASK_CALLBACKS_H
+
+#include "base/list.h"
+#include "base/lock.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct tdm_core;
+struct tdm_task;
+
+struct tdm_callbacks {
+    bool by_host;
+    int bell[2]; /* by_host: readable while tasks wait; rung and emptied under the lock, so always true */
+    struct tdm_lock lock;    /* rank CALLBACKS */
+    struct tdm_node waiting; /* guarded by lock */
+    size_t count;            /* guarded by lock */
+    bool stopping;           /* guarded by lock */
+    _Atomic uint32_t pushed; /* counts pushes; the thread sleeps on it [callback-pushed] */
+    struct tdm_lock start_lock; /* rank NEED */
+    _Atomic uint32_t started;   /* written under start_lock, looked at without */
+    pthread_t thread;
+    size_t stack_size;
+    const struct tdm_core *core;
+};
+
+int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *core, bool by_host, size_t stack_size);
+
+/* Makes sure that somebody will call.  0 or -errno. */
+int tdm_callbacks_need(struct tdm_callbacks *callbacks);
+
+void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task);
+
+/* Calls at most so many here; 0: all there are now.  How many. */
+int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most);
+
+/* Calls what is left, by the thread or here, and ends. */
+void tdm_callbacks_close(struct tdm_callbacks *callbacks);
+
+#endif

@@ -1,0 +1,25 @@
+/* core.h - what both lanes of a pool share. */
+#ifndef TDM_TASK_CORE_H
+#define TDM_TASK_CORE_H
+
+#include "task/callbacks.h"
+#include "task/deadlines.h"
+#include "task/ledger.h"
+
+struct tdm_core {
+    uint32_t home;            /* the process that made the pool */
+    bool waiters_help;        /* threads that are not the pool's may run its tasks */
+    _Atomic uint32_t closing; /* 1: the pool is being destroyed, running functions should return; written by destroy [closing] */
+    _Atomic uint32_t sampling; /* counts submits; every so manieth is sampled */
+    struct tdm_ledger ledger;
+    struct tdm_callbacks callbacks;
+    struct tdm_deadlines deadlines;
+    struct tdm_lock reactor_lock;   /* rank NEED */
+    _Atomic uint32_t holds_reactor; /* written under reactor_lock, looked at without */
+};
+
+/* Starts the reactor for this pool if that has not been done.  0 or -errno. */
+int tdm_core_need_reactor(struct tdm_core *core);
+void tdm_core_release_reactor(struct tdm_core *core);
+
+#endif

@@ -1,0 +1,169 @@
+/* ledger.c - a pool's books. */
+#include "task/ledger.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void tdm_ledger_lock(struct tdm_ledger *ledger) { tdm_lock(&ledger->lock, TDM_RANK_LEDGER); }
+void tdm_ledger_unlock(struct tdm_ledger *ledger) { tdm_unlock(&ledger->lock, TDM_RANK_LEDGER); }
+
+/* ---- coming in ---- */
+
+/* The count of changes is read under the lock and changed under it, so a change between the unlock and the sleep ends the sleep at
+ * once [ledger-room]. */
+static void wait_for_room(struct tdm_ledger *ledger)
+{
+    uint32_t seen = load_seq(&ledger->room);
+    ledger->room_waiters++;
+    tdm_ledger_unlock(ledger);
+    tdm_futex_wait(&ledger->room, seen, TDM_FOREVER);
+    tdm_ledger_lock(ledger);
+    ledger->room_waiters--;
+}
+
+int tdm_ledger_admit(struct tdm_ledger *ledger, bool waits, bool own, bool may_run_here)
+{
+    if (ledger->gate == TDM_GATE_CLOSED || (ledger->gate == TDM_GATE_DRAINING && !own)) return -ESHUTDOWN;
+    bool full = waits && !own && ledger->limit != 0 && ledger->waiting >= ledger->limit;
+    if (full && ledger->when_full == TANDEM_FULL_REFUSE) return -EAGAIN;
+    bool run_here = full && may_run_here && ledger->when_full == TANDEM_FULL_RUN_HERE;
+    if (full && !run_here) {
+        wait_for_room(ledger);
+        return TDM_LOOK_AGAIN;
+    }
+    ledger->submitted++;
+    ledger->open++;
+    if (waits && !run_here) ledger->waiting++;
+    return run_here ? TDM_RUN_HERE : TDM_ADMITTED;
+}
+
+static void wake_room_waiters(struct tdm_ledger *ledger)
+{
+    add_seq(&ledger->room, 1);
+    tdm_futex_wake_all(&ledger->room);
+}
+
+void tdm_ledger_left_queue(struct tdm_ledger *ledger)
+{
+    ledger->waiting--;
+    if (ledger->room_waiters > 0) wake_room_waiters(ledger);
+}
+
+/* ---- ending ---- */
+
+/* relaxed: the release that publishes the end carries it to who acquires that [task-end] */
+void tdm_tally_count(struct tdm_tally *tally, int status)
+{
+    _Atomic uint64_t *count = &tally->ended[status];
+    if (tally->shared)
+        add_seq(count, 1);
+    else
+        store_relaxed(count, load_relaxed(count) + 1);
+}
+
+static void close_some(struct tdm_ledger *ledger, uint64_t some)
+{
+    ledger->open -= some;
+    if (ledger->open > 0 || ledger->quiet_waiters == 0) return;
+    add_seq(&ledger->quiet, 1);
+    tdm_futex_wake_all(&ledger->quiet);
+}
+
+void tdm_ledger_settle_one(struct tdm_ledger *ledger, struct tdm_tally *tally)
+{
+    if (!tally->shared) {
+        tally->unsettled++;
+        return;
+    }
+    tdm_ledger_lock(ledger);
+    close_some(ledger, 1);
+    tdm_ledger_unlock(ledger);
+}
+
+void tdm_ledger_settle(struct tdm_ledger *ledger, struct tdm_tally *tally)
+{
+    if (tally->unsettled > 0) close_some(ledger, tally->unsettled);
+    tally->unsettled = 0;
+}
+
+void tdm_ledger_close(struct tdm_ledger *ledger, enum tdm_gate gate)
+{
+    tdm_ledger_lock(ledger);
+    if (ledger->gate < gate) ledger->gate = gate;
+    wake_room_waiters(ledger);
+    tdm_ledger_unlock(ledger);
+}
+
+int tdm_ledger_wait_quiet(struct tdm_ledger *ledger, uint64_t deadline_ns)
+{
+    tdm_ledger_lock(ledger);
+    ledger->quiet_waiters++;
+    while (ledger->open > 0 && (deadline_ns == TDM_FOREVER || tdm_clock_ns() < deadline_ns)) {
+        uint32_t seen = load_seq(&ledger->quiet);
+        tdm_ledger_unlock(ledger);
+        tdm_futex_wait(&ledger->quiet, seen, deadline_ns);
+        tdm_ledger_lock(ledger);
+    }
+    ledger->quiet_waiters--;
+    int result = ledger->open > 0 ? -ETIMEDOUT : 0;
+    tdm_ledger_unlock(ledger);
+    return result;
+}
+
+/* ---- looking in ---- */
+
+static uint32_t cut(uint64_t ns) { return ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX; }
+
+void tdm_ledger_add_sample(struct tdm_ledger *ledger, uint64_t wait_ns, uint64_t run_ns)
+{
+    tdm_ledger_lock(ledger);
+    size_t at = ledger->samples++ % TDM_SAMPLES;
+    ledger->wait_samples[at] = cut(wait_ns);
+    ledger->run_samples[at] = cut(run_ns);
+    tdm_ledger_unlock(ledger);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return (left > right) - (left < right);
+}
+
+static void fill_percentiles(uint32_t *samples, size_t count, uint64_t *p50, uint64_t *p99)
+{
+    if (count == 0) return;
+    qsort(samples, count, sizeof *samples, ascending);
+    *p50 = samples[(count - 1) * 50 / 100];
+    *p99 = samples[(count - 1) * 99 / 100];
+}
+
+static uint64_t add_tally(const struct tdm_tally *tally, tandem_stats *stats)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < TDM_STATUSES; i++) {
+        uint64_t count = load_seq(&tally->ended[i]);
+        stats->ended[i] += count;
+        sum += count;
+    }
+    return sum;
+}
+
+void tdm_ledger_fill_stats(struct tdm_ledger *ledger, tandem_stats *stats)
+{
+    uint32_t waits[TDM_SAMPLES], runs[TDM_SAMPLES];
+    tdm_ledger_lock(ledger);
+    uint64_t ended = add_tally(&ledger->others, stats);
+    for (struct tdm_tally *tally = ledger->tallies; tally; tally = tally->next) ended += add_tally(tally, stats);
+    stats->submitted = ledger->submitted;
+    stats->waiting = ledger->waiting;
+    stats->running = ledger->submitted - ledger->waiting - ended;
+    size_t count = ledger->samples < TDM_SAMPLES ? (size_t)ledger->samples : TDM_SAMPLES;
+    memcpy(waits, ledger->wait_samples, sizeof waits);
+    memcpy(runs, ledger->run_samples, sizeof runs);
+    tdm_ledger_unlock(ledger);
+    fill_percentiles(waits, count, &stats->wait_ns_p50, &stats->wait_ns_p99);
+    fill_percentiles(runs, count, &stats->run_ns_p50, &stats->run_ns_p99);
+}

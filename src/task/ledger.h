@@ -1,0 +1,74 @@
+/* ledger.h - a pool's books: how many tasks were taken, wait, are open, have ended how; and who must wait for room or for quiet.
+ *
+ * Its lock also guards the queues of both lanes, so that what is counted and what is queued never differ. */
+#ifndef TDM_TASK_LEDGER_H
+#define TDM_TASK_LEDGER_H
+
+#include "base/list.h"
+#include "base/lock.h"
+
+#include <tandem.h>
+
+#define TDM_STATUSES 16
+#define TDM_SAMPLES 256
+#define TDM_SAMPLE_EVERY 64
+
+/* How tasks ended, counted by one thread alone (a plain load and store then), or by all others together.  Each count is made before
+ * the end it counts is published, so who has seen the end finds it counted [task-end]. */
+struct tdm_tally {
+    _Atomic uint64_t ended[TDM_STATUSES];
+    uint64_t unsettled; /* the owner's: ended, but still open in the ledger */
+    bool shared;
+    struct tdm_tally *next;
+};
+
+enum tdm_gate { TDM_GATE_OPEN = 0, TDM_GATE_DRAINING, TDM_GATE_CLOSED };
+
+struct tdm_ledger {
+    struct tdm_lock lock;
+    /* settled when the pool is made */
+    uint32_t limit;
+    int32_t when_full;
+    /* guarded by lock */
+    uint64_t submitted, waiting;
+    uint64_t open; /* not ended, or its on_done has not returned; what a tally has not settled counts as open */
+    enum tdm_gate gate;
+    struct tdm_tally *tallies; /* the threads' own */
+    unsigned room_waiters, quiet_waiters;
+    uint32_t wait_samples[TDM_SAMPLES], run_samples[TDM_SAMPLES]; /* microseconds would lose, so nanoseconds cut at 4 s */
+    uint64_t samples;
+    /* atomic */
+    struct tdm_tally others;
+    _Atomic uint32_t room, quiet; /* counts of changes; waiters sleep on them, who makes room or quiet adds [ledger-room] */
+};
+
+void tdm_ledger_lock(struct tdm_ledger *ledger);
+void tdm_ledger_unlock(struct tdm_ledger *ledger);
+
+enum tdm_admission { TDM_ADMITTED = 0, TDM_LOOK_AGAIN = 1, TDM_RUN_HERE = 2 }; /* or a negative errno value */
+
+/* With the lock held.  May one more task come in, as one that waits for its start or not?  own: the caller is a thread of the pool.
+ * may_run_here: RUN_HERE is possible.  LOOK_AGAIN: it waited for room with the lock let go. */
+int tdm_ledger_admit(struct tdm_ledger *ledger, bool waits, bool own, bool may_run_here);
+
+/* With the lock held: one task less waits. */
+void tdm_ledger_left_queue(struct tdm_ledger *ledger);
+
+/* Before an end is published. */
+void tdm_tally_count(struct tdm_tally *tally, int status);
+
+/* One task is no longer open; its own tally settles later, others at once. */
+void tdm_ledger_settle_one(struct tdm_ledger *ledger, struct tdm_tally *tally);
+/* With the lock held: what the owner's tally has left open. */
+void tdm_ledger_settle(struct tdm_ledger *ledger, struct tdm_tally *tally);
+
+void tdm_ledger_add_sample(struct tdm_ledger *ledger, uint64_t wait_ns, uint64_t run_ns);
+
+/* Closes the gate this far; those who wait for room are refused. */
+void tdm_ledger_close(struct tdm_ledger *ledger, enum tdm_gate gate);
+/* Until nothing is open.  0 or -ETIMEDOUT. */
+int tdm_ledger_wait_quiet(struct tdm_ledger *ledger, uint64_t deadline_ns);
+
+void tdm_ledger_fill_stats(struct tdm_ledger *ledger, tandem_stats *stats);
+
+#endif

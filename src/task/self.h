@@ -1,0 +1,38 @@
+/* self.h - what the calling thread is doing for the library: whose thread it is, which tasks it is in the middle of. */
+#ifndef TDM_TASK_SELF_H
+#define TDM_TASK_SELF_H
+
+#include "task/ledger.h"
+
+#include <stdbool.h>
+#include <tandem.h>
+
+struct tdm_core;
+
+/* A task or callback this thread is inside of; on the stack. */
+struct tdm_inside {
+    const struct tdm_core *core;
+    const tandem_task *task; /* its function; NULL: its callback */
+    const tandem_group *group;
+    struct tdm_inside *outer;
+};
+
+void tdm_self_enter(struct tdm_inside *inside, const struct tdm_core *core, const tandem_task *task,
+                    const tandem_group *group);
+void tdm_self_leave(const struct tdm_inside *inside);
+
+bool tdm_self_inside_pool(const struct tdm_core *core);
+bool tdm_self_inside_task(const tandem_task *task);
+bool tdm_self_inside_group(const tandem_group *group);
+
+/* Set for good by a pool thread about itself. */
+struct tdm_worker_self {
+    const struct tdm_core *core;
+    struct tdm_tally *tally;
+    void *worker_data;
+    uint32_t number;
+};
+void tdm_self_set_worker(const struct tdm_worker_self *worker);
+const struct tdm_worker_self *tdm_self_worker(const struct tdm_core *core); /* NULL: not a thread of that pool */
+
+#endif

@@ -1,0 +1,113 @@
+/* task.c - a task's way from NEW to ENDED. */
+#include "task/task.h"
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "task/core.h"
+#include "task/group.h"
+#include "task/lane.h"
+#include "task/report.h"
+#include "task/self.h"
+#include "task/wait.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+_Static_assert(sizeof(struct tdm_task) <= sizeof((tandem_task *)0)->reserved, "it fits the public struct");
+_Static_assert(sizeof(void *) != 8 || sizeof(tandem_task) == 256, "four cache lines");
+
+/* Waiters add their marks at any time, so the word is moved by compare-and-swap even though only the holder moves the state. */
+void tdm_task_move(struct tdm_task *task, enum tdm_task_state from, enum tdm_task_state to)
+{
+    uint32_t word = load_seq(&task->state);
+    do assert(tdm_task_state(word) == from);
+    while (!cas_seq(&task->state, &word, (word & ~(uint32_t)TDM_STATE_MASK) | (uint32_t)to));
+    (void)from;
+}
+
+void tdm_task_wish(struct tdm_task *task, enum tdm_wish wish)
+{
+    uint32_t word = load_seq(&task->wishes), wished;
+    do wished = word | (uint32_t)wish | (word == 0 ? (uint32_t)wish << TDM_WISH_FIRST_SHIFT : 0);
+    while (!cas_seq(&task->wishes, &word, wished));
+}
+
+bool tdm_task_wished_first(const struct tdm_task *task, enum tdm_wish wish)
+{
+    return load_seq(&task->wishes) & (uint32_t)wish << TDM_WISH_FIRST_SHIFT;
+}
+
+void tdm_task_free_results(void *output, void (*release)(void *), const tandem_report *report)
+{
+    if (output) (release ? release : free)(output);
+    free((void *)(uintptr_t)report);
+}
+
+static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
+{
+    tandem_task *task = tdm_task_public(private);
+    task->status = outcome->status;
+    task->code = outcome->code;
+    task->signal = outcome->signal;
+    if (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED) {
+        task->output = outcome->output;
+        task->output_size = outcome->output_size;
+        private->release = outcome->release;
+    } else {
+        tdm_task_free_results(outcome->output, outcome->release, NULL);
+    }
+    if (task->report) tdm_report_end((tandem_report *)(uintptr_t)task->report, outcome->started_ns, outcome->step);
+}
+
+static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, uint64_t started_ns)
+{
+    if (task->queued_ns == 0 || started_ns == 0) return;
+    tdm_ledger_add_sample(ledger, started_ns - task->queued_ns, tdm_clock_ns() - started_ns);
+}
+
+/* The exchange is the last access to the task unless it has an on_done: whoever sees ENDED may free it.  What is needed after it is
+ * read before; the wake uses the address only. [task-end] */
+void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome, struct tdm_tally *tally)
+{
+    tandem_task *task = tdm_task_public(private);
+    struct tdm_core *core = private->lane->core;
+    tandem_group *group = task->group;
+    bool owed = task->on_done != NULL;
+    struct tdm_tally *counter = tally ? tally : &core->ledger.others;
+
+    take_sample(&core->ledger, private, outcome->started_ns);
+    fill_in(private, outcome);
+    if (group) tdm_group_drop(group, private, outcome->status);
+    tdm_tally_count(counter, outcome->status);
+
+    uint32_t word = exchange_seq(&private->state, (uint32_t)TDM_ENDED | (owed ? (uint32_t)TDM_OWED : 0));
+    if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
+    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
+
+    if (!owed) {
+        if (group) tdm_group_leave(group);
+        tdm_ledger_settle_one(&core->ledger, counter);
+    } else if (core->callbacks.by_host || !tally) {
+        bool by_host = core->callbacks.by_host;
+        tdm_callbacks_push(&core->callbacks, private);
+        if (by_host) tdm_ledger_settle_one(&core->ledger, counter);
+    } else {
+        tdm_task_call_back(private, tally);
+    }
+}
+
+/* The mark is taken off before on_done is entered, so that it can submit the task again; after on_done has returned the task may be
+ * gone. */
+void tdm_task_call_back(struct tdm_task *private, struct tdm_tally *tally)
+{
+    tandem_task *task = tdm_task_public(private);
+    struct tdm_core *core = private->lane->core;
+    tandem_group *group = task->group;
+    struct tdm_inside inside;
+    and_seq(&private->state, ~(uint32_t)TDM_OWED);
+    tdm_self_enter(&inside, core, NULL, group);
+    task->on_done(task);
+    tdm_self_leave(&inside);
+    if (group) tdm_group_leave(group);
+    if (!core->callbacks.by_host) tdm_ledger_settle_one(&core->ledger, tally ? tally : &core->ledger.others);
+}

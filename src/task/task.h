@@ -1,0 +1,84 @@
+/* task.h - the library's part of a task, and its way from NEW to ENDED.
+ *
+ *   NEW -> QUEUED    submit                                 ENDED -> QUEUED   submit again
+ *   QUEUED -> HELD   one lane, waiter, canceller or deadline took it out of its queue
+ *   HELD -> QUEUED   the lane that holds it could not start it after all
+ *   HELD -> ENDED    tdm_task_finish, the last touch but for on_done
+ *
+ * The state word also carries marks that may be set at any time before the end: somebody sleeps on it, on_done is still owed. */
+#ifndef TDM_TASK_TASK_H
+#define TDM_TASK_TASK_H
+
+#include "base/atomics.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "task/ledger.h"
+
+#include <tandem.h>
+
+struct tdm_lane;
+
+enum tdm_task_state { TDM_NEW = 0, TDM_QUEUED = 1, TDM_HELD = 2, TDM_ENDED = 3, TDM_STATE_MASK = 3 };
+enum tdm_task_mark {
+    TDM_WAITED = 1u << 8,      /* wake the word's address at the end */
+    TDM_WAITED_ANY = 1u << 9,  /* wake those in tandem_wait_any too */
+    TDM_OWED = 1u << 10        /* ended, on_done not entered yet */
+};
+enum tdm_wish { TDM_WISH_CANCEL = 1u << 0, TDM_WISH_DEADLINE = 1u << 1, TDM_WISH_FIRST_SHIFT = 4 };
+enum tdm_deadline_kind { TDM_OF_WAITING = 0, TDM_OF_RUNNING };
+
+#if defined(__GNUC__)
+#define TDM_MAY_ALIAS __attribute__((may_alias)) /* lies over an array of the public struct */
+#else
+#define TDM_MAY_ALIAS
+#endif
+
+/* What the public struct's reserved words hold.  Zeroed: NEW. */
+struct TDM_MAY_ALIAS tdm_task {
+    _Atomic uint32_t state;  /* moved by who holds it, marked by waiters; its exchange publishes the end [task-end] */
+    _Atomic uint32_t wishes; /* only gains bits while it runs; written by cancel and deadlines, read by the function [wishes] */
+    uint32_t home;           /* the process it was submitted in */
+    uint32_t deadline_kind;  /* guarded by the deadlines' lock */
+    struct tdm_lane *lane;   /* from submit on */
+    struct tdm_node link;    /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
+    void *place;             /* HELD by the process lane: the slot; guarded by the ledger's lock */
+    struct tdm_heap_node deadline;
+    struct tdm_node in_group; /* guarded by the group's lock */
+    uint64_t queued_ns;       /* 0: nobody wants to know */
+    void (*release)(void *);  /* frees the output */
+};
+
+static inline struct tdm_task *tdm_task_of(tandem_task *task) { return (struct tdm_task *)(void *)task->reserved; }
+static inline tandem_task *tdm_task_public(struct tdm_task *task) { return container_of(task, tandem_task, reserved); }
+
+static inline enum tdm_task_state tdm_task_state(uint32_t word) { return (enum tdm_task_state)(word & TDM_STATE_MASK); }
+
+/* Its marks stay. */
+void tdm_task_move(struct tdm_task *task, enum tdm_task_state from, enum tdm_task_state to);
+
+/* The first wish is remembered as such. */
+void tdm_task_wish(struct tdm_task *task, enum tdm_wish wish);
+bool tdm_task_wished_first(const struct tdm_task *task, enum tdm_wish wish);
+
+/* How a task ended. */
+struct tdm_outcome {
+    int status; /* a tandem_status */
+    int code, signal;
+    void *output;
+    size_t output_size;
+    void (*release)(void *); /* of output */
+    uint64_t started_ns;     /* 0: never, or nobody asked */
+    const char *step;
+};
+
+/* Ends a task that the caller holds: no queue, no deadline and no slot knows it any more.  tally: the calling pool thread's own, or
+ * NULL.  on_done is called here if this is a pool thread and it is due on one, else put where it is run. */
+void tdm_task_finish(struct tdm_task *task, const struct tdm_outcome *outcome, struct tdm_tally *tally);
+
+/* Calls on_done, and does what may only come after it. */
+void tdm_task_call_back(struct tdm_task *task, struct tdm_tally *tally);
+
+/* Frees output and report. */
+void tdm_task_free_results(void *output, void (*release)(void *), const tandem_report *report);
+
+#endif

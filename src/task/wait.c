@@ -1,0 +1,161 @@
+/* wait.c - waiting for tasks, and cancelling them. */
+#include "task/wait.h"
+
+#include "base/clock.h"
+#include "base/identity.h"
+#include "task/lane.h"
+#include "task/self.h"
+
+#include <errno.h>
+
+/* ---- sleeping until a task has ended ---- */
+
+/* The word's status bits with the mark set, or the word of an ended task.  The mark and the state are one word, so an end either
+ * sees the mark or is seen here. */
+static uint32_t mark(struct tdm_task *task, enum tdm_task_mark wanted)
+{
+    uint32_t word = load_seq(&task->state);
+    while (tdm_task_state(word) != TDM_ENDED && !(word & (uint32_t)wanted))
+        if (cas_seq(&task->state, &word, word | (uint32_t)wanted)) word |= (uint32_t)wanted;
+    return word;
+}
+
+static bool has_ended(struct tdm_task *task) { return tdm_task_state(load_seq(&task->state)) == TDM_ENDED; /* [task-end] */ }
+
+static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
+
+static bool sleep_until_ended(struct tdm_task *task, uint64_t deadline)
+{
+    while (!has_ended(task)) {
+        if (is_over(deadline)) return false;
+        uint32_t word = mark(task, TDM_WAITED);
+        if (tdm_task_state(word) != TDM_ENDED) tdm_futex_wait(&task->state, word, deadline);
+    }
+    return true;
+}
+
+/* ---- helping ---- */
+
+bool tdm_wait_may_help(const struct tdm_task *private)
+{
+    const tandem_task *task = tdm_task_public((struct tdm_task *)(uintptr_t)private);
+    const struct tdm_core *core = private->lane->core;
+    if (!private->lane->ops->run_here || task->flags & TANDEM_NO_HELP) return false;
+    if (tdm_self_worker(core)) return true;
+    return core->waiters_help && task->timeout_ms == 0 && !task->on_done;
+}
+
+static void help(struct tdm_task *task)
+{
+    uint32_t word = load_seq(&task->state);
+    if (tdm_task_state(word) != TDM_QUEUED || !tdm_wait_may_help(task)) return;
+    if (tdm_lane_take_back(task->lane, task)) task->lane->ops->run_here(task->lane, task);
+}
+
+/* ---- the calls ---- */
+
+/* 0: it can be waited for. */
+static int check(const tandem_task *public)
+{
+    if (!public) return -EINVAL;
+    uint32_t me = tdm_identity();
+    if (me == 0) return -EPERM;
+    struct tdm_task *task = tdm_task_of((tandem_task *)(uintptr_t)public);
+    enum tdm_task_state state = tdm_task_state(load_seq(&task->state));
+    if (state == TDM_NEW) return -EINVAL;
+    if (state != TDM_ENDED && task->home != me) return -EPERM;
+    return state != TDM_ENDED && tdm_self_inside_task(public) ? -EDEADLK : 0;
+}
+
+int tandem_wait(tandem_task *task)
+{
+    int error = check(task);
+    if (error != 0) return error;
+    help(tdm_task_of(task));
+    sleep_until_ended(tdm_task_of(task), TDM_FOREVER);
+    return task->status;
+}
+
+int tandem_wait_for(tandem_task *task, int64_t timeout_ms)
+{
+    int error = check(task);
+    if (error != 0) return error;
+    return sleep_until_ended(tdm_task_of(task), tdm_clock_deadline(timeout_ms)) ? task->status : TANDEM_PENDING;
+}
+
+/* Counts the ends of tasks that somebody waits for among others; all who do sleep on it [any-ended]. */
+static _Atomic uint32_t any_ended;
+
+void tdm_wait_wake_any(void)
+{
+    add_seq(&any_ended, 1);
+    tdm_futex_wake_all(&any_ended);
+}
+
+/* The index of the first that has ended, or -1; the others are marked. */
+static int find_ended(tandem_task *const *tasks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tasks[i] && tdm_task_state(mark(tdm_task_of(tasks[i]), TDM_WAITED_ANY)) == TDM_ENDED) return (int)i;
+    return -1;
+}
+
+int tandem_wait_any(tandem_task *const *tasks, size_t count, int64_t timeout_ms)
+{
+    bool none = true;
+    for (size_t i = 0; tasks && i < count; i++) {
+        int error = tasks[i] ? check(tasks[i]) : 0;
+        if (error != 0) return error;
+        if (tasks[i]) none = false;
+    }
+    if (none) return tdm_identity() == 0 ? -EPERM : -EINVAL;
+    uint64_t deadline = tdm_clock_deadline(timeout_ms);
+    for (;;) {
+        uint32_t seen = load_seq(&any_ended); /* before the look: an end after it changes the count [any-ended] */
+        int index = find_ended(tasks, count);
+        if (index >= 0) return index;
+        if (is_over(deadline)) return -ETIMEDOUT;
+        tdm_futex_wait(&any_ended, seen, deadline);
+    }
+}
+
+void tdm_wait_end_cancelled(struct tdm_task *task)
+{
+    tdm_deadlines_disarm(&task->lane->core->deadlines, task);
+    tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
+}
+
+/* The wish comes first: a lane that is just about to start the task sees it, one that has started it is told. */
+int tandem_cancel(tandem_task *public)
+{
+    if (!public) return -EINVAL;
+    uint32_t me = tdm_identity();
+    if (me == 0) return -EPERM;
+    struct tdm_task *task = tdm_task_of(public);
+    enum tdm_task_state state = tdm_task_state(load_seq(&task->state));
+    if (state == TDM_NEW) return -EINVAL;
+    if (state == TDM_ENDED) return -EALREADY;
+    if (task->home != me) return -EPERM;
+    tdm_task_wish(task, TDM_WISH_CANCEL);
+    if (tdm_lane_take_back(task->lane, task))
+        tdm_wait_end_cancelled(task);
+    else
+        task->lane->ops->cancel(task->lane, task);
+    return 0;
+}
+
+int tandem_task_clear(tandem_task *public)
+{
+    if (!public) return -EINVAL;
+    if (tdm_identity() == 0) return -EPERM;
+    struct tdm_task *task = tdm_task_of(public);
+    uint32_t word = load_seq(&task->state);
+    enum tdm_task_state state = tdm_task_state(word);
+    if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
+    if (state == TDM_NEW) return 0;
+    tdm_task_free_results(public->output, task->release, public->report);
+    public->output = NULL;
+    public->output_size = 0;
+    public->report = NULL;
+    return 0;
+}

@@ -1,0 +1,52 @@
+/* thread_lane.h - run it here: a pool's threads and the queue before them. */
+#ifndef TDM_THREADS_THREAD_LANE_H
+#define TDM_THREADS_THREAD_LANE_H
+
+#include "task/lane.h"
+#include "task/self.h"
+
+#include <pthread.h>
+
+struct tdm_thread_lane;
+
+struct tdm_thread_worker {
+    struct tdm_tally tally;      /* its own: only it writes */
+    struct tdm_thread_lane *lane;
+    pthread_t thread;
+    uint32_t number;             /* from 1 */
+    void *data;                  /* what on_worker_start left */
+    bool has_data;               /* on_worker_start was called and did not fail */
+    struct tdm_node idle;        /* in the lane's list, under the ledger's lock */
+    _Atomic uint32_t called;     /* 1: get up; written by who took it off the idle list [worker-called] */
+};
+
+struct tdm_thread_lane {
+    struct tdm_lane lane;
+    const tandem_options *options; /* the pool's resolved copy */
+    uint32_t count;
+    struct tdm_thread_worker *workers;
+    /* guarded by the ledger's lock */
+    struct tdm_node idle; /* workers that sleep, the latest first: its stack and caches are still warm */
+    bool waking;          /* one has been called and has not looked at the queue yet */
+    bool stopping;
+    uint32_t starting, failed; /* workers that are still in on_worker_start; whose on_worker_start failed */
+    _Atomic uint32_t started;  /* counts those out of it; the maker of the pool sleeps on it [workers-started] */
+};
+
+/* Starts the threads and waits for their on_worker_start.  0 or -errno, and then there is nothing to close. */
+int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, const tandem_options *options);
+void tdm_thread_lane_free(struct tdm_thread_lane *lane);
+
+/* ---- thread_lane and thread_worker to each other ---- */
+
+/* The next task for this worker, HELD; sleeps until there is one.  NULL: the pool ends. */
+struct tdm_task *tdm_thread_lane_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);
+void tdm_thread_lane_started(struct tdm_thread_lane *lane, bool failed);
+
+/* What a pool thread does all its life; argument: its tdm_thread_worker. */
+void *tdm_thread_worker_main(void *argument);
+
+/* Runs a held task on this thread; worker NULL: not a thread of this pool. */
+void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *task, const struct tdm_worker_self *worker);
+
+#endif
