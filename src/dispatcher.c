@@ -54,10 +54,7 @@ static struct tdm_lane *lane_of(struct tandem_pool *pool, const tandem_task *tas
 }
 
 /* One task in so many is looked at for the statistics.  relaxed: a count that is off by a few does no harm. */
-static bool is_sampled(struct tandem_pool *pool)
-{
-    return add_relaxed(&pool->core.sampling, 1) % TDM_SAMPLE_EVERY == 0;
-}
+static bool is_sampled(struct tandem_pool *pool) { return add_relaxed(&pool->core.sampling, 1) % TDM_SAMPLE_EVERY == 0; }
 
 /* The public results of the run before, kept aside until this one is taken. */
 struct results {

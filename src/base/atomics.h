@@ -12,20 +12,20 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define load_relaxed(object) atomic_load_explicit((object), memory_order_relaxed)
-#define load_acquire(object) atomic_load_explicit((object), memory_order_acquire)
-#define load_seq(object) atomic_load_explicit((object), memory_order_seq_cst)
+#define load_relaxed(object)         atomic_load_explicit((object), memory_order_relaxed)
+#define load_acquire(object)         atomic_load_explicit((object), memory_order_acquire)
+#define load_seq(object)             atomic_load_explicit((object), memory_order_seq_cst)
 #define store_relaxed(object, value) atomic_store_explicit((object), (value), memory_order_relaxed)
 #define store_release(object, value) atomic_store_explicit((object), (value), memory_order_release)
-#define store_seq(object, value) atomic_store_explicit((object), (value), memory_order_seq_cst)
-#define exchange_seq(object, value) atomic_exchange_explicit((object), (value), memory_order_seq_cst)
-#define add_seq(object, value) atomic_fetch_add_explicit((object), (value), memory_order_seq_cst)
+#define store_seq(object, value)     atomic_store_explicit((object), (value), memory_order_seq_cst)
+#define exchange_seq(object, value)  atomic_exchange_explicit((object), (value), memory_order_seq_cst)
+#define add_seq(object, value)       atomic_fetch_add_explicit((object), (value), memory_order_seq_cst)
 /* relaxed: for counts that nothing is ordered by */
 #define add_relaxed(object, value) atomic_fetch_add_explicit((object), (value), memory_order_relaxed)
-#define or_seq(object, value) atomic_fetch_or_explicit((object), (value), memory_order_seq_cst)
-#define and_seq(object, value) atomic_fetch_and_explicit((object), (value), memory_order_seq_cst)
+#define or_seq(object, value)      atomic_fetch_or_explicit((object), (value), memory_order_seq_cst)
+#define and_seq(object, value)     atomic_fetch_and_explicit((object), (value), memory_order_seq_cst)
 /* On failure *expected holds what was found.  Strong: it fails only if the value differs. */
-#define cas_seq(object, expected, desired)                                                                             \
+#define cas_seq(object, expected, desired)                                                                                         \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, memory_order_seq_cst)
 
 #endif

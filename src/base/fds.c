@@ -16,10 +16,14 @@
  * use.  A descriptor beyond it (more than a million open) is not remembered; all it loses is being closed in a forked child. */
 #define REMEMBERED (1u << 20)
 static _Atomic uint32_t table[REMEMBERED / 32];
+static _Atomic uint32_t used; /* words of it that were ever written: only grows */
 
 static void remember(int fd)
 {
-    if ((unsigned)fd < REMEMBERED) or_seq(&table[fd / 32], 1u << fd % 32);
+    if ((unsigned)fd >= REMEMBERED) return;
+    or_seq(&table[fd / 32], 1u << fd % 32);
+    uint32_t words = load_seq(&used), mine = (uint32_t)fd / 32 + 1;
+    while (words < mine && !cas_seq(&used, &words, mine)) {}
 }
 
 static void forget(int fd)
@@ -30,7 +34,7 @@ static void forget(int fd)
 /* relaxed in both: a forked child has one thread */
 static void take_all_out(bool close_them)
 {
-    for (unsigned i = 0; i < REMEMBERED / 32; i++) {
+    for (unsigned i = 0; i < load_seq(&used); i++) {
         uint32_t bits = load_relaxed(&table[i]);
         if (bits == 0) continue;
         for (unsigned bit = 0; close_them && bit < 32; bit++)
@@ -129,7 +133,8 @@ void tdm_fds_ring(const int bell[2])
 void tdm_fds_empty(const int bell[2])
 {
     char bytes[512];
-    while (tdm_fds_read(bell[0], bytes, sizeof bytes) == (ssize_t)sizeof bytes) {}
+    while (tdm_fds_read(bell[0], bytes, sizeof bytes) == (ssize_t)sizeof bytes) {
+    }
 }
 
 ssize_t tdm_fds_read(int fd, void *to, size_t size)
@@ -137,7 +142,8 @@ ssize_t tdm_fds_read(int fd, void *to, size_t size)
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     ssize_t done;
-    while ((done = read(fd, to, size)) < 0 && errno == EINTR) {}
+    while ((done = read(fd, to, size)) < 0 && errno == EINTR) {
+    }
     if (done < 0) done = -errno;
     pthread_setcancelstate(cancel_state, NULL);
     return done;
@@ -148,7 +154,8 @@ ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count)
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     ssize_t done;
-    while ((done = writev(fd, parts, count)) < 0 && errno == EINTR) {}
+    while ((done = writev(fd, parts, count)) < 0 && errno == EINTR) {
+    }
     if (done < 0) done = -errno;
     pthread_setcancelstate(cancel_state, NULL);
     return done;
@@ -179,7 +186,8 @@ int tdm_fds_send(int socket, const void *message, size_t size, const int *fds, s
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     ssize_t done;
-    while ((done = sendmsg(socket, &header, MSG_NOSIGNAL)) < 0 && errno == EINTR) {}
+    while ((done = sendmsg(socket, &header, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
+    }
     int result = done == (ssize_t)size ? 0 : done < 0 ? -errno : -EIO;
     pthread_setcancelstate(cancel_state, NULL);
     return result;

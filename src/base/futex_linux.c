@@ -15,8 +15,8 @@ void tdm_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline
 {
     int saved = errno;
     struct timespec at = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
-    syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, deadline_ns == TDM_FOREVER ? NULL : &at,
-            NULL, FUTEX_BITSET_MATCH_ANY);
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, deadline_ns == TDM_FOREVER ? NULL : &at, NULL,
+            FUTEX_BITSET_MATCH_ANY);
     errno = saved;
 }
 

@@ -53,8 +53,8 @@ static struct timespec to_wait_time(uint64_t deadline_ns)
     clock_gettime(CLOCK_MONOTONIC, &mono);
     clock_gettime(CLOCK_REALTIME, &calendar);
     uint64_t now = (uint64_t)mono.tv_sec * 1000000000u + (uint64_t)mono.tv_nsec;
-    deadline_ns = (deadline_ns > now ? deadline_ns - now : 0) + (uint64_t)calendar.tv_sec * 1000000000u +
-                  (uint64_t)calendar.tv_nsec;
+    deadline_ns =
+        (deadline_ns > now ? deadline_ns - now : 0) + (uint64_t)calendar.tv_sec * 1000000000u + (uint64_t)calendar.tv_nsec;
 #endif
     return (struct timespec){.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
 }

@@ -10,7 +10,7 @@ struct tdm_node {
 };
 
 /* The struct that holds this member. */
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void tdm_list_init(struct tdm_node *head) { head->next = head->previous = head; }
 
@@ -26,10 +26,7 @@ static inline void tdm_list_insert_after(struct tdm_node *place, struct tdm_node
 
 static inline void tdm_list_push_front(struct tdm_node *head, struct tdm_node *node) { tdm_list_insert_after(head, node); }
 
-static inline void tdm_list_push_back(struct tdm_node *head, struct tdm_node *node)
-{
-    tdm_list_insert_after(head->previous, node);
-}
+static inline void tdm_list_push_back(struct tdm_node *head, struct tdm_node *node) { tdm_list_insert_after(head->previous, node); }
 
 /* The node points to itself afterwards, so that a second removal does no harm. */
 static inline void tdm_list_remove(struct tdm_node *node)

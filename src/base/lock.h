@@ -11,15 +11,15 @@
 
 /* From the outside in. */
 enum tdm_rank {
-    TDM_RANK_POOLS = 1,    /* tandem_init, tandem_quit, the making and ending of pools */
-    TDM_RANK_NEED,         /* a pool starts what it turns out to need: the reactor, its callback thread */
-    TDM_RANK_STARTING,     /* who uses the reactor */
-    TDM_RANK_GROUP,        /* a group's list and count; under it a queued task may be taken back */
-    TDM_RANK_SLOT,         /* one worker process */
-    TDM_RANK_LEDGER,       /* a pool's queues and counts */
-    TDM_RANK_DEADLINES,    /* a pool's deadlines */
-    TDM_RANK_CALLBACKS,    /* a pool's waiting callbacks */
-    TDM_RANK_REACTOR       /* its timers and posted jobs */
+    TDM_RANK_POOLS = 1, /* tandem_init, tandem_quit, the making and ending of pools */
+    TDM_RANK_NEED,      /* a pool starts what it turns out to need: the reactor, its callback thread */
+    TDM_RANK_STARTING,  /* who uses the reactor */
+    TDM_RANK_GROUP,     /* a group's list and count; under it a queued task may be taken back */
+    TDM_RANK_SLOT,      /* one worker process */
+    TDM_RANK_LEDGER,    /* a pool's queues and counts */
+    TDM_RANK_DEADLINES, /* a pool's deadlines */
+    TDM_RANK_CALLBACKS, /* a pool's waiting callbacks */
+    TDM_RANK_REACTOR    /* its timers and posted jobs */
 };
 
 struct tdm_lock {

@@ -39,10 +39,7 @@ void tdm_platform_name_thread(const char *name)
 
 int tdm_platform_pipe(int fds[2]) { return pipe2(fds, O_CLOEXEC) == 0 ? 0 : -errno; }
 
-int tdm_platform_socketpair(int fds[2])
-{
-    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : -errno;
-}
+int tdm_platform_socketpair(int fds[2]) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : -errno; }
 
 int tdm_platform_bell(int fds[2])
 {
@@ -95,7 +92,8 @@ pid_t tdm_platform_fork_unseen(void)
 
 void tdm_platform_reap_unseen(pid_t pid)
 {
-    while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR) {}
+    while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR) {
+    }
 }
 
 /* A pipe whose writers are gone is "readable"; F_SETSIG makes the notice of that a SIGKILL, which needs nobody to run.  If the

@@ -40,10 +40,7 @@ static int close_on_exec(int fds[2], int flags)
 int tdm_platform_pipe(int fds[2]) { return pipe(fds) == 0 ? close_on_exec(fds, 0) : -errno; }
 
 /* A stream: not every system has local sockets that keep message borders.  All messages on it have one size. */
-int tdm_platform_socketpair(int fds[2])
-{
-    return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 ? close_on_exec(fds, 0) : -errno;
-}
+int tdm_platform_socketpair(int fds[2]) { return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 ? close_on_exec(fds, 0) : -errno; }
 
 int tdm_platform_bell(int fds[2]) { return pipe(fds) == 0 ? close_on_exec(fds, O_NONBLOCK) : -errno; }
 
@@ -98,10 +95,12 @@ pid_t tdm_platform_fork_unseen(void)
     close(fds[1]);
     pid_t pid = -EAGAIN;
     ssize_t got;
-    while ((got = read(fds[0], &pid, sizeof pid)) < 0 && errno == EINTR) {}
+    while ((got = read(fds[0], &pid, sizeof pid)) < 0 && errno == EINTR) {
+    }
     if (got != (ssize_t)sizeof pid) pid = -EAGAIN;
     close(fds[0]);
-    while (waitpid(between, NULL, 0) < 0 && errno == EINTR) {}
+    while (waitpid(between, NULL, 0) < 0 && errno == EINTR) {
+    }
     return pid;
 }
 

@@ -161,8 +161,10 @@ static void *run(void *unused)
     on_reactor = true;
     tdm_platform_name_thread("tandem-reactor");
     for (bool stopping = false; !stopping;) {
-        for (int i = 0; i < BATCH && run_job(); i++) {}
-        for (int i = 0; i < BATCH && run_timer(); i++) {}
+        for (int i = 0; i < BATCH && run_job(); i++) {
+        }
+        for (int i = 0; i < BATCH && run_timer(); i++) {
+        }
         poll_sources(prepare_to_sleep(&stopping));
     }
     return NULL;

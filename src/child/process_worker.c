@@ -124,12 +124,8 @@ static bool is_clean(void)
 {
     siginfo_t info;
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) return false;
-    struct pollfd fds[] = {{.fd = 0},
-                           {.fd = 1},
-                           {.fd = 2},
-                           {.fd = worker.channel.in},
-                           {.fd = worker.channel.out},
-                           {.fd = worker.lifeline}};
+    struct pollfd fds[] = {
+        {.fd = 0}, {.fd = 1}, {.fd = 2}, {.fd = worker.channel.in}, {.fd = worker.channel.out}, {.fd = worker.lifeline}};
     nfds_t count = sizeof fds / sizeof *fds;
     poll(fds, count, 0);
     for (nfds_t i = 0; i < count; i++)
@@ -144,8 +140,8 @@ static bool read_input(const struct tdm_frame *frame, void **input)
 {
     *input = frame->payload > 0 ? malloc(frame->payload) : NULL;
     bool have = *input || frame->payload == 0;
-    bool there = have ? tdm_channel_read(&worker.channel, *input, frame->payload)
-                      : tdm_channel_skip(&worker.channel, frame->payload);
+    bool there =
+        have ? tdm_channel_read(&worker.channel, *input, frame->payload) : tdm_channel_skip(&worker.channel, frame->payload);
     if (!there) _exit(TDM_EXIT_LEFT);
     return have;
 }
@@ -163,8 +159,7 @@ static void reply(const struct tdm_frame *task, tandem_context *context, int cod
 /* What stdout and stderr hold is written before the reply: who has the result has the output too. */
 static void run(const struct tdm_frame *task, void *input)
 {
-    tandem_context context = {
-        .isolation = TANDEM_PROCESS, .worker_data = worker.data, .reply_most = TDM_FRAME_PAYLOAD_MOST};
+    tandem_context context = {.isolation = TANDEM_PROCESS, .worker_data = worker.data, .reply_most = TDM_FRAME_PAYLOAD_MOST};
     tandem_fn *function = (tandem_fn *)(uintptr_t)task->function;
     int code = function(&context, input, task->payload);
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */

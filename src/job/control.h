@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define TDM_CONTROL_WORDS 16 /* tasks that one worker may have in hand */
-#define TDM_CONTROL_SIZE 4096
+#define TDM_CONTROL_SIZE  4096
 
 enum tdm_control_state { TDM_FREE = 0, TDM_OFFERED, TDM_CLAIMED, TDM_FINISHED, TDM_REVOKED, TDM_KILLING };
 

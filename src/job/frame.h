@@ -18,7 +18,7 @@ enum tdm_frame_kind {
     TDM_FRAME_REFUSED /* it could not be run: code is an errno; no payload */
 };
 
-#define TDM_FRAME_HAS_OUTPUT 1u    /* REPLY: there is an output, if only of 0 bytes */
+#define TDM_FRAME_HAS_OUTPUT   1u /* REPLY: there is an output, if only of 0 bytes */
 #define TDM_FRAME_PAYLOAD_MOST UINT32_MAX
 
 /* Both sides are the same program, so it travels as it lies in memory. */

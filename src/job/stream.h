@@ -32,13 +32,16 @@ struct tdm_inbox {
     bool out_of_memory;     /* there was none for its payload, which is read and thrown away */
     char *payload;          /* allocated; followed by a 0 byte */
     size_t payload_got;
-    size_t start, end;      /* of what is in the buffer */
+    size_t start, end; /* of what is in the buffer */
     char buffer[4096];
 };
 
 /* Reads on.  1: a frame is whole; its payload, if any, is the caller's to free.  -EAGAIN: not yet.  -EPIPE: the other side has
  * closed.  -EPROTO: no honest worker sent this.  -errno. */
 int tdm_inbox_pull(struct tdm_inbox *inbox, int fd);
+
+/* Is there something read already that is not taken yet? */
+static inline bool tdm_inbox_has_more(const struct tdm_inbox *inbox) { return inbox->start < inbox->end; }
 
 /* Frees what is half-read. */
 void tdm_inbox_clear(struct tdm_inbox *inbox);

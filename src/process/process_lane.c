@@ -17,7 +17,7 @@
 
 /* Starts that may fail in a row before what waits is told; how soon after that a submit asks again while some still work. */
 #define STARTS_IN_A_ROW 3
-#define ASK_AGAIN_NS ((uint64_t)100 * 1000000u)
+#define ASK_AGAIN_NS    ((uint64_t)100 * 1000000u)
 
 static struct tdm_process_lane *mine(struct tdm_lane *lane) { return container_of(lane, struct tdm_process_lane, lane); }
 static void lock(const struct tdm_process_lane *lane) { tdm_ledger_lock(&lane->lane.core->ledger); }
@@ -174,12 +174,8 @@ static void end(struct tdm_lane *base)
     while (load_seq(&lane->closed) == 0) tdm_futex_wait(&lane->closed, 0, TDM_FOREVER); /* [lane-closed] */
 }
 
-static const struct tdm_lane_ops ops = {.submit = submit,
-                                        .cancel = cancel,
-                                        .deadline = deadline,
-                                        .fill_stats = fill_stats,
-                                        .begin_end = begin_end,
-                                        .end = end};
+static const struct tdm_lane_ops ops = {
+    .submit = submit, .cancel = cancel, .deadline = deadline, .fill_stats = fill_stats, .begin_end = begin_end, .end = end};
 
 /* ---- slots to tasks: the reactor ---- */
 

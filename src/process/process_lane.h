@@ -15,11 +15,11 @@ struct tdm_process_lane {
     const char *cannot_step;
 
     /* guarded by the ledger's lock */
-    struct tdm_node idle;     /* slots that are ready and have nothing, the latest first */
-    uint32_t alive;           /* slots that are not empty */
-    uint32_t starting;        /* those of them that have not been ready yet */
-    uint32_t leaving;         /* those of them that were told to leave because they were idle */
-    uint32_t owed;            /* places of workers that died under a task, to be filled although nothing waits */
+    struct tdm_node idle; /* slots that are ready and have nothing, the latest first */
+    uint32_t alive;       /* slots that are not empty */
+    uint32_t starting;    /* those of them that have not been ready yet */
+    uint32_t leaving;     /* those of them that were told to leave because they were idle */
+    uint32_t owed;        /* places of workers that died under a task, to be filled although nothing waits */
     uint64_t started_ever, crashed_ever;
     bool sweeping; /* the sweep timer is set */
     bool closing;
@@ -59,7 +59,7 @@ const void *tdm_process_lane_setup(const struct tdm_process_lane *lane, size_t *
 void tdm_process_lane_ready(struct tdm_process_lane *lane, struct tdm_slot *slot);     /* the first time */
 void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *slot); /* ready and without a task */
 void tdm_process_lane_not_idle(struct tdm_process_lane *lane, struct tdm_slot *slot);
-void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *task);  /* held, not begun; any thread */
+void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *task); /* held, not begun; any thread */
 void tdm_process_lane_buried(struct tdm_process_lane *lane, const struct tdm_burial *burial);
 
 #endif

@@ -236,8 +236,11 @@ static void take_reply(struct tdm_slot *slot)
     tdm_task_finish(task, &outcome, NULL);
 }
 
+/* Its own word and the zygote's come by different ways, in any order; only with both it is known by its pid. */
 static void take_ready(struct tdm_slot *slot)
 {
+    slot->said_ready = true;
+    if (slot->child.pid == 0) return;
     lock(slot);
     bool starting = slot->state == TDM_SLOT_STARTING;
     if (starting) slot->state = TDM_SLOT_READY;
@@ -267,11 +270,24 @@ static void take_frame(struct tdm_slot *slot)
     slot->inbox.payload = NULL;
 }
 
-/* Reads all there is now.  -EAGAIN, -EPIPE or what is wrong. */
+/* Reads what one reply in hand can bring: a worker sends no more before it gets more.  Another look at an empty pipe would cost as
+ * much as the reply itself.  0, or -EAGAIN, -EPIPE or what is wrong. */
+static int read_reply(struct tdm_slot *slot)
+{
+    int result;
+    do {
+        result = tdm_inbox_pull(&slot->inbox, slot->replies);
+        if (result == 1) take_frame(slot);
+    } while (result == 1 && tdm_inbox_has_more(&slot->inbox));
+    return result == 1 ? 0 : result;
+}
+
+/* To the end, or to what is there now. */
 static int read_replies(struct tdm_slot *slot)
 {
     int result;
-    while ((result = tdm_inbox_pull(&slot->inbox, slot->replies)) == 1) take_frame(slot);
+    while ((result = read_reply(slot)) == 0) {
+    }
     return result;
 }
 
@@ -279,8 +295,8 @@ static void replies_ready(struct tdm_source *source, unsigned events)
 {
     (void)events;
     struct tdm_slot *slot = container_of(source, struct tdm_slot, reply_source);
-    int result = read_replies(slot);
-    if (result == -EAGAIN) return;
+    int result = read_reply(slot);
+    if (result == 0 || result == -EAGAIN) return;
     tdm_reactor_watch(&slot->reply_source, 0);
     if (result != -EPIPE)
         set_dying(slot, "its worker broke the protocol");
@@ -385,7 +401,11 @@ static void start_failed(struct tdm_slot *slot, const char *step, int error)
 
 static void spawned(struct tdm_child *child, int error)
 {
-    if (error != 0) start_failed(container_of(child, struct tdm_slot, child), error == ECHILD ? "zygote" : "fork", error);
+    struct tdm_slot *slot = container_of(child, struct tdm_slot, child);
+    if (error != 0)
+        start_failed(slot, error == ECHILD ? "zygote" : "fork", error);
+    else if (slot->said_ready)
+        take_ready(slot);
 }
 
 static int open_pipes(struct tdm_slot *slot)
@@ -432,7 +452,7 @@ void tdm_slot_start(struct tdm_slot *slot, uint32_t number)
     slot->in_use = true;
     slot->number = number;
     slot->start_error = 0;
-    slot->was_ready = slot->was_offered = slot->orphan = slot->kill_sent = slot->swept = false;
+    slot->said_ready = slot->was_ready = slot->was_offered = slot->orphan = slot->kill_sent = slot->swept = false;
     slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
     slot->reply_source.wants = slot->request_source.wants = 0;
     for (int i = 0; i < TDM_WORKER_FDS; i++) slot->child.fds[i] = -1;

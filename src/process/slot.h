@@ -27,11 +27,11 @@ struct tdm_slot {
     /* guarded by lock (rank SLOT) */
     struct tdm_lock lock;
     enum tdm_slot_state state;
-    struct tdm_task *task; /* in the worker's hands, or on the way there; NULL: none */
-    bool freed;            /* it was given up by its last taker without a task: the reactor makes it idle */
-    int decided;           /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
-    const char *step;      /* static; why a start failed, or what was wrong with the worker */
-    uint64_t sequence;     /* of the last task handed over; counts on, also over replaced workers */
+    struct tdm_task *task;            /* in the worker's hands, or on the way there; NULL: none */
+    bool freed;                       /* it was given up by its last taker without a task: the reactor makes it idle */
+    int decided;                      /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
+    const char *step;                 /* static; why a start failed, or what was wrong with the worker */
+    uint64_t sequence;                /* of the last task handed over; counts on, also over replaced workers */
     uint64_t deadline_ns, started_ns; /* of the task */
     pid_t pid;                        /* from READY on */
     struct tdm_outbox outbox;
@@ -51,7 +51,7 @@ struct tdm_slot {
     int start_error;
     bool in_use; /* not empty */
     bool swept;  /* told to leave because it was idle for long */
-    bool was_ready;
+    bool said_ready, was_ready;
     bool was_offered; /* it has been handed a task at least once */
     bool orphan;      /* the zygote has died: its end shows only in its pipe */
     bool kill_sent;

@@ -25,13 +25,13 @@ void tdm_zygote_reset(void);
 /* A worker process, as it is known here.  Zeroed with the calls and owner set: none. */
 struct tdm_child {
     uint64_t number;
-    pid_t pid; /* 0: not told yet, or ended */
+    pid_t pid;               /* 0: not told yet, or ended */
     int fds[TDM_WORKER_FDS]; /* for the worker; taken over by tdm_zygote_spawn, closed as soon as they are sent */
     bool wants_spawn, wants_kill;
     struct tdm_node link, outgoing;
-    void (*spawned)(struct tdm_child *child, int error); /* error: 0 or a positive errno; then it is forgotten */
+    void (*spawned)(struct tdm_child *child, int error);          /* error: 0 or a positive errno; then it is forgotten */
     void (*ended)(struct tdm_child *child, int signal, int code); /* and is forgotten */
-    void (*orphaned)(struct tdm_child *child); /* the zygote died: no ended will come; forgotten */
+    void (*orphaned)(struct tdm_child *child);                    /* the zygote died: no ended will come; forgotten */
 };
 
 /* On the reactor's thread: from now on, or no more, somebody wants to hear. */

@@ -89,6 +89,7 @@ void tdm_callbacks_close(struct tdm_callbacks *callbacks)
         tdm_futex_wake_all(&callbacks->pushed);
         pthread_join(callbacks->thread, NULL);
     }
-    while (tdm_callbacks_run(callbacks, 0) > 0) {}
+    while (tdm_callbacks_run(callbacks, 0) > 0) {
+    }
     tdm_fds_close_bell(callbacks->bell);
 }

@@ -14,12 +14,12 @@ struct tdm_task;
 
 struct tdm_callbacks {
     bool by_host;
-    int bell[2]; /* by_host: readable while tasks wait; rung and emptied under the lock, so always true */
-    struct tdm_lock lock;    /* rank CALLBACKS */
-    struct tdm_node waiting; /* guarded by lock */
-    size_t count;            /* guarded by lock */
-    bool stopping;           /* guarded by lock */
-    _Atomic uint32_t pushed; /* counts pushes; the thread sleeps on it [callback-pushed] */
+    int bell[2];                /* by_host: readable while tasks wait; rung and emptied under the lock, so always true */
+    struct tdm_lock lock;       /* rank CALLBACKS */
+    struct tdm_node waiting;    /* guarded by lock */
+    size_t count;               /* guarded by lock */
+    bool stopping;              /* guarded by lock */
+    _Atomic uint32_t pushed;    /* counts pushes; the thread sleeps on it [callback-pushed] */
     struct tdm_lock start_lock; /* rank NEED */
     _Atomic uint32_t started;   /* written under start_lock, looked at without */
     pthread_t thread;

@@ -16,7 +16,8 @@ struct line {
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static void add(struct line *line, const char *format, ...)
+static void
+add(struct line *line, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -45,8 +46,7 @@ static const char *advice(const tandem_task *task)
     const char *step = task->report && task->report->step ? task->report->step : "";
     if (strcmp(step, "tandem_init") == 0)
         return "; the program had threads when its first pool was made: call tandem_init() first thing in main()";
-    if (strcmp(step, "function") == 0)
-        return "; load the library that holds it before tandem_init(), or run the task on a thread";
+    if (strcmp(step, "function") == 0) return "; load the library that holds it before tandem_init(), or run the task on a thread";
     return "";
 }
 

@@ -12,9 +12,9 @@
 
 /* What a tandem_group's words hold.  Zeroed: empty. */
 struct TDM_MAY_ALIAS group {
-    struct tdm_node tasks;   /* not ended yet; a zeroed head is made into an empty one by the first join */
-    uint32_t open;           /* not ended, or on_done has not returned */
-    int32_t status;          /* the first that was not OK, or 0 */
+    struct tdm_node tasks;    /* not ended yet; a zeroed head is made into an empty one by the first join */
+    uint32_t open;            /* not ended, or on_done has not returned */
+    int32_t status;           /* the first that was not OK, or 0 */
     _Atomic uint32_t emptied; /* counts the times open fell to 0; waiters sleep on it [group-emptied] */
 };
 

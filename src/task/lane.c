@@ -88,6 +88,5 @@ void tdm_lane_cancel_waiting(struct tdm_lane *lane)
 
 void tdm_lane_expire(struct tdm_lane *lane, struct tdm_task *task)
 {
-    if (tdm_lane_take_back(lane, task))
-        tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_EXPIRED}, NULL);
+    if (tdm_lane_take_back(lane, task)) tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_EXPIRED}, NULL);
 }

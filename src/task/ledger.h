@@ -9,8 +9,8 @@
 
 #include <tandem.h>
 
-#define TDM_STATUSES 16
-#define TDM_SAMPLES 256
+#define TDM_STATUSES     16
+#define TDM_SAMPLES      256
 #define TDM_SAMPLE_EVERY 64
 
 /* How tasks ended, counted by one thread alone (a plain load and store then), or by all others together.  Each count is made before

@@ -6,8 +6,7 @@
 static _Thread_local struct tdm_inside *innermost;
 static _Thread_local const struct tdm_worker_self *me;
 
-void tdm_self_enter(struct tdm_inside *inside, const struct tdm_core *core, const tandem_task *task,
-                    const tandem_group *group)
+void tdm_self_enter(struct tdm_inside *inside, const struct tdm_core *core, const tandem_task *task, const tandem_group *group)
 {
     *inside = (struct tdm_inside){.core = core, .task = task, .group = group, .outer = innermost};
     innermost = inside;

@@ -17,8 +17,7 @@ struct tdm_inside {
     struct tdm_inside *outer;
 };
 
-void tdm_self_enter(struct tdm_inside *inside, const struct tdm_core *core, const tandem_task *task,
-                    const tandem_group *group);
+void tdm_self_enter(struct tdm_inside *inside, const struct tdm_core *core, const tandem_task *task, const tandem_group *group);
 void tdm_self_leave(const struct tdm_inside *inside);
 
 bool tdm_self_inside_pool(const struct tdm_core *core);

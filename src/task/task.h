@@ -20,9 +20,9 @@ struct tdm_lane;
 
 enum tdm_task_state { TDM_NEW = 0, TDM_QUEUED = 1, TDM_HELD = 2, TDM_ENDED = 3, TDM_STATE_MASK = 3 };
 enum tdm_task_mark {
-    TDM_WAITED = 1u << 8,      /* wake the word's address at the end */
-    TDM_WAITED_ANY = 1u << 9,  /* wake those in tandem_wait_any too */
-    TDM_OWED = 1u << 10        /* ended, on_done not entered yet */
+    TDM_WAITED = 1u << 8,     /* wake the word's address at the end */
+    TDM_WAITED_ANY = 1u << 9, /* wake those in tandem_wait_any too */
+    TDM_OWED = 1u << 10       /* ended, on_done not entered yet */
 };
 enum tdm_wish { TDM_WISH_CANCEL = 1u << 0, TDM_WISH_DEADLINE = 1u << 1, TDM_WISH_FIRST_SHIFT = 4 };
 enum tdm_deadline_kind { TDM_OF_WAITING = 0, TDM_OF_RUNNING };

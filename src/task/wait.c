@@ -38,7 +38,7 @@ static bool sleep_until_ended(struct tdm_task *task, uint64_t deadline)
 
 bool tdm_wait_may_help(const struct tdm_task *private)
 {
-    const tandem_task *task = tdm_task_public((struct tdm_task *)(uintptr_t)private);
+    const tandem_task *task = tdm_task_public((struct tdm_task *)(uintptr_t) private);
     const struct tdm_core *core = private->lane->core;
     if (!private->lane->ops->run_here || task->flags & TANDEM_NO_HELP) return false;
     if (tdm_self_worker(core)) return true;
@@ -60,7 +60,7 @@ static int check(const tandem_task *public)
     if (!public) return -EINVAL;
     uint32_t me = tdm_identity();
     if (me == 0) return -EPERM;
-    struct tdm_task *task = tdm_task_of((tandem_task *)(uintptr_t)public);
+    struct tdm_task *task = tdm_task_of((tandem_task *)(uintptr_t) public);
     enum tdm_task_state state = tdm_task_state(load_seq(&task->state));
     if (state == TDM_NEW) return -EINVAL;
     if (state != TDM_ENDED && task->home != me) return -EPERM;

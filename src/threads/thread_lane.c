@@ -69,7 +69,8 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     struct tdm_thread_worker *worker = NULL;
     int admission;
     tdm_ledger_lock(&core->ledger);
-    while ((admission = tdm_ledger_admit(&core->ledger, true, own, core->waiters_help)) == TDM_LOOK_AGAIN) {}
+    while ((admission = tdm_ledger_admit(&core->ledger, true, own, core->waiters_help)) == TDM_LOOK_AGAIN) {
+    }
     if (admission == TDM_ADMITTED) {
         tdm_lane_enqueue_locked(base, task);
         worker = choose_to_call(lane);
@@ -98,10 +99,7 @@ static void deadline(struct tdm_lane *lane, struct tdm_task *task, enum tdm_dead
         tdm_task_wish(task, TDM_WISH_DEADLINE);
 }
 
-static void run_here(struct tdm_lane *lane, struct tdm_task *task)
-{
-    tdm_thread_run(lane, task, tdm_self_worker(lane->core));
-}
+static void run_here(struct tdm_lane *lane, struct tdm_task *task) { tdm_thread_run(lane, task, tdm_self_worker(lane->core)); }
 
 static void fill_stats(struct tdm_lane *lane, tandem_stats *stats) { stats->threads = mine(lane)->count; }
 

@@ -10,14 +10,14 @@
 struct tdm_thread_lane;
 
 struct tdm_thread_worker {
-    struct tdm_tally tally;      /* its own: only it writes */
+    struct tdm_tally tally; /* its own: only it writes */
     struct tdm_thread_lane *lane;
     pthread_t thread;
-    uint32_t number;             /* from 1 */
-    void *data;                  /* what on_worker_start left */
-    bool has_data;               /* on_worker_start was called and did not fail */
-    struct tdm_node idle;        /* in the lane's list, under the ledger's lock */
-    _Atomic uint32_t called;     /* 1: get up; written by who took it off the idle list [worker-called] */
+    uint32_t number;         /* from 1 */
+    void *data;              /* what on_worker_start left */
+    bool has_data;           /* on_worker_start was called and did not fail */
+    struct tdm_node idle;    /* in the lane's list, under the ledger's lock */
+    _Atomic uint32_t called; /* 1: get up; written by who took it off the idle list [worker-called] */
 };
 
 struct tdm_thread_lane {

@@ -19,7 +19,7 @@ static int status_of(const struct tdm_task *task, const struct tdm_core *core, i
 /* The clock is read only for who asked: a report, or a sample for the statistics. */
 static uint64_t start_time(const struct tdm_task *private)
 {
-    return private->queued_ns != 0 || tdm_task_public((struct tdm_task *)(uintptr_t)private)->report ? tdm_clock_ns() : 0;
+    return private->queued_ns != 0 || tdm_task_public((struct tdm_task *)(uintptr_t) private)->report ? tdm_clock_ns() : 0;
 }
 
 static int call_function(tandem_task *task, tandem_context *context, const struct tdm_core *core)
@@ -86,8 +86,7 @@ void *tdm_thread_worker_main(void *argument)
         .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number};
     tdm_self_set_worker(&self);
     tdm_thread_lane_started(lane, !started);
-    for (struct tdm_task *task; (task = tdm_thread_lane_next(lane, worker)) != NULL;)
-        tdm_thread_run(&lane->lane, task, &self);
+    for (struct tdm_task *task; (task = tdm_thread_lane_next(lane, worker)) != NULL;) tdm_thread_run(&lane->lane, task, &self);
     stop(worker);
     return NULL;
 }
