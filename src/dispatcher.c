@@ -6,6 +6,7 @@
 #include "pool.h"
 #include "task/group.h"
 #include "task/report.h"
+#include "task/wait.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -53,9 +54,6 @@ static struct tdm_lane *lane_of(struct tandem_pool *pool, const tandem_task *tas
     return task->isolation == TANDEM_PROCESS ? &pool->processes.lane : &pool->threads.lane;
 }
 
-/* One task in so many is looked at for the statistics.  relaxed: a count that is off by a few does no harm. */
-static bool is_sampled(struct tandem_pool *pool) { return add_relaxed(&pool->core.sampling, 1) % TDM_SAMPLE_EVERY == 0; }
-
 /* The public results of the run before, kept aside until this one is taken. */
 struct results {
     void *output;
@@ -89,7 +87,7 @@ static void put_results(tandem_task *task, const struct results *results)
     tdm_task_of(task)->release = results->release;
 }
 
-/* All but the state word, which has been moved to QUEUED already. */
+/* All but the state word. */
 static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report)
 {
     struct tdm_task *private = tdm_task_of(task);
@@ -97,38 +95,45 @@ static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *
     private->home = pool->core.home;
     private->lane = lane_of(pool, task);
     private->place = NULL;
-    private->deadline = (struct tdm_heap_node){0};
+    if (task->timeout_ms != 0 || task->queue_timeout_ms != 0)
+    private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
     private->release = NULL;
     private->queued_ns = report ? report->queued_ns : 0;
-    if (private->queued_ns == 0 && is_sampled(pool)) private->queued_ns = tdm_clock_ns();
     tdm_list_init(&private->link);
     task->report = report;
 }
 
-/* With the state moved from `before` to QUEUED: no other submit can have this task.  Once the lane has it, it may end at any moment and
- * be gone. */
+/* The lane did not take it.  Meanwhile it was QUEUED in name, and somebody may have begun to wait for it. */
+static void take_away(struct tdm_task *private, uint32_t before)
+{
+    uint32_t word = exchange_seq(&private->state, before);
+    if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
+    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
+}
+
+/* With the state PREPARING: no other call touches the task.  Once the lane has it, it may end at any moment and be gone. */
 static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before)
 {
     struct tdm_task *private = tdm_task_of(task);
     bool wants_report = task->isolation == TANDEM_PROCESS || task->flags & TANDEM_REPORT;
     tandem_report *report = wants_report ? tdm_report_make(task) : NULL;
     tandem_group *group = task->group;
-    struct results old = {0};
     int error = wants_report && !report ? -ENOMEM : start_helpers(pool, task);
     if (error == 0) {
-        old = take_results(task);
+        struct results old = take_results(task);
         prepare(pool, task, report);
         if (group) tdm_group_join(group, private);
+        store_seq(&private->state, TDM_QUEUED);
         error = private->lane->ops->submit(private->lane, private);
         if (error == 0) {
-            tdm_task_free_results(old.output, old.release, old.report);
+            if (old.output || old.report) tdm_task_free_results(old.output, old.release, old.report);
             return 0;
         }
         if (group) tdm_group_unjoin(group, private);
         put_results(task, &old);
     }
     tdm_task_free_results(NULL, NULL, report);
-    store_seq(&private->state, before);
+    take_away(private, before);
     return error;
 }
 
@@ -140,7 +145,7 @@ static int submit(struct tandem_pool *pool, tandem_task *task)
     uint32_t word = load_seq(&private->state);
     enum tdm_task_state state = tdm_task_state(word);
     if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
-    if (!cas_seq(&private->state, &word, TDM_QUEUED)) return -EBUSY; /* another submit of it came first */
+    if (!cas_seq(&private->state, &word, TDM_PREPARING)) return -EBUSY; /* another submit of it came first */
     return route(pool, task, (uint32_t)state);
 }
 

@@ -12,6 +12,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- calls that the host must not notice ---- */
+
+/* They leave errno as it was, and cannot be cancelled half-way: a lock would stay locked, a zygote half started. */
+struct quiet {
+    int saved_errno, cancel_state;
+};
+
+static struct quiet begin_quietly(void)
+{
+    struct quiet quiet = {.saved_errno = errno};
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &quiet.cancel_state);
+    return quiet;
+}
+
+static int end_quietly(const struct quiet *quiet, int result)
+{
+    pthread_setcancelstate(quiet->cancel_state, NULL);
+    errno = quiet->saved_errno;
+    return result;
+}
+
 /* ---- the process ---- */
 
 /* Guarded by lock, but for settled. */
@@ -36,44 +57,48 @@ static void settle(void)
 }
 
 /* Is the calling process one that may start something?  A forked child with one thread becomes it. */
-static int enter_process(void)
+static int enter_process(bool asked_for)
 {
     if (tdm_identity() == 0) {
-        if (tdm_proc_threads() > 1) return -EPERM;
+        int threads = tdm_proc_threads();
+        if (threads > 1 || (threads < 0 && !asked_for)) return -EPERM;
         tdm_identity_adopt();
     }
     settle();
     return 0;
 }
 
-static int start_zygote(void)
+static int start_zygote(bool asked_for)
 {
     tdm_lock(&process.lock, TDM_RANK_POOLS);
-    int error = tdm_zygote_start();
+    int error = tdm_zygote_start(asked_for);
     tdm_unlock(&process.lock, TDM_RANK_POOLS);
     return error;
 }
 
 int tandem_init(void)
 {
-    int saved = errno;
-    int error = enter_process();
-    if (error == 0) error = start_zygote();
-    errno = saved;
-    return error;
+    struct quiet quiet = begin_quietly();
+    int error = enter_process(true);
+    if (error == 0) error = start_zygote(true);
+    return end_quietly(&quiet, error);
 }
 
-int tandem_quit(void)
+static int quit(void)
 {
-    int saved = errno;
     if (tdm_identity() == 0) return -EPERM;
     settle();
     tdm_lock(&process.lock, TDM_RANK_POOLS);
     int error = process.pools > 0 ? -EBUSY : 0;
     if (error == 0) tdm_zygote_stop();
     tdm_unlock(&process.lock, TDM_RANK_POOLS);
-    errno = saved;
     return error;
+}
+
+int tandem_quit(void)
+{
+    struct quiet quiet = begin_quietly();
+    return end_quietly(&quiet, quit());
 }
 
 /* ---- options ---- */
@@ -125,7 +150,7 @@ static int open_lanes(struct tandem_pool *pool)
 {
     struct tdm_core *core = &pool->core;
     const tandem_options *options = &pool->options;
-    int zygote = options->processes > 0 ? start_zygote() : 0;
+    int zygote = options->processes > 0 ? start_zygote(false) : 0;
     if (options->threads > 0) {
         int error = tdm_thread_lane_open(&pool->threads, core, options);
         if (error != 0) return error;
@@ -154,11 +179,12 @@ static void end_pool(struct tandem_pool *pool)
     struct tdm_lane *threads = pool->has_threads ? &pool->threads.lane : NULL;
     struct tdm_lane *processes = pool->has_processes ? &pool->processes.lane : NULL;
     tdm_ledger_close(&core->ledger, TDM_GATE_CLOSED);
-    store_seq(&core->closing, 1); /* [closing] */
+    if (threads) threads->ops->begin_end(threads); /* what waits is cancelled before what runs is told to return */
+    store_seq(&core->closing, 1);                  /* [closing] */
     if (processes) processes->ops->begin_end(processes);
-    if (threads) threads->ops->begin_end(threads);
     if (threads) threads->ops->end(threads);
     if (processes) processes->ops->end(processes);
+    tdm_ledger_wait_quiet(&core->ledger, TDM_FOREVER); /* what other threads have taken back, and are about to end */
     tdm_callbacks_close(&core->callbacks);
     tdm_deadlines_close(&core->deadlines);
     tdm_core_release_reactor(core);
@@ -170,7 +196,7 @@ static void end_pool(struct tandem_pool *pool)
 static int create(tandem_pool **pool, const tandem_options *options)
 {
     int error = options ? check_options(options) : 0;
-    if (error == 0) error = enter_process();
+    if (error == 0) error = enter_process(false);
     if (error != 0) return error;
     struct tandem_pool *made = calloc(1, sizeof *made);
     if (!made) return -ENOMEM;
@@ -193,10 +219,8 @@ static int create(tandem_pool **pool, const tandem_options *options)
 int tandem_pool_create(tandem_pool **pool, const tandem_options *options)
 {
     if (!pool) return -EINVAL;
-    int saved = errno;
-    int error = create(pool, options);
-    errno = saved;
-    return error;
+    struct quiet quiet = begin_quietly();
+    return end_quietly(&quiet, create(pool, options));
 }
 
 /* ---- and its end ---- */
@@ -220,13 +244,13 @@ int tandem_pool_drain(tandem_pool *pool, int64_t timeout_ms)
 int tandem_pool_destroy(tandem_pool *pool)
 {
     if (!pool) return 0;
-    int saved = errno, error = check(pool);
+    int error = check(pool);
     if (error != 0) return error;
     if (tdm_self_inside_pool(&pool->core)) return -EDEADLK;
+    struct quiet quiet = begin_quietly();
     end_pool(pool);
     count_pools(-1);
-    errno = saved;
-    return 0;
+    return end_quietly(&quiet, 0);
 }
 
 /* ---- looking in, and the host's own loop ---- */

@@ -20,12 +20,30 @@
 #define store_seq(object, value)     atomic_store_explicit((object), (value), memory_order_seq_cst)
 #define exchange_seq(object, value)  atomic_exchange_explicit((object), (value), memory_order_seq_cst)
 #define add_seq(object, value)       atomic_fetch_add_explicit((object), (value), memory_order_seq_cst)
-/* relaxed: for counts that nothing is ordered by */
-#define add_relaxed(object, value) atomic_fetch_add_explicit((object), (value), memory_order_relaxed)
-#define or_seq(object, value)      atomic_fetch_or_explicit((object), (value), memory_order_seq_cst)
-#define and_seq(object, value)     atomic_fetch_and_explicit((object), (value), memory_order_seq_cst)
+#define or_seq(object, value)        atomic_fetch_or_explicit((object), (value), memory_order_seq_cst)
+#define and_seq(object, value)       atomic_fetch_and_explicit((object), (value), memory_order_seq_cst)
 /* On failure *expected holds what was found.  Strong: it fails only if the value differs. */
 #define cas_seq(object, expected, desired)                                                                                         \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, memory_order_seq_cst)
+
+/* While looking again and again at a word that another core will change. */
+static inline void tdm_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+/* Memory that will be written soon, and that another core has now. */
+static inline void tdm_prefetch(const void *memory)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(memory, 1);
+#else
+    (void)memory;
+#endif
+}
 
 #endif

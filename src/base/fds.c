@@ -10,25 +10,42 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* One bit a descriptor.  The table is never touched before there is a descriptor to note, so it costs no memory but its pages in
- * use.  A descriptor beyond it (more than a million open) is not remembered; all it loses is being closed in a forked child. */
-#define REMEMBERED (1u << 20)
+/* One bit a descriptor.  The tables are never touched before there is a descriptor to note, so they cost no memory but their pages in
+ * use.  A descriptor beyond them is not remembered; all it loses is being closed in a forked child. */
+#define REMEMBERED (1u << 16)
 static _Atomic uint32_t table[REMEMBERED / 32];
+/* What each is: a daemon closes all it has inherited and opens its own, under the same numbers.  Written before the bit. */
+static struct {
+    dev_t device;
+    ino_t inode;
+} identities[REMEMBERED];
 static _Atomic uint32_t used; /* words of it that were ever written: only grows */
 
 static void remember(int fd)
 {
-    if ((unsigned)fd >= REMEMBERED) return;
+    struct stat status;
+    if ((unsigned)fd >= REMEMBERED || fstat(fd, &status) != 0) return;
+    identities[fd].device = status.st_dev;
+    identities[fd].inode = status.st_ino;
     or_seq(&table[fd / 32], 1u << fd % 32);
     uint32_t words = load_seq(&used), mine = (uint32_t)fd / 32 + 1;
-    while (words < mine && !cas_seq(&used, &words, mine)) {}
+    while (words < mine && !cas_seq(&used, &words, mine)) {
+    }
 }
 
 static void forget(int fd)
 {
     if ((unsigned)fd < REMEMBERED) and_seq(&table[fd / 32], ~(1u << fd % 32));
+}
+
+static void close_if_same(int fd)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0) return;
+    if (status.st_dev == identities[fd].device && status.st_ino == identities[fd].inode) close(fd);
 }
 
 /* relaxed in both: a forked child has one thread */
@@ -38,7 +55,7 @@ static void take_all_out(bool close_them)
         uint32_t bits = load_relaxed(&table[i]);
         if (bits == 0) continue;
         for (unsigned bit = 0; close_them && bit < 32; bit++)
-            if (bits & 1u << bit) close((int)(i * 32 + bit));
+            if (bits & 1u << bit) close_if_same((int)(i * 32 + bit));
         store_relaxed(&table[i], 0);
     }
 }

@@ -5,6 +5,7 @@
 #include "base/atomics.h"
 #include "base/fds.h"
 #include "base/futex.h"
+#include "base/lock.h"
 #include "base/platform.h"
 
 #include <errno.h>
@@ -13,20 +14,23 @@
 #include <stddef.h>
 #include <unistd.h>
 
+_Atomic(_Atomic uint32_t *) tdm_identity_page;
+
 /* All written by adopt() alone: under once, or in a child with one thread. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Atomic uint32_t *word; /* holds the number; a fork wipes it.  NULL: compare pids instead */
 static pid_t owner;
 static uint32_t number;               /* counts on in children, so that no descendant has an ancestor's number */
 static _Atomic bool inherited_closed; /* written by a forked child's first call */
 
 static void adopt(void)
 {
-    if (!word) word = tdm_platform_word_wiped_by_fork();
+    _Atomic uint32_t *page = load_relaxed(&tdm_identity_page);
+    if (!page) page = tdm_platform_word_wiped_by_fork();
     number++;
     owner = getpid();
     store_relaxed(&inherited_closed, false); /* relaxed: there is one thread, or once orders it */
-    if (word) store_seq(word, number);
+    if (page) store_seq(page, number);
+    store_release(&tdm_identity_page, page); /* [identity] */
 }
 
 void tdm_identity_adopt(void)
@@ -35,6 +39,7 @@ void tdm_identity_adopt(void)
     pthread_once(&once, adopt);
     if (tdm_identity() == 0) {
         tdm_futex_after_fork();
+        tdm_lock_after_fork();
         adopt();
     }
     errno = saved;
@@ -46,13 +51,10 @@ static uint32_t stranger(void)
     return 0;
 }
 
-uint32_t tdm_identity(void)
+uint32_t tdm_identity_slowly(void)
 {
     pthread_once(&once, adopt);
-    uint32_t mine;
-    if (word)
-        mine = load_relaxed(word); /* relaxed: written before this process had a second thread */
-    else
-        mine = getpid() == owner ? number : 0;
+    _Atomic uint32_t *page = load_acquire(&tdm_identity_page); /* [identity] */
+    uint32_t mine = page ? load_relaxed(page) : getpid() == owner ? number : 0;
     return mine != 0 ? mine : stranger();
 }

@@ -45,4 +45,15 @@ static inline struct tdm_node *tdm_list_pop_front(struct tdm_node *head)
     return node;
 }
 
+/* All of `from` goes to the end of `to`, in order. */
+static inline void tdm_list_splice_back(struct tdm_node *to, struct tdm_node *from)
+{
+    if (tdm_list_empty(from)) return;
+    from->next->previous = to->previous;
+    to->previous->next = from->next;
+    from->previous->next = to;
+    to->previous = from->previous;
+    tdm_list_init(from);
+}
+
 #endif

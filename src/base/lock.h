@@ -16,6 +16,7 @@ enum tdm_rank {
     TDM_RANK_STARTING,  /* who uses the reactor */
     TDM_RANK_GROUP,     /* a group's list and count; under it a queued task may be taken back */
     TDM_RANK_SLOT,      /* one worker process */
+    TDM_RANK_FRONT,     /* the front part of a thread lane's queue, from which workers take */
     TDM_RANK_LEDGER,    /* a pool's queues and counts */
     TDM_RANK_DEADLINES, /* a pool's deadlines */
     TDM_RANK_CALLBACKS, /* a pool's waiting callbacks */
@@ -26,7 +27,32 @@ struct tdm_lock {
     _Atomic uint32_t word; /* 0 open, 1 held, 2 held and somebody may sleep; written by all who lock [lock] */
 };
 
-void tdm_lock(struct tdm_lock *lock, enum tdm_rank rank);
-void tdm_unlock(struct tdm_lock *lock, enum tdm_rank rank);
+/* Debug builds: the ranks that this thread holds. */
+#ifndef NDEBUG
+void tdm_lock_note_taking(enum tdm_rank rank);
+void tdm_lock_note_letting_go(enum tdm_rank rank);
+#else
+static inline void tdm_lock_note_taking(enum tdm_rank rank) { (void)rank; }
+static inline void tdm_lock_note_letting_go(enum tdm_rank rank) { (void)rank; }
+#endif
+
+void tdm_lock_slowly(struct tdm_lock *lock); /* it was not open */
+
+static inline void tdm_lock(struct tdm_lock *lock, enum tdm_rank rank)
+{
+    uint32_t open = 0;
+    tdm_lock_note_taking(rank);
+    if (!cas_seq(&lock->word, &open, 1)) tdm_lock_slowly(lock);
+}
+
+/* The exchange is the last access to the lock: whoever gets it next may free it before the wake, which uses the address only. [lock] */
+static inline void tdm_unlock(struct tdm_lock *lock, enum tdm_rank rank)
+{
+    tdm_lock_note_letting_go(rank);
+    if (exchange_seq(&lock->word, 0) == 2) tdm_futex_wake_one(&lock->word);
+}
+
+/* In a forked child: the locks its parent held at the fork are not this thread's to give back. */
+void tdm_lock_after_fork(void);
 
 #endif

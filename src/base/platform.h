@@ -32,8 +32,9 @@ void tdm_platform_close_range(unsigned low, unsigned high);
 /* fork(), but the child's end is not seen by the parent's wait() or waitpid(-1).  0 in the child; its pid; or -errno. */
 pid_t tdm_platform_fork_unseen(void);
 
-/* Collects the end of a child made by fork_unseen, if that needs collecting; waits for it. */
-void tdm_platform_reap_unseen(pid_t pid);
+/* Ends a child made by fork_unseen, which was told to end and has nothing left to do, and collects it.  Where its number may be another
+ * process's by now, it is only collected if it is there. */
+void tdm_platform_end_unseen(pid_t pid);
 
 /* Has the kernel SIGKILL this process when the last write end of the pipe closes.  Elsewhere: nothing; the zygote kills. */
 void tdm_platform_arm_lifeline(int read_fd);

@@ -105,7 +105,7 @@ pid_t tdm_platform_fork_unseen(void)
 }
 
 /* Somebody else's child by now; if it came back to a host that adopts orphans, collect it by its number. */
-void tdm_platform_reap_unseen(pid_t pid) { waitpid(pid, NULL, WNOHANG); }
+void tdm_platform_end_unseen(pid_t pid) { waitpid(pid, NULL, WNOHANG); }
 
 void tdm_platform_arm_lifeline(int read_fd) { (void)read_fd; }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +16,8 @@
 /* The whole of a small file as a string, or NULL.  stdio is not used: it would allocate, and take locks of the host's. */
 static char *read_whole(const char *path)
 {
-    int saved = errno;
+    int saved = errno, cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t room = 4096, length = 0;
     char *text = fd < 0 ? NULL : malloc(room);
@@ -31,6 +33,7 @@ static char *read_whole(const char *path)
     }
     if (fd >= 0) close(fd);
     if (text) text[length] = 0;
+    pthread_setcancelstate(cancel_state, NULL);
     errno = saved;
     return text;
 }

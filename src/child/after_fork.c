@@ -6,8 +6,10 @@
 #include "base/identity.h"
 #include "base/platform.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <unistd.h>
 
 void tdm_after_fork_adopt(void)
 {
@@ -20,6 +22,16 @@ void tdm_after_fork_default_signals(void)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     for (int signal = 1; signal <= 64; signal++) sigaction(signal, &action, NULL);
+}
+
+void tdm_after_fork_set_stdio(void)
+{
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0) return;
+    if (null != 0) dup2(null, 0);
+    for (int fd = 1; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0) dup2(null, fd);
+    if (null > 2) close(null);
 }
 
 static void sort(int *numbers, size_t count)

@@ -10,6 +10,10 @@ void tdm_after_fork_adopt(void);
 /* Every signal back to its default, whatever the host had set. */
 void tdm_after_fork_default_signals(void);
 
+/* Standard input becomes empty.  Output and error stay the host's, or lead nowhere if the host has closed them: what is opened later must
+ * not become one of them. */
+void tdm_after_fork_set_stdio(void);
+
 /* Closes every descriptor above 2 but these; sorts them. */
 void tdm_after_fork_close_all_but(int *keep, size_t count);
 

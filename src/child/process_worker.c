@@ -41,18 +41,6 @@ static int move_up(int fd)
     return moved < 0 ? fd : moved; /* too low a limit of descriptors: it stays where it is */
 }
 
-/* Standard input is empty; output and error are the host's, or nothing if the host has closed them: what a task opens must not become
- * its standard output. */
-static void set_stdio(void)
-{
-    int null = open("/dev/null", O_RDWR);
-    if (null < 0) return;
-    dup2(null, 0);
-    for (int fd = 1; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0) dup2(null, fd);
-    if (null > 2) close(null);
-}
-
 static void set_descriptors(const int fds[TDM_WORKER_FDS])
 {
     int own[TDM_WORKER_FDS];
@@ -197,7 +185,6 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     set_signals();
     tdm_after_fork_adopt();
     set_descriptors(fds);
-    set_stdio();
     worker.identity = tdm_identity();
     tdm_platform_shield_exit();
     if (!read_setup()) _exit(TDM_EXIT_LEFT);

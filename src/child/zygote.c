@@ -157,6 +157,7 @@ _Noreturn void tdm_zygote_main(int socket, pid_t host)
     set_signals();
     setpgid(0, 0);
     tdm_after_fork_adopt();
+    tdm_after_fork_set_stdio();
     set_descriptors(socket, host);
     tdm_platform_name_thread("tandem-zygote");
     for (;;) {

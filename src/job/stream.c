@@ -61,7 +61,8 @@ static int take_header(struct tdm_inbox *inbox)
     inbox->has_frame = true;
     inbox->payload_got = 0;
     bool wants_memory = inbox->frame.flags & TDM_FRAME_HAS_OUTPUT;
-    inbox->payload = wants_memory ? malloc((size_t)inbox->frame.payload + 1) : NULL;
+    size_t room = (size_t)inbox->frame.payload + 1; /* 0 where a size has 32 bits and the payload is the largest */
+    inbox->payload = wants_memory && room != 0 ? malloc(room) : NULL;
     inbox->out_of_memory = wants_memory && !inbox->payload;
     return 0;
 }

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/proc.h"
-#include "task/self.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,19 +24,19 @@ static void unlock(const struct tdm_process_lane *lane) { tdm_ledger_unlock(&lan
 
 /* ---- tasks to slots: any thread ---- */
 
-/* One try to give the slot this task; it is the caller's alone.  Whatever prevents it, the task is taken care of, and the slot goes
- * back to the reactor. */
-static void hand(struct tdm_process_lane *lane, struct tdm_slot *slot, struct tdm_task *task)
+/* One try to give the slot's worker of this number the task; the caller has taken both.  Whatever prevents it, the task is taken care of
+ * and the slot goes back to the reactor.  Meanwhile the worker may have died, and another may stand in its slot. */
+static void hand(struct tdm_process_lane *lane, struct tdm_slot *slot, uint32_t number, struct tdm_task *task)
 {
     if (!tdm_lane_begin(&lane->lane, task, NULL)) {
-        tdm_slot_release(slot);
+        tdm_slot_release(slot, number);
         return;
     }
-    switch (tdm_slot_offer(slot, task)) {
+    switch (tdm_slot_offer(slot, number, task)) {
     case TDM_OFFER_TAKEN: break;
     case TDM_OFFER_DEAD: tdm_process_lane_put_back(lane, task); break;
     case TDM_OFFER_CANCELLED:
-        tdm_slot_release(slot);
+        tdm_slot_release(slot, number);
         tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
         break;
     }
@@ -72,7 +71,7 @@ static int refuse(struct tdm_process_lane *lane, struct tdm_task *task, int erro
 {
     struct tdm_core *core = lane->lane.core;
     lock(lane);
-    int admission = tdm_ledger_admit(&core->ledger, false, tdm_self_inside_pool(core), false);
+    int admission = tdm_ledger_admit(&core->ledger, core, false, false);
     unlock(lane);
     if (admission < 0) return admission;
     tdm_task_move(task, TDM_QUEUED, TDM_HELD);
@@ -80,11 +79,22 @@ static int refuse(struct tdm_process_lane *lane, struct tdm_task *task, int erro
     return 0;
 }
 
+/* With the lock held.  Workers that are starting are few, so this is short. */
+static bool queue_is_longer_than(const struct tdm_process_lane *lane, uint32_t count)
+{
+    const struct tdm_node *node = lane->lane.queue.next;
+    while (count > 0 && node != &lane->lane.queue) {
+        node = node->next;
+        count--;
+    }
+    return node != &lane->lane.queue;
+}
+
 /* With the lock held: may there, and should there, be one more worker? */
 static bool wants_worker(const struct tdm_process_lane *lane)
 {
     if (lane->closing || lane->tripped || lane->cannot_start != 0 || lane->alive >= lane->options->processes) return false;
-    return lane->lane.queued > lane->starting || lane->alive < lane->options->processes_ready || lane->owed > 0;
+    return queue_is_longer_than(lane, lane->starting) || lane->alive < lane->options->processes_ready || lane->owed > 0;
 }
 
 /* With the lock held, for a task that has just been queued: does the reactor have to start a worker?  A submit makes the breaker try
@@ -103,32 +113,36 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     int error = obstacle(lane, tdm_task_public(task), &step), admission;
     if (error != 0) return refuse(lane, task, error, step);
 
-    bool own = tdm_self_inside_pool(base->core), tend = false;
+    bool tend = false;
     struct tdm_slot *slot = NULL;
+    uint32_t number = 0;
+    bool cancelled = false;
     lock(lane);
-    do admission = tdm_ledger_admit(ledger, tdm_list_empty(&lane->idle), own, false);
+    do admission = tdm_ledger_admit(ledger, base->core, tdm_list_empty(&lane->idle), false);
     while (admission == TDM_LOOK_AGAIN);
     if (admission == TDM_ADMITTED && !tdm_list_empty(&lane->idle)) {
         slot = container_of(tdm_list_pop_front(&lane->idle), struct tdm_slot, idle);
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
         task->place = slot;
+        number = slot->number;
     } else if (admission == TDM_ADMITTED) {
-        tdm_lane_enqueue_locked(base, task);
-        tend = must_tend(lane);
+        cancelled = !tdm_lane_enqueue_locked(base, task);
+        tend = !cancelled && must_tend(lane);
     }
     unlock(lane);
-    if (slot) hand(lane, slot, task);
+    if (slot) hand(lane, slot, number, task);
+    if (cancelled) tdm_lane_end_cancelled(task);
     if (tend) tdm_reactor_post(&lane->tend_job);
     return admission;
 }
 
-static void cancel(struct tdm_lane *base, struct tdm_task *task)
+static bool cancel(struct tdm_lane *base, struct tdm_task *task)
 {
     lock(mine(base));
     bool held = tdm_task_state(load_seq(&task->state)) == TDM_HELD;
     struct tdm_slot *slot = held ? task->place : NULL;
     unlock(mine(base));
-    if (slot) tdm_slot_stop(slot, task, TANDEM_CANCELLED);
+    return slot && tdm_slot_stop(slot, task, TANDEM_CANCELLED);
 }
 
 static void deadline(struct tdm_lane *lane, struct tdm_task *task, enum tdm_deadline_kind kind)
@@ -208,7 +222,7 @@ void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *
     bool closing = lane->closing;
     unlock(lane);
     if (task)
-        hand(lane, slot, task);
+        hand(lane, slot, slot->number, task);
     else if (closing)
         tdm_reactor_post(&lane->end_job);
 }

@@ -13,6 +13,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* A reply that was finished is in the pipe; this long after that was seen it has been read. */
+#define REPLY_NS ((uint64_t)1000000000u)
+
+#define BROKEN "its worker broke the protocol"
+
 /* One task at a time, so one word of the page. */
 #define ENTRY 0u
 
@@ -33,6 +38,7 @@ static void hand_over(struct tdm_slot *slot, struct tdm_task *private)
     const tandem_task *task = tdm_task_public(private);
     slot->task = private;
     slot->decided = 0;
+    slot->suspect = false;
     slot->step = NULL;
     slot->sequence++;
     slot->was_offered = true;
@@ -44,34 +50,36 @@ static void hand_over(struct tdm_slot *slot, struct tdm_task *private)
     frame.sequence = slot->sequence;
     frame.function = (uint64_t)(uintptr_t)task->run;
     tdm_outbox_put(&slot->outbox, &frame, task->input);
-    tdm_outbox_push(&slot->outbox, slot->requests[1]);
+    int left = tdm_outbox_push(&slot->outbox, slot->requests[1]);
+    if (left != 0) tdm_reactor_post(&slot->attend);
     slot->deadline_ns = task->timeout_ms != 0 ? slot->started_ns + (uint64_t)task->timeout_ms * 1000000u : TDM_FOREVER;
     if (slot->deadline_ns != TDM_FOREVER) tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
 }
 
 /* A cancel that came before the lock has left its wish in the task; one that comes after it finds the task here [wishes]. */
-enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, struct tdm_task *task)
+enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, uint32_t number, struct tdm_task *task)
 {
     enum tdm_offer offer = TDM_OFFER_TAKEN;
     lock(slot);
-    if (slot->state != TDM_SLOT_READY)
+    if (slot->state != TDM_SLOT_READY || slot->number != number)
         offer = TDM_OFFER_DEAD;
     else if (load_seq(&task->wishes) & TDM_WISH_CANCEL)
         offer = TDM_OFFER_CANCELLED;
     else
         hand_over(slot, task);
-    bool more = offer == TDM_OFFER_TAKEN && !tdm_outbox_empty(&slot->outbox);
     unlock(slot);
-    if (more) tdm_reactor_post(&slot->attend);
     return offer;
 }
 
-void tdm_slot_release(struct tdm_slot *slot)
+/* The reactor is told under the lock: after the unlock the pool may be gone. */
+void tdm_slot_release(struct tdm_slot *slot, uint32_t number)
 {
     lock(slot);
-    slot->freed = true;
+    if (slot->number == number) {
+        slot->freed = true;
+        tdm_reactor_post(&slot->attend);
+    }
     unlock(slot);
-    tdm_reactor_post(&slot->attend);
 }
 
 /* ---- stopping a task: any thread ---- */
@@ -103,24 +111,32 @@ static enum stop try_stop(struct tdm_slot *slot, int status)
         slot->state = TDM_SLOT_DYING;
         return KILLED;
     }
-    return NOT_STOPPED; /* finished: its reply is whole in the pipe, and will be read */
+    bool finished = tdm_control_is(slot->control, ENTRY, slot->sequence, TDM_FINISHED);
+    if (finished && !slot->suspect) {
+        slot->suspect = true; /* its reply is whole in the pipe and will be read; if not, the word is a lie */
+        slot->deadline_ns = tdm_clock_ns() + REPLY_NS;
+        tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
+        return NOT_STOPPED;
+    }
+    slot->decided = finished ? TANDEM_CRASHED : status; /* a word that only damage can write, else */
+    slot->step = finished ? BROKEN : NULL;
+    slot->state = TDM_SLOT_DYING;
+    return KILLED;
 }
 
-/* A deadline is looked at again under the lock: the same struct may be on its next run by now. */
-void tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status)
+/* A deadline is looked at again under the lock: the same struct may be on its next run by now.  The reactor is told under the lock, too:
+ * once it is let go the task may end by other hands, and its pool with it. */
+bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status)
 {
     lock(slot);
     bool meant = slot->task == task && (status != TANDEM_TIMED_OUT || slot->deadline_ns <= tdm_clock_ns());
     enum stop stop = meant ? try_stop(slot, status) : NOT_STOPPED;
-    bool dying = slot->state == TDM_SLOT_DYING;
-    uint64_t started_ns = slot->started_ns;
+    if (stop != NOT_STOPPED) tdm_reactor_post(&slot->attend);
     unlock(slot);
-    if (dying || stop == TAKEN_BACK) tdm_reactor_post(&slot->attend);
-    if (stop != TAKEN_BACK) return;
-    if (status == TANDEM_TIMED_OUT)
-        tdm_process_lane_put_back(slot->lane, task);
-    else
-        tdm_task_finish(task, &(struct tdm_outcome){.status = status, .started_ns = started_ns}, NULL);
+    if (stop != TAKEN_BACK) return false;
+    if (status == TANDEM_CANCELLED) return true;
+    tdm_process_lane_put_back(slot->lane, task);
+    return false;
 }
 
 /* ---- all below: the reactor's thread ---- */
@@ -161,6 +177,18 @@ static void set_dying(struct tdm_slot *slot, const char *step)
 
 void tdm_slot_kill(struct tdm_slot *slot) { set_dying(slot, NULL); }
 
+/* With the lock held: the input cannot be read to its end (a mapped file that has become shorter), so the worker will never have it. */
+static void fail_input(struct tdm_slot *slot, int error)
+{
+    if (slot->task && slot->decided == 0) {
+        tdm_control_move(slot->control, ENTRY, slot->sequence, TDM_CLAIMED, TDM_KILLING);
+        slot->decided = TANDEM_NOT_STARTED;
+        slot->input_error = error;
+        slot->step = "input";
+    }
+    slot->state = TDM_SLOT_DYING;
+}
+
 /* What another thread has left to do here: the rest of a frame, a kill, a slot that has no task after all. */
 static void attend(struct tdm_job *job)
 {
@@ -169,6 +197,10 @@ static void attend(struct tdm_job *job)
     lock(slot);
     bool dying = slot->state == TDM_SLOT_DYING;
     int left = dying || slot->requests[1] < 0 ? 0 : tdm_outbox_push(&slot->outbox, slot->requests[1]);
+    if (left != 0 && left != -EAGAIN) {
+        fail_input(slot, -left);
+        dying = true;
+    }
     bool freed = slot->freed && slot->state == TDM_SLOT_READY && !slot->task;
     slot->freed = false;
     unlock(slot);
@@ -226,7 +258,7 @@ static void take_reply(struct tdm_slot *slot)
     unlock(slot);
     if (!right) {
         free(slot->inbox.payload);
-        if (!dropped) set_dying(slot, "its worker broke the protocol");
+        if (!dropped) set_dying(slot, BROKEN);
         return;
     }
     struct tdm_outcome outcome = outcome_of(slot, started_ns);
@@ -246,7 +278,10 @@ static void take_ready(struct tdm_slot *slot)
     if (starting) slot->state = TDM_SLOT_READY;
     slot->pid = slot->child.pid;
     unlock(slot);
-    if (!starting) return;
+    if (!starting) {
+        set_dying(slot, BROKEN);
+        return;
+    }
     slot->was_ready = true;
     tdm_reactor_clear_timer(&slot->timer);
     tdm_process_lane_ready(slot->lane, slot);
@@ -255,9 +290,13 @@ static void take_ready(struct tdm_slot *slot)
 static void take_failed(struct tdm_slot *slot)
 {
     lock(slot);
-    slot->step = "on_worker_start";
+    bool starting = slot->state == TDM_SLOT_STARTING;
+    if (starting) slot->step = "on_worker_start";
     unlock(slot);
-    slot->start_error = slot->inbox.frame.code;
+    if (starting)
+        slot->start_error = slot->inbox.frame.code;
+    else
+        set_dying(slot, BROKEN);
 }
 
 static void take_frame(struct tdm_slot *slot)
@@ -299,7 +338,7 @@ static void replies_ready(struct tdm_source *source, unsigned events)
     if (result == 0 || result == -EAGAIN) return;
     tdm_reactor_watch(&slot->reply_source, 0);
     if (result != -EPIPE)
-        set_dying(slot, "its worker broke the protocol");
+        set_dying(slot, BROKEN);
     else if (slot->orphan)
         bury(slot, &(struct tdm_death){.known = false});
     /* else its ended comes from the zygote, or it has only closed this pipe and still runs */
@@ -329,6 +368,7 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death)
     struct tdm_task *task = slot->task;
     int decided = slot->decided;
     const char *step = slot->step;
+    int input_error = slot->input_error;
     uint64_t started_ns = slot->started_ns;
     bool begun = task && (decided != 0 || !tdm_control_is(slot->control, ENTRY, slot->sequence, TDM_OFFERED));
     let_go(slot);
@@ -336,6 +376,7 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death)
     if (task && !begun) tdm_process_lane_put_back(slot->lane, task);
     if (!begun) return false;
     struct tdm_outcome outcome = tdm_verdict(death, decided, step);
+    if (decided == TANDEM_NOT_STARTED) outcome.code = input_error;
     outcome.started_ns = started_ns;
     tdm_task_finish(task, &outcome, NULL);
     return true;
@@ -353,15 +394,15 @@ static void bury(struct tdm_slot *slot, const struct tdm_death *death)
     bool begun = judge(slot, death);
     close_all(slot);
 
-    bool by_itself = was == TDM_SLOT_STARTING || was == TDM_SLOT_READY, timed_out = slot->start_error == ETIMEDOUT;
+    bool by_itself = was == TDM_SLOT_STARTING || was == TDM_SLOT_READY;
     struct tdm_burial burial = {.was_starting = !slot->was_ready,
-                                .failed_start = !slot->was_offered && (by_itself || timed_out),
+                                .failed_start = !slot->was_offered && was != TDM_SLOT_LEAVING,
                                 .crashed = by_itself && (begun || !death->known || death->signal != 0 || death->code != 0),
                                 .lost_task = begun,
                                 .was_swept = slot->swept,
                                 .error = slot->start_error != 0 ? slot->start_error : ECHILD};
     lock(slot);
-    burial.step = slot->step ? slot->step : "worker";
+    burial.step = slot->step ? slot->step : slot->lane->options->on_worker_start ? "on_worker_start" : "worker";
     slot->state = TDM_SLOT_EMPTY;
     slot->step = NULL;
     unlock(slot);
@@ -450,7 +491,6 @@ static int watch_replies(struct tdm_slot *slot)
 void tdm_slot_start(struct tdm_slot *slot, uint32_t number)
 {
     slot->in_use = true;
-    slot->number = number;
     slot->start_error = 0;
     slot->said_ready = slot->was_ready = slot->was_offered = slot->orphan = slot->kill_sent = slot->swept = false;
     slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
@@ -458,6 +498,7 @@ void tdm_slot_start(struct tdm_slot *slot, uint32_t number)
     for (int i = 0; i < TDM_WORKER_FDS; i++) slot->child.fds[i] = -1;
     lock(slot);
     slot->state = TDM_SLOT_STARTING;
+    slot->number = number;
     slot->freed = false;
     slot->step = NULL;
     unlock(slot);
@@ -503,9 +544,9 @@ void tdm_slot_end(struct tdm_slot *slot)
     enum tdm_slot_state state = slot->state;
     struct tdm_task *task = slot->task;
     unlock(slot);
-    if (task)
-        tdm_slot_stop(slot, task, TANDEM_CANCELLED);
-    else if (state == TDM_SLOT_STARTING)
+    if (task && tdm_slot_stop(slot, task, TANDEM_CANCELLED)) tdm_lane_end_cancelled(task);
+    if (task) return;
+    if (state == TDM_SLOT_STARTING)
         tdm_slot_kill(slot);
     else if (state == TDM_SLOT_READY)
         tdm_slot_leave(slot);
@@ -537,9 +578,11 @@ static void time_over(struct tdm_timer *timer)
         set_dying(slot, "on_worker_start");
         break;
     case TDM_SLOT_READY:
+    case TDM_SLOT_LEAVING:            /* with a task: an orphan */
+        if (late) read_replies(slot); /* it may be there already */
         if (late) tdm_slot_stop(slot, task, TANDEM_TIMED_OUT);
+        if (!task && state == TDM_SLOT_LEAVING) tdm_slot_kill(slot);
         break;
-    case TDM_SLOT_LEAVING: tdm_slot_kill(slot); break;
     case TDM_SLOT_DYING: give_up(slot); break;
     case TDM_SLOT_EMPTY: break;
     }

@@ -27,11 +27,14 @@ struct tdm_slot {
     /* guarded by lock (rank SLOT) */
     struct tdm_lock lock;
     enum tdm_slot_state state;
-    struct tdm_task *task;            /* in the worker's hands, or on the way there; NULL: none */
-    bool freed;                       /* it was given up by its last taker without a task: the reactor makes it idle */
-    int decided;                      /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
-    const char *step;                 /* static; why a start failed, or what was wrong with the worker */
-    uint64_t sequence;                /* of the last task handed over; counts on, also over replaced workers */
+    uint32_t number;       /* of the worker within its pool, never used again; also constant while the slot is on the idle list */
+    struct tdm_task *task; /* in the worker's hands, or on the way there; NULL: none */
+    bool freed;            /* it was given up by its last taker without a task: the reactor makes it idle */
+    int decided;           /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
+    int input_error;       /* decided is NOT_STARTED: why the input could not be sent */
+    bool suspect;          /* its word says that it has finished, when its reply was due */
+    const char *step;      /* static; why a start failed, or what was wrong with the worker */
+    uint64_t sequence;     /* of the last task handed over; counts on, also over replaced workers */
     uint64_t deadline_ns, started_ns; /* of the task */
     pid_t pid;                        /* from READY on */
     struct tdm_outbox outbox;
@@ -40,7 +43,6 @@ struct tdm_slot {
     int requests[2]; /* both ends are kept open, so that a write never meets a pipe without a reader */
     int replies, lifeline;
     struct tdm_control *control;
-    uint32_t number; /* of the worker within its pool */
 
     /* the reactor's */
     struct tdm_child child;
@@ -66,9 +68,11 @@ enum tdm_offer { TDM_OFFER_TAKEN, TDM_OFFER_CANCELLED, TDM_OFFER_DEAD };
 void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane);
 
 /* Any thread, with no lock. */
-enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, struct tdm_task *task); /* not TAKEN: the task is still the caller's */
-void tdm_slot_release(struct tdm_slot *slot); /* one that was taken off the idle list, and got no task */
-void tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status); /* does nothing if it does not hold that task */
+enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, uint32_t number, struct tdm_task *task); /* to the worker of this number.  Not
+                                                                      TAKEN: the task is still the caller's */
+void tdm_slot_release(struct tdm_slot *slot, uint32_t number); /* that worker was taken off the idle list, and got no task */
+/* Does nothing if the slot does not hold that task.  True: the worker had not begun it, and it is the caller's; only for CANCELLED. */
+bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status);
 
 /* The reactor. */
 void tdm_slot_start(struct tdm_slot *slot, uint32_t number);

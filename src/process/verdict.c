@@ -6,7 +6,7 @@
 /* The host's own decision first: the death is then only its consequence. */
 struct tdm_outcome tdm_verdict(const struct tdm_death *death, int decided, const char *step)
 {
-    if (decided == TANDEM_CANCELLED || decided == TANDEM_TIMED_OUT)
+    if (decided != 0 && decided != TANDEM_CRASHED)
         return (struct tdm_outcome){.status = decided, .signal = death->signal, .step = step};
     struct tdm_outcome crashed = {.status = TANDEM_CRASHED, .step = step};
     if (step) return crashed;

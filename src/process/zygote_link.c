@@ -10,8 +10,10 @@
 #include "child/zygote.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct link {
@@ -44,11 +46,19 @@ static pid_t fork_zygote(int ends[2])
     return pid;
 }
 
-int tdm_zygote_start(void)
+/* One that died while nobody listened is found here. */
+static bool has_ended(void)
 {
-    if (load_seq(&zygote.alive)) return 0;
+    struct pollfd socket = {.fd = zygote.source.fd, .events = POLLIN};
+    return poll(&socket, 1, 0) == 1 && socket.revents & POLLHUP;
+}
+
+int tdm_zygote_start(bool asked_for)
+{
+    if (load_seq(&zygote.alive) && (zygote.listeners > 0 || !has_ended())) return 0;
     if (zygote.pid > 0) tdm_zygote_stop(); /* one that died by itself */
-    if (tdm_proc_threads() > 1) return -ENOTSUP;
+    int threads = tdm_proc_threads();
+    if (threads > 1 || (threads < 0 && !asked_for)) return -ENOTSUP;
     int ends[2];
     int error = tdm_fds_socketpair(ends);
     if (error == 0) error = tdm_fds_nonblocking(ends[0]);
@@ -69,13 +79,14 @@ int tdm_zygote_start(void)
     return 0;
 }
 
-/* The socket's end tells it to go. */
+/* The socket's end tells it to go; a child that the host has forked may hold a copy, so it is shut down, not only closed. */
 void tdm_zygote_stop(void)
 {
     if (zygote.pid <= 0) return;
     store_seq(&zygote.alive, false);
+    shutdown(zygote.source.fd, SHUT_RDWR);
     tdm_fds_close(&zygote.source.fd);
-    tdm_platform_reap_unseen(zygote.pid);
+    tdm_platform_end_unseen(zygote.pid);
     zygote.pid = 0;
 }
 

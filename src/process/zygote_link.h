@@ -12,9 +12,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Forks the zygote if there is none.  0; -ENOTSUP: this program has more threads than one; -errno.  The callers's only other thread
- * may not run meanwhile. */
-int tdm_zygote_start(void);
+/* Forks the zygote if there is none.  asked_for: somebody said that this is the time; else, where nobody can tell how many threads
+ * there are, it is not done.  0; -ENOTSUP: this program has, or may have, more threads than one; -errno. */
+int tdm_zygote_start(bool asked_for);
 
 /* Ends it, and returns when it has ended. */
 void tdm_zygote_stop(void);

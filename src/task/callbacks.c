@@ -21,12 +21,13 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 
 void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task)
 {
+    bool by_host = callbacks->by_host; /* after the unlock the task may be called back, and the pool may end */
     lock(callbacks);
     tdm_list_push_back(&callbacks->waiting, &task->link);
     if (callbacks->count++ == 0 && callbacks->by_host) tdm_fds_ring(callbacks->bell);
     add_seq(&callbacks->pushed, 1); /* [callback-pushed] */
     unlock(callbacks);
-    if (!callbacks->by_host) tdm_futex_wake_all(&callbacks->pushed);
+    if (!by_host) tdm_futex_wake_all(&callbacks->pushed);
 }
 
 static struct tdm_task *pop(struct tdm_callbacks *callbacks)

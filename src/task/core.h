@@ -7,10 +7,9 @@
 #include "task/ledger.h"
 
 struct tdm_core {
-    uint32_t home;             /* the process that made the pool */
-    bool waiters_help;         /* threads that are not the pool's may run its tasks */
-    _Atomic uint32_t closing;  /* 1: the pool is being destroyed, running functions should return; written by destroy [closing] */
-    _Atomic uint32_t sampling; /* counts submits; every so manieth is sampled */
+    uint32_t home;            /* the process that made the pool */
+    bool waiters_help;        /* threads that are not the pool's may run its tasks */
+    _Atomic uint32_t closing; /* 1: the pool is being destroyed, running functions should return; written by destroy [closing] */
     struct tdm_ledger ledger;
     struct tdm_callbacks callbacks;
     struct tdm_deadlines deadlines;

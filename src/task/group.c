@@ -105,8 +105,8 @@ int tandem_group_wait(tandem_group *public, int64_t timeout_ms)
     }
 }
 
-/* The lock keeps the tasks from ending meanwhile, so cancelling, which may end one, must happen without it: they are held by a mark
- * in the list instead.  Each round takes the first that has not been asked yet. */
+/* Each round takes the first that has not been asked yet.  The lock keeps the tasks from ending meanwhile; so one that is to be ended
+ * here is ended without it. */
 static struct tdm_task *next_to_cancel(struct group *group)
 {
     for (struct tdm_node *node = group->tasks.next; node && node != &group->tasks; node = node->next) {
@@ -128,12 +128,11 @@ int tandem_group_cancel(tandem_group *public)
         bool taken = false;
         if (task) {
             tdm_task_wish(task, TDM_WISH_CANCEL);
-            taken = tdm_lane_take_back(task->lane, task);
-            if (!taken) task->lane->ops->cancel(task->lane, task);
+            taken = tdm_lane_take_back(task->lane, task) || task->lane->ops->cancel(task->lane, task);
         }
         unlock(public);
         if (!task) return asked;
-        if (taken) tdm_wait_end_cancelled(task);
+        if (taken) tdm_lane_end_cancelled(task);
         asked++;
     }
 }

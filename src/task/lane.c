@@ -10,53 +10,65 @@ void tdm_lane_open(struct tdm_lane *lane, const struct tdm_lane_ops *ops, struct
     tdm_list_init(&lane->queue);
 }
 
-/* Armed under the ledger's lock: a worker that takes the task at once finds the clock running and can stop it. */
-void tdm_lane_enqueue_locked(struct tdm_lane *lane, struct tdm_task *private)
+/* A cancel that came before this lock has left its wish; one that comes after it finds the task in the queue [wishes].  Armed under the
+ * lock: a worker that takes the task at once finds the clock running and can stop it. */
+bool tdm_lane_enqueue_locked(struct tdm_lane *lane, struct tdm_task *task)
 {
-    const tandem_task *task = tdm_task_public(private);
-    tdm_list_push_back(&lane->queue, &private->link);
-    lane->queued++;
-    if (task->queue_timeout_ms == 0) return;
-    uint64_t at = tdm_clock_deadline((int64_t)task->queue_timeout_ms);
-    tdm_deadlines_arm(&lane->core->deadlines, private, at, TDM_OF_WAITING);
+    struct tdm_core *core = lane->core;
+    if (load_seq(&task->wishes) & TDM_WISH_CANCEL) {
+        tdm_ledger_taken(&core->ledger, 1);
+        tdm_task_move(task, TDM_QUEUED, TDM_HELD);
+        return false;
+    }
+    tdm_list_push_back(&lane->queue, &task->link);
+    if (task->queued_ns == 0 && core->ledger.submitted % TDM_SAMPLE_EVERY == 1) task->queued_ns = tdm_clock_ns();
+    if (tdm_task_public(task)->queue_timeout_ms != 0) tdm_deadlines_arm(&core->deadlines, task, task->deadline.key, TDM_OF_WAITING);
+    return true;
 }
 
 /* The time that its waiting may take went on meanwhile. */
 void tdm_lane_put_back_locked(struct tdm_lane *lane, struct tdm_task *task)
 {
     tdm_task_move(task, TDM_HELD, TDM_QUEUED);
-    lane->core->ledger.waiting++;
-    lane->queued++;
+    tdm_ledger_entered(&lane->core->ledger);
     tdm_list_push_front(&lane->queue, &task->link);
     if (tdm_task_public(task)->queue_timeout_ms != 0)
         tdm_deadlines_arm(&lane->core->deadlines, task, task->deadline.key, TDM_OF_WAITING);
 }
 
-static void leave_queue_locked(struct tdm_lane *lane, struct tdm_task *task)
+static void take_out_locked(struct tdm_lane *lane, struct tdm_task *task)
 {
     tdm_list_remove(&task->link);
-    lane->queued--;
+    tdm_ledger_taken(&lane->core->ledger, 1);
     tdm_task_move(task, TDM_QUEUED, TDM_HELD);
-    tdm_ledger_left_queue(&lane->core->ledger);
 }
 
 struct tdm_task *tdm_lane_dequeue_locked(struct tdm_lane *lane)
 {
     if (tdm_list_empty(&lane->queue)) return NULL;
     struct tdm_task *task = container_of(lane->queue.next, struct tdm_task, link);
-    leave_queue_locked(lane, task);
+    take_out_locked(lane, task);
     return task;
 }
 
-/* QUEUED and in the list are the same under the lock, except between a submit's first move and its enqueue: then the links point to
- * themselves, and the task cannot be had yet. */
+/* A QUEUED task is in the queue or its front part, or in a hand, or still on its way from submit: then its links point to themselves and
+ * it has no place, and it cannot be had yet. */
+static bool take_back_locked(struct tdm_lane *lane, struct tdm_task *task)
+{
+    if (tdm_task_state(load_seq(&task->state)) != TDM_QUEUED) return false;
+    if (tdm_list_empty(&task->link)) return tdm_hand_take_back(task);
+    take_out_locked(lane, task);
+    return true;
+}
+
 bool tdm_lane_take_back(struct tdm_lane *lane, struct tdm_task *task)
 {
     struct tdm_ledger *ledger = &lane->core->ledger;
+    if (lane->front_lock) tdm_lock(lane->front_lock, TDM_RANK_FRONT);
     tdm_ledger_lock(ledger);
-    bool taken = tdm_task_state(load_seq(&task->state)) == TDM_QUEUED && !tdm_list_empty(&task->link);
-    if (taken) leave_queue_locked(lane, task);
+    bool taken = take_back_locked(lane, task);
     tdm_ledger_unlock(ledger);
+    if (lane->front_lock) tdm_unlock(lane->front_lock, TDM_RANK_FRONT);
     return taken;
 }
 
@@ -74,6 +86,12 @@ bool tdm_lane_begin(struct tdm_lane *lane, struct tdm_task *task, struct tdm_tal
     return false;
 }
 
+void tdm_lane_end_cancelled(struct tdm_task *task)
+{
+    if (tdm_task_public(task)->queue_timeout_ms != 0) tdm_deadlines_disarm(&task->lane->core->deadlines, task);
+    tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
+}
+
 void tdm_lane_cancel_waiting(struct tdm_lane *lane)
 {
     for (;;) {
@@ -81,8 +99,7 @@ void tdm_lane_cancel_waiting(struct tdm_lane *lane)
         struct tdm_task *task = tdm_lane_dequeue_locked(lane);
         tdm_ledger_unlock(&lane->core->ledger);
         if (!task) return;
-        tdm_deadlines_disarm(&lane->core->deadlines, task);
-        tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
+        tdm_lane_end_cancelled(task);
     }
 }
 

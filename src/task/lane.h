@@ -3,6 +3,7 @@
 #define TDM_TASK_LANE_H
 
 #include "task/core.h"
+#include "task/hand.h"
 #include "task/task.h"
 
 struct tdm_lane;
@@ -10,8 +11,9 @@ struct tdm_lane;
 struct tdm_lane_ops {
     /* Takes a task that is QUEUED in name and in no queue yet.  0, or a negative errno value and it was not taken. */
     int (*submit)(struct tdm_lane *lane, struct tdm_task *task);
-    /* The task was HELD a moment ago and a wish of cancel has been noted in it: stop it, if it still runs here. */
-    void (*cancel)(struct tdm_lane *lane, struct tdm_task *task);
+    /* The task was HELD a moment ago and a wish of cancel has been noted in it: stops it, if it still runs here.  True: it had not begun
+     * and is the caller's now, to be ended as CANCELLED. */
+    bool (*cancel)(struct tdm_lane *lane, struct tdm_task *task);
     /* On the reactor's thread: its deadline has passed. */
     void (*deadline)(struct tdm_lane *lane, struct tdm_task *task, enum tdm_deadline_kind kind);
     /* Runs a task on the calling thread that has taken it back; NULL where that makes no sense. */
@@ -25,27 +27,28 @@ struct tdm_lane_ops {
 struct tdm_lane {
     const struct tdm_lane_ops *ops;
     struct tdm_core *core;
-    /* guarded by the ledger's lock, as are the calls with _locked */
-    struct tdm_node queue; /* first come, first served */
-    uint64_t queued;       /* its length */
+    struct tdm_lock *front_lock; /* of the lane's own part of the queue, from which it takes, or NULL: it has no such part */
+    struct tdm_node queue;       /* first come, first served; guarded by the ledger's lock, as are the calls with _locked */
 };
 
 void tdm_lane_open(struct tdm_lane *lane, const struct tdm_lane_ops *ops, struct tdm_core *core);
 
-/* Puts an admitted task at the end, and starts the clock of its waiting. */
-void tdm_lane_enqueue_locked(struct tdm_lane *lane, struct tdm_task *task);
+/* Puts an admitted task at the end, and starts the clock of its waiting.  False: it was cancelled on its way here, and is HELD by the
+ * caller, to be ended as such without the lock. */
+bool tdm_lane_enqueue_locked(struct tdm_lane *lane, struct tdm_task *task);
 /* Puts one back that could not be started after all; it waits again. */
 void tdm_lane_put_back_locked(struct tdm_lane *lane, struct tdm_task *task);
 /* The first, now HELD by the caller, or NULL. */
 struct tdm_task *tdm_lane_dequeue_locked(struct tdm_lane *lane);
 
-/* Takes this very task out if it still waits: then it is HELD by the caller. */
+/* Takes this very task out if it still waits: then it is HELD by the caller.  Takes the front lock and the ledger's. */
 bool tdm_lane_take_back(struct tdm_lane *lane, struct tdm_task *task);
 
 /* The clock of its waiting ends: it is HELD and about to start.  False: it had waited too long or was cancelled, and has been ended. */
 bool tdm_lane_begin(struct tdm_lane *lane, struct tdm_task *task, struct tdm_tally *tally);
 
-/* Ends all that wait as CANCELLED. */
+/* Ends one that the caller has taken back, or all that wait, as CANCELLED. */
+void tdm_lane_end_cancelled(struct tdm_task *task);
 void tdm_lane_cancel_waiting(struct tdm_lane *lane);
 
 /* Ends a task as EXPIRED if it still waits; a lane's deadline for TDM_OF_WAITING. */

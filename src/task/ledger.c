@@ -2,6 +2,7 @@
 #include "task/ledger.h"
 
 #include "base/clock.h"
+#include "task/self.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +12,16 @@ void tdm_ledger_lock(struct tdm_ledger *ledger) { tdm_lock(&ledger->lock, TDM_RA
 void tdm_ledger_unlock(struct tdm_ledger *ledger) { tdm_unlock(&ledger->lock, TDM_RANK_LEDGER); }
 
 /* ---- coming in ---- */
+
+/* taken first: it never overtakes entered, so the difference is never negative [ledger-waiting] */
+uint64_t tdm_ledger_waiting(const struct tdm_ledger *ledger)
+{
+    uint64_t taken = load_seq(&ledger->taken);
+    return load_seq(&ledger->entered) - taken;
+}
+
+/* relaxed: the lock orders it among those that write; see [ledger-waiting] for who looks without */
+void tdm_ledger_entered(struct tdm_ledger *ledger) { store_relaxed(&ledger->entered, load_relaxed(&ledger->entered) + 1); }
 
 /* The count of changes is read under the lock and changed under it, so a change between the unlock and the sleep ends the sleep at
  * once [ledger-room]. */
@@ -24,20 +35,29 @@ static void wait_for_room(struct tdm_ledger *ledger)
     ledger->room_waiters--;
 }
 
-int tdm_ledger_admit(struct tdm_ledger *ledger, bool waits, bool own, bool may_run_here)
+/* The gate is not open, or the queue is full: what happens then.  ADMITTED: nothing keeps it out. */
+static int admit_exceptionally(struct tdm_ledger *ledger, const struct tdm_core *core, bool full, bool may_run_here)
 {
-    if (ledger->gate == TDM_GATE_CLOSED || (ledger->gate == TDM_GATE_DRAINING && !own)) return -ESHUTDOWN;
-    bool full = waits && !own && ledger->limit != 0 && ledger->waiting >= ledger->limit;
-    if (full && ledger->when_full == TANDEM_FULL_REFUSE) return -EAGAIN;
-    bool run_here = full && may_run_here && ledger->when_full == TANDEM_FULL_RUN_HERE;
-    if (full && !run_here) {
-        wait_for_room(ledger);
-        return TDM_LOOK_AGAIN;
-    }
+    if (ledger->gate == TDM_GATE_CLOSED) return -ESHUTDOWN;
+    if (tdm_self_inside_pool(core)) return TDM_ADMITTED;
+    if (ledger->gate == TDM_GATE_DRAINING) return -ESHUTDOWN;
+    if (!full) return TDM_ADMITTED;
+    if (ledger->when_full == TANDEM_FULL_REFUSE) return -EAGAIN;
+    if (may_run_here && ledger->when_full == TANDEM_FULL_RUN_HERE) return TDM_RUN_HERE;
+    wait_for_room(ledger);
+    return TDM_LOOK_AGAIN;
+}
+
+int tdm_ledger_admit(struct tdm_ledger *ledger, const struct tdm_core *core, bool waits, bool may_run_here)
+{
+    bool full = waits && ledger->limit != 0 && tdm_ledger_waiting(ledger) >= ledger->limit;
+    int admission = TDM_ADMITTED;
+    if (full || ledger->gate != TDM_GATE_OPEN) admission = admit_exceptionally(ledger, core, full, may_run_here);
+    if (admission != TDM_ADMITTED && admission != TDM_RUN_HERE) return admission;
     ledger->submitted++;
     ledger->open++;
-    if (waits && !run_here) ledger->waiting++;
-    return run_here ? TDM_RUN_HERE : TDM_ADMITTED;
+    if (waits && admission == TDM_ADMITTED) tdm_ledger_entered(ledger);
+    return admission;
 }
 
 static void wake_room_waiters(struct tdm_ledger *ledger)
@@ -46,10 +66,10 @@ static void wake_room_waiters(struct tdm_ledger *ledger)
     tdm_futex_wake_all(&ledger->room);
 }
 
-void tdm_ledger_left_queue(struct tdm_ledger *ledger)
+void tdm_ledger_taken(struct tdm_ledger *ledger, uint64_t count)
 {
-    ledger->waiting--;
-    if (ledger->room_waiters > 0) wake_room_waiters(ledger);
+    add_seq(&ledger->taken, count); /* [ledger-waiting] */
+    if (ledger->limit != 0 && ledger->room_waiters > 0) wake_room_waiters(ledger);
 }
 
 /* ---- ending ---- */
@@ -158,8 +178,8 @@ void tdm_ledger_fill_stats(struct tdm_ledger *ledger, tandem_stats *stats)
     uint64_t ended = add_tally(&ledger->others, stats);
     for (struct tdm_tally *tally = ledger->tallies; tally; tally = tally->next) ended += add_tally(tally, stats);
     stats->submitted = ledger->submitted;
-    stats->waiting = ledger->waiting;
-    stats->running = ledger->submitted - ledger->waiting - ended;
+    stats->waiting = tdm_ledger_waiting(ledger);
+    stats->running = ledger->submitted - stats->waiting - ended;
     size_t count = ledger->samples < TDM_SAMPLES ? (size_t)ledger->samples : TDM_SAMPLES;
     memcpy(waits, ledger->wait_samples, sizeof waits);
     memcpy(runs, ledger->run_samples, sizeof runs);

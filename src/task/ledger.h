@@ -9,6 +9,8 @@
 
 #include <tandem.h>
 
+struct tdm_core;
+
 #define TDM_STATUSES     16
 #define TDM_SAMPLES      256
 #define TDM_SAMPLE_EVERY 64
@@ -30,7 +32,7 @@ struct tdm_ledger {
     uint32_t limit;
     int32_t when_full;
     /* guarded by lock */
-    uint64_t submitted, waiting;
+    uint64_t submitted;
     uint64_t open; /* not ended, or its on_done has not returned; what a tally has not settled counts as open */
     enum tdm_gate gate;
     struct tdm_tally *tallies; /* the threads' own */
@@ -38,6 +40,8 @@ struct tdm_ledger {
     uint32_t wait_samples[TDM_SAMPLES], run_samples[TDM_SAMPLES]; /* microseconds would lose, so nanoseconds cut at 4 s */
     uint64_t samples;
     /* atomic */
+    _Atomic uint64_t entered; /* tasks that ever waited; written under lock, a hint for who looks without [ledger-waiting] */
+    _Atomic uint64_t taken;   /* those of them that wait no more; any thread adds [ledger-waiting] */
     struct tdm_tally others;
     _Atomic uint32_t room, quiet; /* counts of changes; waiters sleep on them, who makes room or quiet adds [ledger-room] */
 };
@@ -47,12 +51,16 @@ void tdm_ledger_unlock(struct tdm_ledger *ledger);
 
 enum tdm_admission { TDM_ADMITTED = 0, TDM_LOOK_AGAIN = 1, TDM_RUN_HERE = 2 }; /* or a negative errno value */
 
-/* With the lock held.  May one more task come in, as one that waits for its start or not?  own: the caller is a thread of the pool.
- * may_run_here: RUN_HERE is possible.  LOOK_AGAIN: it waited for room with the lock let go. */
-int tdm_ledger_admit(struct tdm_ledger *ledger, bool waits, bool own, bool may_run_here);
+/* With the lock held.  May one more task come in, as one that waits for its start or not?  may_run_here: RUN_HERE is possible.
+ * LOOK_AGAIN: it waited for room with the lock let go.  core: whose ledger this is; its own threads are not held up. */
+int tdm_ledger_admit(struct tdm_ledger *ledger, const struct tdm_core *core, bool waits, bool may_run_here);
 
-/* With the lock held: one task less waits. */
-void tdm_ledger_left_queue(struct tdm_ledger *ledger);
+/* How many wait, if nothing moves. */
+uint64_t tdm_ledger_waiting(const struct tdm_ledger *ledger);
+/* With the lock held: one task that was admitted as one that does not wait has to, after all. */
+void tdm_ledger_entered(struct tdm_ledger *ledger);
+/* So many wait no more.  With the lock held; without it only if the queue has no limit, for then nobody waits for room. */
+void tdm_ledger_taken(struct tdm_ledger *ledger, uint64_t count);
 
 /* Before an end is published. */
 void tdm_tally_count(struct tdm_tally *tally, int status);

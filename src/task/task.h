@@ -1,9 +1,10 @@
 /* task.h - the library's part of a task, and its way from NEW to ENDED.
  *
- *   NEW -> QUEUED    submit                                 ENDED -> QUEUED   submit again
- *   QUEUED -> HELD   one lane, waiter, canceller or deadline took it out of its queue
- *   HELD -> QUEUED   the lane that holds it could not start it after all
- *   HELD -> ENDED    tdm_task_finish, the last touch but for on_done
+ *   NEW, ENDED -> PREPARING   submit: it is this call's alone; back again if it is refused before a lane has seen it
+ *   PREPARING -> QUEUED       all is filled in; back to where it came from if the lane refuses it
+ *   QUEUED -> HELD            one lane, waiter, canceller or deadline took it out of its queue
+ *   HELD -> QUEUED            the lane that holds it could not start it after all
+ *   HELD -> ENDED             tdm_task_finish, the last touch but for on_done
  *
  * The state word also carries marks that may be set at any time before the end: somebody sleeps on it, on_done is still owed. */
 #ifndef TDM_TASK_TASK_H
@@ -18,7 +19,7 @@
 
 struct tdm_lane;
 
-enum tdm_task_state { TDM_NEW = 0, TDM_QUEUED = 1, TDM_HELD = 2, TDM_ENDED = 3, TDM_STATE_MASK = 3 };
+enum tdm_task_state { TDM_NEW = 0, TDM_PREPARING = 1, TDM_QUEUED = 2, TDM_HELD = 3, TDM_ENDED = 4, TDM_STATE_MASK = 7 };
 enum tdm_task_mark {
     TDM_WAITED = 1u << 8,     /* wake the word's address at the end */
     TDM_WAITED_ANY = 1u << 9, /* wake those in tandem_wait_any too */
@@ -41,17 +42,21 @@ struct TDM_MAY_ALIAS tdm_task {
     uint32_t deadline_kind;  /* guarded by the deadlines' lock */
     struct tdm_lane *lane;   /* from submit on */
     struct tdm_node link;    /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
-    void *place;             /* HELD by the process lane: the slot; guarded by the ledger's lock */
-    struct tdm_heap_node deadline;
+    void *place;        /* guarded by the ledger's lock.  QUEUED: in a worker's hand, there; HELD by the process lane: the slot */
+    uint64_t queued_ns; /* 0: nobody wants to know */
+    void (*release)(void *); /* frees the output */
+    /* what most tasks do not need, and so do not touch */
     struct tdm_node in_group; /* guarded by the group's lock */
-    uint64_t queued_ns;       /* 0: nobody wants to know */
-    void (*release)(void *);  /* frees the output */
+    struct tdm_heap_node deadline;
 };
 
 static inline struct tdm_task *tdm_task_of(tandem_task *task) { return (struct tdm_task *)(void *)task->reserved; }
 static inline tandem_task *tdm_task_public(struct tdm_task *task) { return container_of(task, tandem_task, reserved); }
 
 static inline enum tdm_task_state tdm_task_state(uint32_t word) { return (enum tdm_task_state)(word & TDM_STATE_MASK); }
+
+/* Never submitted, or not yet. */
+static inline bool tdm_task_is_new(uint32_t word) { return tdm_task_state(word) <= TDM_PREPARING; }
 
 /* Its marks stay. */
 void tdm_task_move(struct tdm_task *task, enum tdm_task_state from, enum tdm_task_state to);

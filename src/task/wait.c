@@ -10,12 +10,15 @@
 
 /* ---- sleeping until a task has ended ---- */
 
-/* The word's status bits with the mark set, or the word of an ended task.  The mark and the state are one word, so an end either
- * sees the mark or is seen here. */
+/* Ended, or never taken after all: a submit that waited for room was refused at last. */
+static bool is_settled(uint32_t word) { return tdm_task_state(word) == TDM_ENDED || tdm_task_is_new(word); }
+
+/* The word with the mark set, or of a settled task.  The mark and the state are one word, so an end either sees the mark or is seen
+ * here. */
 static uint32_t mark(struct tdm_task *task, enum tdm_task_mark wanted)
 {
     uint32_t word = load_seq(&task->state);
-    while (tdm_task_state(word) != TDM_ENDED && !(word & (uint32_t)wanted))
+    while (!is_settled(word) && !(word & (uint32_t)wanted))
         if (cas_seq(&task->state, &word, word | (uint32_t)wanted)) word |= (uint32_t)wanted;
     return word;
 }
@@ -24,14 +27,16 @@ static bool has_ended(struct tdm_task *task) { return tdm_task_state(load_seq(&t
 
 static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
 
-static bool sleep_until_ended(struct tdm_task *task, uint64_t deadline)
+/* Its status, TANDEM_PENDING when the time is over, or -EINVAL if it was not taken after all. */
+static int sleep_until_ended(struct tdm_task *task, uint64_t deadline)
 {
-    while (!has_ended(task)) {
-        if (is_over(deadline)) return false;
+    for (;;) {
         uint32_t word = mark(task, TDM_WAITED);
-        if (tdm_task_state(word) != TDM_ENDED) tdm_futex_wait(&task->state, word, deadline);
+        if (tdm_task_is_new(word)) return -EINVAL;
+        if (tdm_task_state(word) == TDM_ENDED) return tdm_task_public(task)->status;
+        if (is_over(deadline)) return TANDEM_PENDING;
+        tdm_futex_wait(&task->state, word, deadline);
     }
-    return true;
 }
 
 /* ---- helping ---- */
@@ -61,8 +66,9 @@ static int check(const tandem_task *public)
     uint32_t me = tdm_identity();
     if (me == 0) return -EPERM;
     struct tdm_task *task = tdm_task_of((tandem_task *)(uintptr_t) public);
-    enum tdm_task_state state = tdm_task_state(load_seq(&task->state));
-    if (state == TDM_NEW) return -EINVAL;
+    uint32_t word = load_seq(&task->state);
+    enum tdm_task_state state = tdm_task_state(word);
+    if (tdm_task_is_new(word)) return -EINVAL;
     if (state != TDM_ENDED && task->home != me) return -EPERM;
     return state != TDM_ENDED && tdm_self_inside_task(public) ? -EDEADLK : 0;
 }
@@ -71,16 +77,17 @@ int tandem_wait(tandem_task *task)
 {
     int error = check(task);
     if (error != 0) return error;
+    if (has_ended(tdm_task_of(task))) return task->status;
     help(tdm_task_of(task));
-    sleep_until_ended(tdm_task_of(task), TDM_FOREVER);
-    return task->status;
+    return sleep_until_ended(tdm_task_of(task), TDM_FOREVER);
 }
 
 int tandem_wait_for(tandem_task *task, int64_t timeout_ms)
 {
     int error = check(task);
     if (error != 0) return error;
-    return sleep_until_ended(tdm_task_of(task), tdm_clock_deadline(timeout_ms)) ? task->status : TANDEM_PENDING;
+    if (has_ended(tdm_task_of(task))) return task->status;
+    return timeout_ms == 0 ? TANDEM_PENDING : sleep_until_ended(tdm_task_of(task), tdm_clock_deadline(timeout_ms));
 }
 
 /* Counts the ends of tasks that somebody waits for among others; all who do sleep on it [any-ended]. */
@@ -92,11 +99,11 @@ void tdm_wait_wake_any(void)
     tdm_futex_wake_all(&any_ended);
 }
 
-/* The index of the first that has ended, or -1; the others are marked. */
-static int find_ended(tandem_task *const *tasks, size_t count)
+/* The index of the first that is settled, or -1; the others are marked. */
+static int find_settled(tandem_task *const *tasks, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (tasks[i] && tdm_task_state(mark(tdm_task_of(tasks[i]), TDM_WAITED_ANY)) == TDM_ENDED) return (int)i;
+        if (tasks[i] && is_settled(mark(tdm_task_of(tasks[i]), TDM_WAITED_ANY))) return (int)i;
     return -1;
 }
 
@@ -112,17 +119,11 @@ int tandem_wait_any(tandem_task *const *tasks, size_t count, int64_t timeout_ms)
     uint64_t deadline = tdm_clock_deadline(timeout_ms);
     for (;;) {
         uint32_t seen = load_seq(&any_ended); /* before the look: an end after it changes the count [any-ended] */
-        int index = find_ended(tasks, count);
-        if (index >= 0) return index;
+        int index = find_settled(tasks, count);
+        if (index >= 0) return has_ended(tdm_task_of(tasks[index])) ? index : -EINVAL;
         if (is_over(deadline)) return -ETIMEDOUT;
         tdm_futex_wait(&any_ended, seen, deadline);
     }
-}
-
-void tdm_wait_end_cancelled(struct tdm_task *task)
-{
-    tdm_deadlines_disarm(&task->lane->core->deadlines, task);
-    tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
 }
 
 /* The wish comes first: a lane that is just about to start the task sees it, one that has started it is told. */
@@ -132,15 +133,12 @@ int tandem_cancel(tandem_task *public)
     uint32_t me = tdm_identity();
     if (me == 0) return -EPERM;
     struct tdm_task *task = tdm_task_of(public);
-    enum tdm_task_state state = tdm_task_state(load_seq(&task->state));
-    if (state == TDM_NEW) return -EINVAL;
-    if (state == TDM_ENDED) return -EALREADY;
+    uint32_t word = load_seq(&task->state);
+    if (tdm_task_is_new(word)) return -EINVAL;
+    if (tdm_task_state(word) == TDM_ENDED) return -EALREADY;
     if (task->home != me) return -EPERM;
     tdm_task_wish(task, TDM_WISH_CANCEL);
-    if (tdm_lane_take_back(task->lane, task))
-        tdm_wait_end_cancelled(task);
-    else
-        task->lane->ops->cancel(task->lane, task);
+    if (tdm_lane_take_back(task->lane, task) || task->lane->ops->cancel(task->lane, task)) tdm_lane_end_cancelled(task);
     return 0;
 }
 

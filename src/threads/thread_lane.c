@@ -1,12 +1,17 @@
 /* thread_lane.c - a pool's threads and the queue before them.
  *
- * WHY NO WAKE-UP IS LOST.  Queue and list of idle workers have one lock, the ledger's.  A worker puts itself on the list only when it
- * has found the queue empty under that lock, so a task that comes later finds it there.  One worker at a time is being called
- * ("waking"): the one called looks at the queue and, if there is more, calls the next before it starts.  So while tasks wait and
- * workers sleep, somebody awake is always on the way to the queue, and a submitter rarely pays for a wake-up. */
+ * Submitters put tasks at the end of the queue, under the ledger's lock.  Workers take them from its front part, under the front lock;
+ * when that is empty, one of them cuts off the whole queue and makes it the front part.  So the two sides meet once in many tasks.
+ *
+ * WHY NO WAKE-UP IS LOST.  A worker puts itself on the list of idle ones only when, holding both locks, it has found the queue, the front
+ * part and all hands empty.  A task that is submitted later finds it on the list.  One worker at a time is on its way ("waking": called,
+ * or watching): it looks at the queue, and if there is more than it takes it calls the next before it starts.  So while tasks wait and
+ * workers sleep, somebody awake is always on the way to them, and a submitter rarely pays for a wake-up. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/thread_lane.h"
 
+#include "base/clock.h"
+#include "base/platform.h"
 #include "base/thread.h"
 
 #include <errno.h>
@@ -14,19 +19,43 @@
 
 static struct tdm_thread_lane *mine(struct tdm_lane *lane) { return container_of(lane, struct tdm_thread_lane, lane); }
 
+static struct tdm_ledger *ledger_of(const struct tdm_thread_lane *lane) { return &lane->lane.core->ledger; }
+static void lock_front(struct tdm_thread_lane *lane) { tdm_lock(&lane->front_lock, TDM_RANK_FRONT); }
+static void unlock_front(struct tdm_thread_lane *lane) { tdm_unlock(&lane->front_lock, TDM_RANK_FRONT); }
+static bool is_stopping(const struct tdm_thread_lane *lane) { return load_seq(&lane->stopping) != 0; } /* [lane-stopping] */
+
 /* ---- calling workers ---- */
 
-/* With the lock held: the worker to call now that there is work, off the list, or NULL. */
+static unsigned count_in_hands(const struct tdm_thread_lane *lane)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < lane->options->threads; i++) count += tdm_hand_count(&lane->workers[i].hand);
+    return count;
+}
+
+/* With the ledger's lock held, when there is work: the worker to call, off the list, or NULL. */
 static struct tdm_thread_worker *choose_to_call(struct tdm_thread_lane *lane)
 {
-    if (lane->waking || tdm_list_empty(&lane->lane.queue)) return NULL;
+    if (lane->waking) return NULL;
     struct tdm_node *node = tdm_list_pop_front(&lane->idle);
     if (!node) return NULL;
+    add_seq(&lane->sleepers, (uint32_t)-1);
     lane->waking = true;
     return container_of(node, struct tdm_thread_worker, idle);
 }
 
-/* Without the lock. */
+/* With the front lock held, by a worker that has just taken a task: whom to call for what it leaves, or NULL.  Who sleeps now has gone to sleep with this lock held, so the number
+ * is not old; if it is wrong, it is too large by one that is being called [lane-sleepers]. */
+static struct tdm_thread_worker *choose_helper(struct tdm_thread_lane *lane)
+{
+    if (load_seq(&lane->sleepers) == 0 || (tdm_list_empty(&lane->front) && count_in_hands(lane) == 0)) return NULL;
+    tdm_ledger_lock(ledger_of(lane));
+    struct tdm_thread_worker *worker = choose_to_call(lane);
+    tdm_ledger_unlock(ledger_of(lane));
+    return worker;
+}
+
+/* Without a lock. */
 static void call(struct tdm_thread_worker *worker)
 {
     if (!worker) return;
@@ -34,29 +63,140 @@ static void call(struct tdm_thread_worker *worker)
     tdm_futex_wake_one(&worker->called);
 }
 
-/* With the lock held and let go meanwhile: on the idle list until called. */
+/* ---- having nothing to do: with both locks held, and let go meanwhile ---- */
+
+static void let_go_of_both(struct tdm_thread_lane *lane)
+{
+    tdm_ledger_unlock(ledger_of(lane));
+    unlock_front(lane);
+}
+
+static void take_both(struct tdm_thread_lane *lane)
+{
+    lock_front(lane);
+    tdm_ledger_lock(ledger_of(lane));
+    lane->waking = false;
+}
+
 static void sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_ledger *ledger = &lane->lane.core->ledger;
     store_seq(&worker->called, 0);
     tdm_list_push_front(&lane->idle, &worker->idle);
-    tdm_ledger_unlock(ledger);
+    add_seq(&lane->sleepers, 1); /* [lane-sleepers] */
+    let_go_of_both(lane);
     while (load_seq(&worker->called) == 0) tdm_futex_wait(&worker->called, 0, TDM_FOREVER); /* [worker-called] */
-    tdm_ledger_lock(ledger);
-    lane->waking = false;
+    take_both(lane);
+}
+
+/* A sleeper is woken in tens of microseconds, a word is seen in a fraction of one.  So the last worker that has nothing looks out for
+ * about as long as a wake-up takes; nobody needs to be called meanwhile. */
+#define WATCH_NS 20000
+
+static void watch(struct tdm_thread_lane *lane)
+{
+    _Atomic uint64_t *entered = &ledger_of(lane)->entered;
+    uint64_t seen = load_relaxed(entered); /* relaxed, here and below: a hint [ledger-waiting] */
+    lane->waking = true;
+    let_go_of_both(lane);
+    uint64_t until = tdm_clock_ns() + WATCH_NS;
+    do
+        for (int i = 0; i < 32 && load_relaxed(entered) == seen; i++) tdm_pause();
+    while (load_relaxed(entered) == seen && tdm_clock_ns() < until);
+    take_both(lane);
+}
+
+/* ---- taking tasks: with the front lock held ---- */
+
+/* A fair part of a long queue, so that the lock is taken once for many; of a short one a single task, and always a single one where the
+ * length of the queue has a limit, which must stay exact. */
+static uint64_t fair_part(const struct tdm_thread_lane *lane)
+{
+    if (ledger_of(lane)->limit != 0) return 1;
+    uint64_t part = tdm_ledger_waiting(ledger_of(lane)) / (2 * (uint64_t)lane->options->threads + 1);
+    return part < 1 ? 1 : part > TDM_HAND_PLACES ? TDM_HAND_PLACES : part;
+}
+
+static struct tdm_task *pop_front(struct tdm_thread_lane *lane)
+{
+    struct tdm_node *node = tdm_list_pop_front(&lane->front);
+    return node ? container_of(node, struct tdm_task, link) : NULL;
+}
+
+static void count_taken(struct tdm_thread_lane *lane, uint64_t count)
+{
+    bool limited = ledger_of(lane)->limit != 0; /* then somebody may wait for room */
+    if (limited) tdm_ledger_lock(ledger_of(lane));
+    tdm_ledger_taken(ledger_of(lane), count);
+    if (limited) tdm_ledger_unlock(ledger_of(lane));
+}
+
+/* The first of the front part, HELD, and a few more in the worker's hand. */
+static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    struct tdm_task *first = pop_front(lane), *more;
+    if (!first) return NULL;
+    tdm_task_move(first, TDM_QUEUED, TDM_HELD);
+    uint64_t part = fair_part(lane), taken = 1;
+    for (; taken < part && (more = pop_front(lane)) != NULL; taken++) tdm_hand_put(&worker->hand, more);
+    count_taken(lane, taken);
+    return first;
+}
+
+static struct tdm_task *steal(struct tdm_thread_lane *lane)
+{
+    struct tdm_task *task = NULL;
+    for (uint32_t i = 0; !task && i < lane->options->threads; i++) task = tdm_hand_steal(&lane->workers[i].hand);
+    return task;
+}
+
+/* The front part is empty: cuts off the queue.  False: that was empty too, and so are all hands, or *stolen is from one. */
+static bool refill(struct tdm_thread_lane *lane, struct tdm_task **stolen)
+{
+    bool refilled = !tdm_list_empty(&lane->lane.queue);
+    tdm_list_splice_back(&lane->front, &lane->lane.queue);
+    *stolen = refilled ? NULL : steal(lane);
+    return refilled;
+}
+
+/* The next task, HELD, when the hand is empty; NULL: the lane stops. */
+static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    struct tdm_task *task = NULL;
+    bool watched = false;
+    while (!is_stopping(lane) && !(task = take_part(lane, worker))) {
+        tdm_ledger_lock(ledger_of(lane));
+        tdm_ledger_settle(ledger_of(lane), &worker->tally);
+        bool nothing = !refill(lane, &task) && !task && !is_stopping(lane);
+        bool watches = nothing && lane->may_watch && !lane->waking && !watched;
+        if (watches)
+            watch(lane);
+        else if (nothing)
+            sleep_until_called(lane, worker);
+        watched = watches;
+        tdm_ledger_unlock(ledger_of(lane));
+        if (task) break;
+    }
+    return task;
 }
 
 struct tdm_task *tdm_thread_lane_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_ledger *ledger = &lane->lane.core->ledger;
-    tdm_ledger_lock(ledger);
-    tdm_ledger_settle(ledger, &worker->tally);
-    struct tdm_task *task;
-    while (!(task = tdm_lane_dequeue_locked(&lane->lane)) && !lane->stopping) sleep_until_called(lane, worker);
-    struct tdm_thread_worker *next = choose_to_call(lane);
-    tdm_ledger_unlock(ledger);
-    call(next);
+    struct tdm_task *task = is_stopping(lane) ? NULL : tdm_hand_take(&worker->hand);
+    if (task) return task;
+    lock_front(lane);
+    task = take_or_sleep(lane, worker);
+    struct tdm_thread_worker *helper = task ? choose_helper(lane) : NULL;
+    unlock_front(lane);
+    call(helper);
     return task;
+}
+
+/* A worker that ends has counted what it did. */
+void tdm_thread_lane_settle(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    tdm_ledger_lock(ledger_of(lane));
+    tdm_ledger_settle(ledger_of(lane), &worker->tally);
+    tdm_ledger_unlock(ledger_of(lane));
 }
 
 /* ---- the lane's contract ---- */
@@ -65,30 +205,32 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = mine(base);
     struct tdm_core *core = base->core;
-    bool own = tdm_self_inside_pool(core);
     struct tdm_thread_worker *worker = NULL;
     int admission;
     tdm_ledger_lock(&core->ledger);
-    while ((admission = tdm_ledger_admit(&core->ledger, true, own, core->waiters_help)) == TDM_LOOK_AGAIN) {
+    while ((admission = tdm_ledger_admit(&core->ledger, core, true, core->waiters_help)) == TDM_LOOK_AGAIN) {
     }
+    bool cancelled = false;
     if (admission == TDM_ADMITTED) {
-        tdm_lane_enqueue_locked(base, task);
-        worker = choose_to_call(lane);
+        cancelled = !tdm_lane_enqueue_locked(base, task);
+        worker = cancelled ? NULL : choose_to_call(lane);
     } else if (admission == TDM_RUN_HERE) {
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
     }
     tdm_ledger_unlock(&core->ledger);
     call(worker);
     if (admission < 0) return admission;
+    if (cancelled) tdm_lane_end_cancelled(task);
     if (admission == TDM_RUN_HERE) tdm_thread_run(base, task, NULL);
     return 0;
 }
 
 /* The function sees the wish by itself; nothing else stops a thread. */
-static void cancel(struct tdm_lane *lane, struct tdm_task *task)
+static bool cancel(struct tdm_lane *lane, struct tdm_task *task)
 {
     (void)lane;
     (void)task;
+    return false;
 }
 
 static void deadline(struct tdm_lane *lane, struct tdm_task *task, enum tdm_deadline_kind kind)
@@ -101,18 +243,35 @@ static void deadline(struct tdm_lane *lane, struct tdm_task *task, enum tdm_dead
 
 static void run_here(struct tdm_lane *lane, struct tdm_task *task) { tdm_thread_run(lane, task, tdm_self_worker(lane->core)); }
 
-static void fill_stats(struct tdm_lane *lane, tandem_stats *stats) { stats->threads = mine(lane)->count; }
+/* What is in the hands has left the queue, and waits all the same. */
+static void fill_stats(struct tdm_lane *base, tandem_stats *stats)
+{
+    struct tdm_thread_lane *lane = mine(base);
+    unsigned in_hands = count_in_hands(lane);
+    if (in_hands > stats->running) in_hands = (unsigned)stats->running; /* it moved between two looks */
+    stats->waiting += in_hands;
+    stats->running -= in_hands;
+    stats->threads = lane->count;
+}
 
-static void begin_end(struct tdm_lane *lane) { tdm_lane_cancel_waiting(lane); }
+/* Whoever has seen `stopping` begins nothing more; whoever has not had a lock before, and its task is running. */
+static void begin_end(struct tdm_lane *base)
+{
+    struct tdm_thread_lane *lane = mine(base);
+    lock_front(lane);
+    tdm_ledger_lock(ledger_of(lane));
+    store_seq(&lane->stopping, 1); /* [lane-stopping] */
+    tdm_list_splice_back(&lane->lane.queue, &lane->front);
+    tdm_ledger_unlock(ledger_of(lane));
+    unlock_front(lane);
+    tdm_lane_cancel_waiting(base);
+    for (struct tdm_task *task; (task = steal(lane)) != NULL;) tdm_lane_end_cancelled(task);
+}
 
-/* Each worker is called by its own word; one that is busy finds the queue empty and the lane stopping when it comes back. */
+/* Each worker is called by its own word; one that is busy finds the lane stopping when it comes back. */
 static void end(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = mine(base);
-    tdm_ledger_lock(&base->core->ledger);
-    lane->stopping = true;
-    tdm_list_init(&lane->idle);
-    tdm_ledger_unlock(&base->core->ledger);
     for (uint32_t i = 0; i < lane->count; i++) call(&lane->workers[i]);
     for (uint32_t i = 0; i < lane->count; i++) pthread_join(lane->workers[i].thread, NULL);
     lane->count = 0;
@@ -188,12 +347,16 @@ int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, co
 {
     tdm_lane_open(&lane->lane, &ops, core);
     tdm_list_init(&lane->idle);
+    tdm_list_init(&lane->front);
+    lane->lane.front_lock = &lane->front_lock;
     lane->options = options;
+    lane->may_watch = tdm_platform_cpus() > 1;
     lane->workers = calloc(options->threads, sizeof *lane->workers);
     if (!lane->workers) return -ENOMEM;
     int error = start_threads(lane);
     if (error == 0 && !wait_for_starts(lane)) error = -ECANCELED;
     if (error == 0) return 0;
+    begin_end(&lane->lane);
     end(&lane->lane);
     tdm_thread_lane_free(lane);
     return error;

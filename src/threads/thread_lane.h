@@ -11,6 +11,7 @@ struct tdm_thread_lane;
 
 struct tdm_thread_worker {
     struct tdm_tally tally; /* its own: only it writes */
+    struct tdm_hand hand;
     struct tdm_thread_lane *lane;
     pthread_t thread;
     uint32_t number;         /* from 1 */
@@ -24,11 +25,15 @@ struct tdm_thread_lane {
     struct tdm_lane lane;
     const tandem_options *options; /* the pool's resolved copy */
     uint32_t count;
+    bool may_watch; /* there is a core for a worker that looks out for work before it sleeps */
     struct tdm_thread_worker *workers;
+    _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under both locks [lane-stopping] */
+    struct tdm_lock front_lock; /* rank FRONT */
+    struct tdm_node front;      /* guarded by front_lock: the older part of the queue, cut off from it as a whole */
     /* guarded by the ledger's lock */
-    struct tdm_node idle; /* workers that sleep, the latest first: its stack and caches are still warm */
-    bool waking;          /* one has been called and has not looked at the queue yet */
-    bool stopping;
+    struct tdm_node idle;      /* workers that sleep, the latest first: its stack and caches are still warm */
+    _Atomic uint32_t sleepers; /* their number; looked at under the front lock alone, see choose_to_call [lane-sleepers] */
+    bool waking;               /* one has been called, or watches, and will look at the queue */
     uint32_t starting, failed; /* workers that are still in on_worker_start; whose on_worker_start failed */
     _Atomic uint32_t started;  /* counts those out of it; the maker of the pool sleeps on it [workers-started] */
 };
@@ -41,6 +46,7 @@ void tdm_thread_lane_free(struct tdm_thread_lane *lane);
 
 /* The next task for this worker, HELD; sleeps until there is one.  NULL: the pool ends. */
 struct tdm_task *tdm_thread_lane_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);
+void tdm_thread_lane_settle(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker); /* before it ends */
 void tdm_thread_lane_started(struct tdm_thread_lane *lane, bool failed);
 
 /* What a pool thread does all its life; argument: its tdm_thread_worker. */

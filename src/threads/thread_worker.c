@@ -31,7 +31,16 @@ static int call_function(tandem_task *task, tandem_context *context, const struc
     return code;
 }
 
-/* A host's thread that helps must not be cancelled in the middle of somebody's task: it would never end. */
+/* A host's thread that helps must not be cancelled in the middle of somebody's task, which would then never end. */
+static int call_function_on_a_strange_thread(tandem_task *task, tandem_context *context, const struct tdm_core *core)
+{
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    int code = call_function(task, context, core);
+    pthread_setcancelstate(cancel_state, NULL);
+    return code;
+}
+
 void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struct tdm_worker_self *worker)
 {
     struct tdm_core *core = lane->core;
@@ -49,16 +58,13 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
     if (task->timeout_ms != 0)
         tdm_deadlines_arm(&core->deadlines, private, tdm_clock_deadline((int64_t)task->timeout_ms), TDM_OF_RUNNING);
 
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    outcome.code = call_function(task, &context, core);
+    outcome.code = worker ? call_function(task, &context, core) : call_function_on_a_strange_thread(task, &context, core);
     if (task->timeout_ms != 0) tdm_deadlines_disarm(&core->deadlines, private);
     outcome.status = status_of(private, core, outcome.code);
     outcome.output = context.output;
     outcome.output_size = context.output_size;
     outcome.release = context.release;
     tdm_task_finish(private, &outcome, tally);
-    pthread_setcancelstate(cancel_state, NULL);
 }
 
 static bool start(struct tdm_thread_worker *worker)

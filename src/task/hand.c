@@ -1,0 +1,52 @@
+/* hand.c - tasks that a worker has taken from the queue and not begun. */
+#include "task/hand.h"
+
+/* The task's own note of its place is written and read under the front lock. */
+void tdm_hand_put(struct tdm_hand *hand, struct tdm_task *task)
+{
+    if (hand->next == hand->end) hand->next = hand->end = 0;
+    tdm_hand_place *place = &hand->places[hand->end++];
+    task->place = place;
+    store_seq(place, task); /* [hand] */
+    tdm_prefetch(tdm_task_public(task));
+    tdm_prefetch(&task->state);
+}
+
+static struct tdm_task *empty(tdm_hand_place *place)
+{
+    if (!load_relaxed(place)) return NULL;             /* relaxed: the exchange decides */
+    struct tdm_task *task = exchange_seq(place, NULL); /* [hand] */
+    if (task) tdm_task_move(task, TDM_QUEUED, TDM_HELD);
+    return task;
+}
+
+struct tdm_task *tdm_hand_take(struct tdm_hand *hand)
+{
+    struct tdm_task *task = NULL;
+    while (!task && hand->next < hand->end) task = empty(&hand->places[hand->next++]);
+    return task;
+}
+
+struct tdm_task *tdm_hand_steal(struct tdm_hand *hand)
+{
+    struct tdm_task *task = NULL;
+    for (unsigned i = 0; !task && i < TDM_HAND_PLACES; i++) task = empty(&hand->places[i]);
+    return task;
+}
+
+/* The place may hold another task by now: then this one was taken, and its note is old. */
+bool tdm_hand_take_back(struct tdm_task *task)
+{
+    struct tdm_task *expected = task;
+    tdm_hand_place *place = task->place;
+    bool taken = place && cas_seq(place, &expected, NULL); /* [hand] */
+    if (taken) tdm_task_move(task, TDM_QUEUED, TDM_HELD);
+    return taken;
+}
+
+unsigned tdm_hand_count(const struct tdm_hand *hand)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < TDM_HAND_PLACES; i++) count += load_seq(&hand->places[i]) != NULL;
+    return count;
+}
