@@ -95,6 +95,7 @@ static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *
     private->home = pool->core.home;
     private->lane = lane_of(pool, task);
     private->place = NULL;
+    private->deaths = 0;
     if (task->timeout_ms != 0 || task->queue_timeout_ms != 0)
     private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
     private->release = NULL;

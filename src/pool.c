@@ -6,6 +6,7 @@
 #include "base/identity.h"
 #include "base/platform.h"
 #include "base/proc.h"
+#include "task/group.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -50,6 +51,8 @@ static void settle(void)
     if (was != 0) {
         process.pools = 0;
         process.lock = (struct tdm_lock){0};
+        tdm_group_reset();
+        tdm_proc_reset();
         tdm_reactor_reset();
         tdm_zygote_reset();
     }
@@ -206,12 +209,13 @@ static int create(tandem_pool **pool, const tandem_options *options)
         free(made);
         return error;
     }
+    count_pools(1); /* before the zygote is asked for: from here on it may not be ended */
     error = open_lanes(made);
     if (error != 0) {
         end_pool(made);
+        count_pools(-1);
         return error;
     }
-    count_pools(1);
     *pool = made;
     return 0;
 }

@@ -154,8 +154,12 @@ void tdm_fds_empty(const int bell[2])
     }
 }
 
+/* Some systems refuse more than INT_MAX at a time. */
+#define AT_ONCE ((size_t)1 << 30)
+
 ssize_t tdm_fds_read(int fd, void *to, size_t size)
 {
+    if (size > AT_ONCE) size = AT_ONCE;
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     ssize_t done;

@@ -4,6 +4,7 @@
 #include "base/platform.h"
 
 #include "base/atomics.h"
+#include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,22 +53,15 @@ int tdm_platform_bell(int fds[2])
 /* Kernels before 6.3 do not know NOEXEC_SEAL and say EINVAL. */
 int tdm_platform_memory(size_t size)
 {
-    const unsigned noexec_seal = 8u;
-    int fd = (int)syscall(SYS_memfd_create, "tandem", MFD_CLOEXEC | noexec_seal);
-    if (fd < 0) fd = (int)syscall(SYS_memfd_create, "tandem", MFD_CLOEXEC);
+    const unsigned noexec_seal = 8u, flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    int fd = (int)syscall(SYS_memfd_create, "tandem", flags | noexec_seal);
+    if (fd < 0) fd = (int)syscall(SYS_memfd_create, "tandem", flags);
     if (fd < 0) return -errno;
-    if (ftruncate(fd, (off_t)size) == 0) return fd;
+    /* Sealed: a worker that made it shorter would have the host die of SIGBUS. */
+    if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0) return fd;
     int error = errno;
     close(fd);
     return -error;
-}
-
-/* Without the system call (kernels before 5.9, or a filter): what is open stands in /proc/self/fd; without that, one by one. */
-static void close_one_by_one(unsigned low, unsigned high)
-{
-    long most = sysconf(_SC_OPEN_MAX);
-    if (most > 0 && high > (unsigned)most) high = (unsigned)most;
-    for (unsigned fd = low; fd <= high; fd++) close((int)fd);
 }
 
 void tdm_platform_close_range(unsigned low, unsigned high)
@@ -76,7 +70,7 @@ void tdm_platform_close_range(unsigned low, unsigned high)
 #define SYS_close_range 436
 #endif
     if (low > high) return;
-    if (syscall(SYS_close_range, low, high, 0) != 0) close_one_by_one(low, high);
+    if (syscall(SYS_close_range, low, high, 0) != 0) tdm_proc_close_range(low, high); /* before 5.9, or filtered */
 }
 
 /* ThreadSanitizer's locks may be held by its own thread at any time, so only its own fork() is safe there. */

@@ -5,6 +5,8 @@
 #endif
 #include "base/platform.h"
 
+#include "base/proc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,12 +65,7 @@ int tdm_platform_memory(size_t size)
     return -EEXIST;
 }
 
-void tdm_platform_close_range(unsigned low, unsigned high)
-{
-    long most = sysconf(_SC_OPEN_MAX);
-    if (most > 0 && high >= (unsigned)most) high = (unsigned)most - 1;
-    for (unsigned fd = low; fd <= high; fd++) close((int)fd);
-}
+void tdm_platform_close_range(unsigned low, unsigned high) { tdm_proc_close_range(low, high); }
 
 /* A grandchild: the child in between ends at once and is collected here, so nothing is left for the host's wait() to see. */
 pid_t tdm_platform_fork_unseen(void)

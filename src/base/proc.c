@@ -6,6 +6,7 @@
 #include "base/lock.h"
 #include "base/platform.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -48,6 +49,24 @@ int tdm_proc_threads(void)
     free(text);
     if (threads <= 0) return -1;
     return threads > 1 + tdm_platform_sanitizer_threads() ? (int)threads : 1;
+}
+
+/* The system lists them; a limit of descriptors may be a thousand million, and most numbers are not open. */
+void tdm_proc_close_range(unsigned low, unsigned high)
+{
+    DIR *list = opendir("/proc/self/fd");
+    if (!list) list = opendir("/dev/fd");
+    if (list) {
+        for (const struct dirent *entry; (entry = readdir(list)) != NULL;) {
+            int fd = atoi(entry->d_name); /* 0 for "." and ".." */
+            if ((unsigned)fd >= low && (unsigned)fd <= high && fd > 2 && fd != dirfd(list)) close(fd);
+        }
+        closedir(list);
+        return;
+    }
+    long most = sysconf(_SC_OPEN_MAX);
+    if (most > 0 && high >= (unsigned)most) high = (unsigned)most - 1;
+    for (unsigned fd = low; fd <= high; fd++) close((int)fd);
 }
 
 struct range {
@@ -96,6 +115,12 @@ static void free_code(struct code *code)
     free(code->ranges);
     free(code->text);
     *code = (struct code){0};
+}
+
+void tdm_proc_reset(void)
+{
+    noted = (struct code){0};
+    noted_lock = (struct tdm_lock){0};
 }
 
 void tdm_proc_note_code(void)

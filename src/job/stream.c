@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Some systems refuse more than INT_MAX at a time. */
+#define AT_ONCE ((size_t)1 << 30)
+
 /* Header and payload from a given byte on, in one system call. */
 static ssize_t write_from(int fd, const struct tdm_frame *frame, const void *payload, size_t done)
 {
@@ -17,8 +20,9 @@ static ssize_t write_from(int fd, const struct tdm_frame *frame, const void *pay
     if (header_done < sizeof *frame)
         parts[count++] = (struct iovec){(char *)(uintptr_t)frame + header_done, sizeof *frame - header_done};
     size_t payload_done = done - header_done;
-    if (payload_done < frame->payload)
-        parts[count++] = (struct iovec){(char *)(uintptr_t)payload + payload_done, frame->payload - payload_done};
+    size_t payload_left = frame->payload - payload_done;
+    if (payload_left > AT_ONCE) payload_left = AT_ONCE;
+    if (payload_left > 0) parts[count++] = (struct iovec){(char *)(uintptr_t)payload + payload_done, payload_left};
     return tdm_fds_writev(fd, parts, count);
 }
 

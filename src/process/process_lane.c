@@ -18,11 +18,31 @@
 #define STARTS_IN_A_ROW 3
 #define ASK_AGAIN_NS    ((uint64_t)100 * 1000000u)
 
+/* A worker that has not begun its task after this hangs: the task goes to another.  Looked at as often. */
+#define CLAIM_NS ((uint64_t)1000000000u)
+
 static struct tdm_process_lane *mine(struct tdm_lane *lane) { return container_of(lane, struct tdm_process_lane, lane); }
 static void lock(const struct tdm_process_lane *lane) { tdm_ledger_lock(&lane->lane.core->ledger); }
 static void unlock(const struct tdm_process_lane *lane) { tdm_ledger_unlock(&lane->lane.core->ledger); }
 
 /* ---- tasks to slots: any thread ---- */
+
+/* With the lock held: from now on, and as long as workers have tasks, somebody looks whether they have begun them. */
+static void guard(struct tdm_process_lane *lane)
+{
+    if (lane->guarding) return;
+    lane->guarding = true;
+    tdm_reactor_set_timer(&lane->guard_timer, tdm_clock_ns() + CLAIM_NS);
+}
+
+/* With the lock held: one that is there, off the list.  A worker that has been given something is looked after. */
+static struct tdm_slot *take_idle(struct tdm_process_lane *lane, uint32_t *number)
+{
+    struct tdm_slot *slot = container_of(tdm_list_pop_front(&lane->idle), struct tdm_slot, idle);
+    *number = slot->number;
+    guard(lane);
+    return slot;
+}
 
 /* One try to give the slot's worker of this number the task; the caller has taken both.  Whatever prevents it, the task is taken care of
  * and the slot goes back to the reactor.  Meanwhile the worker may have died, and another may stand in its slot. */
@@ -44,13 +64,22 @@ static void hand(struct tdm_process_lane *lane, struct tdm_slot *slot, uint32_t 
 
 void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *task)
 {
+    struct tdm_slot *slot = NULL;
+    uint32_t number = 0;
     lock(lane);
     bool closing = lane->closing;
     task->place = NULL;
     if (!closing) tdm_lane_put_back_locked(&lane->lane, task);
+    if (!closing && !tdm_list_empty(&lane->idle)) {
+        slot = take_idle(lane, &number);
+        task = tdm_lane_dequeue_locked(&lane->lane);
+        task->place = slot;
+    }
     unlock(lane);
     if (closing)
-        tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
+        tdm_lane_end_cancelled(task);
+    else if (slot)
+        hand(lane, slot, number, task);
     else
         tdm_reactor_post(&lane->tend_job);
 }
@@ -121,10 +150,9 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     do admission = tdm_ledger_admit(ledger, base->core, tdm_list_empty(&lane->idle), false);
     while (admission == TDM_LOOK_AGAIN);
     if (admission == TDM_ADMITTED && !tdm_list_empty(&lane->idle)) {
-        slot = container_of(tdm_list_pop_front(&lane->idle), struct tdm_slot, idle);
+        slot = take_idle(lane, &number);
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
         task->place = slot;
-        number = slot->number;
     } else if (admission == TDM_ADMITTED) {
         cancelled = !tdm_lane_enqueue_locked(base, task);
         tend = !cancelled && must_tend(lane);
@@ -215,10 +243,12 @@ void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *
         lane->tripped = false;
     }
     struct tdm_task *task = tdm_lane_dequeue_locked(&lane->lane);
-    if (task)
+    if (task) {
         task->place = slot;
-    else
+        guard(lane);
+    } else {
         go_idle(lane, slot);
+    }
     bool closing = lane->closing;
     unlock(lane);
     if (task)
@@ -272,12 +302,12 @@ void tdm_process_lane_ready(struct tdm_process_lane *lane, struct tdm_slot *slot
     tdm_process_lane_free_slot(lane, slot);
 }
 
-/* Nobody is left who could run what waits. */
-static void fail_waiting(struct tdm_process_lane *lane, int error, const char *step)
+/* Nobody is left who could run these.  What is submitted from now on is not among them: it makes the breaker try again. */
+static void fail_all(struct tdm_process_lane *lane, struct tdm_node *doomed, int error, const char *step)
 {
     for (;;) {
         lock(lane);
-        struct tdm_task *task = tdm_lane_dequeue_locked(&lane->lane);
+        struct tdm_task *task = tdm_lane_dequeue_from_locked(&lane->lane, doomed);
         unlock(lane);
         if (!task) return;
         if (!tdm_lane_begin(&lane->lane, task, NULL)) continue;
@@ -308,8 +338,11 @@ void tdm_process_lane_buried(struct tdm_process_lane *lane, const struct tdm_bur
     bool hopeless = lane->tripped && lane->alive == 0, closing = lane->closing;
     int error = lane->start_error;
     const char *step = lane->start_step;
+    struct tdm_node doomed;
+    tdm_list_init(&doomed);
+    if (hopeless) tdm_list_splice_back(&doomed, &lane->lane.queue);
     unlock(lane);
-    if (hopeless) fail_waiting(lane, error, step);
+    fail_all(lane, &doomed, error, step);
     if (!closing) tdm_reactor_post(&lane->tend_job);
     add_seq(&lane->deaths, 1); /* [lane-deaths] */
     tdm_futex_wake_all(&lane->deaths);
@@ -346,6 +379,23 @@ static void sweep(struct tdm_timer *timer)
     }
 }
 
+/* When nobody has a task any more it stops, and the next task starts it again: an idle pool has no timers but the sweep's. */
+static void guard_due(struct tdm_timer *timer)
+{
+    struct tdm_process_lane *lane = container_of(timer, struct tdm_process_lane, guard_timer);
+    uint64_t now = tdm_clock_ns();
+    lock(lane);
+    lane->guarding = false; /* before the look: a task that is handed over after it sets the timer again */
+    unlock(lane);
+    bool busy = false;
+    for (uint32_t i = 0; i < lane->options->processes; i++)
+        if (lane->slots[i].in_use && tdm_slot_look(&lane->slots[i], now - CLAIM_NS)) busy = true;
+    if (!busy) return;
+    lock(lane);
+    guard(lane);
+    unlock(lane);
+}
+
 static void end_slots(struct tdm_job *job)
 {
     struct tdm_process_lane *lane = container_of(job, struct tdm_process_lane, end_job);
@@ -357,6 +407,7 @@ static void close_here(struct tdm_job *job)
 {
     struct tdm_process_lane *lane = container_of(job, struct tdm_process_lane, close_job);
     tdm_reactor_clear_timer(&lane->sweep_timer);
+    tdm_reactor_clear_timer(&lane->guard_timer);
     if (lane->listening) tdm_zygote_unlisten();
     store_seq(&lane->closed, 1); /* from here on the lane may be freed; the wake uses the address only [lane-closed] */
     tdm_futex_wake_all(&lane->closed);
@@ -412,6 +463,7 @@ int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, 
     lane->end_job.run = end_slots;
     lane->close_job.run = close_here;
     lane->sweep_timer.due = sweep;
+    lane->guard_timer.due = guard_due;
     lane->slots = calloc(options->processes, sizeof *lane->slots);
     int result = lane->slots ? make_setup(lane) : -ENOMEM;
     for (uint32_t i = 0; result == 0 && i < options->processes; i++) tdm_slot_open(&lane->slots[i], lane);

@@ -22,6 +22,7 @@ struct tdm_process_lane {
     uint32_t owed;        /* places of workers that died under a task, to be filled although nothing waits */
     uint64_t started_ever, crashed_ever;
     bool sweeping; /* the sweep timer is set */
+    bool guarding; /* the guard's timer is set */
     bool closing;
 
     /* the circuit breaker; guarded by the ledger's lock */
@@ -34,7 +35,7 @@ struct tdm_process_lane {
     /* the reactor's */
     bool listening;
     struct tdm_job tend_job, end_job, close_job;
-    struct tdm_timer sweep_timer;
+    struct tdm_timer sweep_timer, guard_timer;
 
     _Atomic uint32_t deaths; /* counts burials; the end of the lane sleeps on it [lane-deaths] */
     _Atomic uint32_t closed; /* 1: the reactor has nothing of this lane any more [lane-closed] */

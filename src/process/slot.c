@@ -16,6 +16,9 @@
 /* A reply that was finished is in the pipe; this long after that was seen it has been read. */
 #define REPLY_NS ((uint64_t)1000000000u)
 
+/* Workers that may die with a task before they have begun it, until the task is thought to be the reason. */
+#define DEATHS_MOST 3
+
 #define BROKEN "its worker broke the protocol"
 
 /* One task at a time, so one word of the page. */
@@ -113,11 +116,11 @@ static enum stop try_stop(struct tdm_slot *slot, int status)
     }
     bool finished = tdm_control_is(slot->control, ENTRY, slot->sequence, TDM_FINISHED);
     if (finished && !slot->suspect) {
-        slot->suspect = true; /* its reply is whole in the pipe and will be read; if not, the word is a lie */
+        slot->suspect = true; /* its reply is whole in the pipe and will be read; if not by then, the word is a lie */
         slot->deadline_ns = tdm_clock_ns() + REPLY_NS;
         tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
-        return NOT_STOPPED;
     }
+    if (finished && (status != TANDEM_TIMED_OUT || slot->deadline_ns > tdm_clock_ns())) return NOT_STOPPED;
     slot->decided = finished ? TANDEM_CRASHED : status; /* a word that only damage can write, else */
     slot->step = finished ? BROKEN : NULL;
     slot->state = TDM_SLOT_DYING;
@@ -202,6 +205,7 @@ static void attend(struct tdm_job *job)
         dying = true;
     }
     bool freed = slot->freed && slot->state == TDM_SLOT_READY && !slot->task;
+    if (slot->orphan && !slot->task) slot->state = TDM_SLOT_DYING, dying = true;
     slot->freed = false;
     unlock(slot);
     if (slot->requests[1] >= 0) tdm_reactor_watch(&slot->request_source, left == -EAGAIN ? TDM_POLL_OUT : 0);
@@ -264,7 +268,7 @@ static void take_reply(struct tdm_slot *slot)
     struct tdm_outcome outcome = outcome_of(slot, started_ns);
     if (timed) tdm_reactor_clear_timer(&slot->timer);
     if (ready) tdm_process_lane_free_slot(slot->lane, slot);
-    if (slot->orphan) drop_orphan(slot);
+    if (slot->orphan) set_dying(slot, NULL);
     tdm_task_finish(task, &outcome, NULL);
 }
 
@@ -321,13 +325,12 @@ static int read_reply(struct tdm_slot *slot)
     return result == 1 ? 0 : result;
 }
 
-/* To the end, or to what is there now. */
-static int read_replies(struct tdm_slot *slot)
+/* What is there now; not without end, lest somebody who writes on and on hold up the reactor. */
+#define REPLIES_MOST 64
+static void read_replies(struct tdm_slot *slot)
 {
-    int result;
-    while ((result = read_reply(slot)) == 0) {
+    for (int i = 0; i < REPLIES_MOST && read_reply(slot) == 0; i++) {
     }
-    return result;
 }
 
 static void replies_ready(struct tdm_source *source, unsigned events)
@@ -370,7 +373,8 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death)
     const char *step = slot->step;
     int input_error = slot->input_error;
     uint64_t started_ns = slot->started_ns;
-    bool begun = task && (decided != 0 || !tdm_control_is(slot->control, ENTRY, slot->sequence, TDM_OFFERED));
+    bool begun = task && (decided != 0 || !tdm_control_is(slot->control, ENTRY, slot->sequence, TDM_OFFERED) ||
+                          ++task->deaths == DEATHS_MOST);
     let_go(slot);
     unlock(slot);
     if (task && !begun) tdm_process_lane_put_back(slot->lane, task);
@@ -425,7 +429,7 @@ static void orphaned(struct tdm_child *child)
     bool busy = slot->task != NULL;
     if (slot->state == TDM_SLOT_READY) slot->state = TDM_SLOT_LEAVING;
     unlock(slot);
-    if (!busy) drop_orphan(slot);
+    if (!busy) set_dying(slot, NULL);
     if (slot->reply_source.wants == 0) bury(slot, &(struct tdm_death){.known = false});
 }
 
@@ -550,6 +554,8 @@ void tdm_slot_end(struct tdm_slot *slot)
         tdm_slot_kill(slot);
     else if (state == TDM_SLOT_READY)
         tdm_slot_leave(slot);
+    else if (slot->orphan)
+        tdm_slot_kill(slot);
 }
 
 /* ---- time ---- */
@@ -562,6 +568,24 @@ static void give_up(struct tdm_slot *slot)
     if (slot->task) slot->step = "its process has not died yet";
     unlock(slot);
     bury(slot, &(struct tdm_death){.known = false});
+}
+
+bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns)
+{
+    lock(slot);
+    struct tdm_task *task = slot->task;
+    bool hangs = task && slot->decided == 0 && slot->started_ns < before_ns &&
+                 tdm_control_move(slot->control, ENTRY, slot->sequence, TDM_OFFERED, TDM_REVOKED);
+    if (hangs) {
+        let_go(slot);
+        slot->state = TDM_SLOT_DYING;
+    }
+    unlock(slot);
+    if (hangs) {
+        send_kill(slot);
+        tdm_process_lane_put_back(slot->lane, task);
+    }
+    return task != NULL;
 }
 
 static void time_over(struct tdm_timer *timer)
@@ -583,7 +607,7 @@ static void time_over(struct tdm_timer *timer)
         if (late) tdm_slot_stop(slot, task, TANDEM_TIMED_OUT);
         if (!task && state == TDM_SLOT_LEAVING) tdm_slot_kill(slot);
         break;
-    case TDM_SLOT_DYING: give_up(slot); break;
+    case TDM_SLOT_DYING: slot->kill_sent ? give_up(slot) : send_kill(slot); break;
     case TDM_SLOT_EMPTY: break;
     }
 }

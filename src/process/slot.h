@@ -75,6 +75,8 @@ void tdm_slot_release(struct tdm_slot *slot, uint32_t number); /* that worker wa
 bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status);
 
 /* The reactor. */
+bool tdm_slot_look(struct tdm_slot *slot,
+                   uint64_t before_ns); /* a task handed over before and not begun is taken away.  Has it one? */
 void tdm_slot_start(struct tdm_slot *slot, uint32_t number);
 void tdm_slot_leave(struct tdm_slot *slot); /* an idle one ends in peace */
 void tdm_slot_kill(struct tdm_slot *slot);  /* one without a task */

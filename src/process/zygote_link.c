@@ -56,9 +56,9 @@ static bool has_ended(void)
 int tdm_zygote_start(bool asked_for)
 {
     if (load_seq(&zygote.alive) && (zygote.listeners > 0 || !has_ended())) return 0;
-    if (zygote.pid > 0) tdm_zygote_stop(); /* one that died by itself */
     int threads = tdm_proc_threads();
     if (threads > 1 || (threads < 0 && !asked_for)) return -ENOTSUP;
+    if (zygote.pid > 0) tdm_zygote_stop(); /* one that died by itself */
     int ends[2];
     int error = tdm_fds_socketpair(ends);
     if (error == 0) error = tdm_fds_nonblocking(ends[0]);
@@ -125,27 +125,23 @@ static void died(void)
     }
 }
 
-/* True: sent, or there is nobody to send it to. */
-static bool try_send(const struct tdm_zygote_request *request, const int *fds, size_t count)
-{
-    return tdm_fds_send(zygote.source.fd, request, sizeof *request, fds, count) != -EAGAIN;
-}
-
-/* A kill for a worker whose pid is not known yet waits for SPAWNED. */
-static bool send_wants(struct tdm_child *child)
+/* 0, or a negative errno value.  A kill for a worker whose pid is not known yet waits for SPAWNED. */
+static int send_wants(struct tdm_child *child)
 {
     if (child->wants_spawn) {
         struct tdm_zygote_request request = {.kind = TDM_SPAWN, .number = child->number};
-        if (!try_send(&request, child->fds, TDM_WORKER_FDS)) return false;
+        int error = tdm_fds_send(zygote.source.fd, &request, sizeof request, child->fds, TDM_WORKER_FDS);
+        if (error != 0) return error;
         child->wants_spawn = false;
         close_fds(child);
     }
     if (child->wants_kill && child->pid != 0) {
         struct tdm_zygote_request request = {.kind = TDM_KILL, .pid = child->pid};
-        if (!try_send(&request, NULL, 0)) return false;
+        int error = tdm_fds_send(zygote.source.fd, &request, sizeof request, NULL, 0);
+        if (error != 0) return error;
         child->wants_kill = false;
     }
-    return true;
+    return 0;
 }
 
 /* First come, first served; what the socket does not take now goes when it has room. */
@@ -153,8 +149,13 @@ static void flush(void)
 {
     while (!tdm_list_empty(&zygote.outgoing)) {
         struct tdm_child *child = container_of(zygote.outgoing.next, struct tdm_child, outgoing);
-        if (!send_wants(child)) break;
+        int error = send_wants(child);
+        if (error == -EAGAIN) break;
         tdm_list_remove(&child->outgoing);
+        if (error == 0 || error == -EPIPE) continue; /* a zygote that is gone is noticed by the end of its socket */
+        if (!child->wants_spawn) continue;           /* a kill: the lifeline is closed all the same */
+        tdm_zygote_forget(child);
+        child->spawned(child, -error);
     }
     unsigned wants = TDM_POLL_IN | (tdm_list_empty(&zygote.outgoing) ? 0u : TDM_POLL_OUT);
     if (load_seq(&zygote.alive)) tdm_reactor_watch(&zygote.source, wants);

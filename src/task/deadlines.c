@@ -47,7 +47,7 @@ void tdm_deadlines_close(struct tdm_deadlines *deadlines) { tdm_reactor_clear_ti
 void tdm_deadlines_arm(struct tdm_deadlines *deadlines, struct tdm_task *task, uint64_t at_ns, enum tdm_deadline_kind kind)
 {
     lock(deadlines);
-    task->deadline_kind = kind;
+    task->deadline_kind = (uint16_t)kind;
     tdm_heap_insert(&deadlines->tasks, &task->deadline, at_ns);
     if (deadlines->tasks.root == &task->deadline) tdm_reactor_set_timer(&deadlines->timer, at_ns);
     unlock(deadlines);

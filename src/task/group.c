@@ -23,6 +23,11 @@ _Static_assert(sizeof(struct group) <= sizeof(tandem_group), "it fits the public
 /* The locks lie outside of the groups, because a zeroed group must be ready and an emptied one may be freed at once. */
 static struct tdm_lock locks[64];
 
+void tdm_group_reset(void)
+{
+    for (size_t i = 0; i < sizeof locks / sizeof *locks; i++) locks[i] = (struct tdm_lock){0};
+}
+
 static struct tdm_lock *lock_of(const tandem_group *group) { return &locks[((uintptr_t)group >> 4 ^ (uintptr_t)group >> 10) % 64]; }
 static void lock(const tandem_group *group) { tdm_lock(lock_of(group), TDM_RANK_GROUP); }
 static void unlock(const tandem_group *group) { tdm_unlock(lock_of(group), TDM_RANK_GROUP); }

@@ -43,13 +43,15 @@ static void take_out_locked(struct tdm_lane *lane, struct tdm_task *task)
     tdm_task_move(task, TDM_QUEUED, TDM_HELD);
 }
 
-struct tdm_task *tdm_lane_dequeue_locked(struct tdm_lane *lane)
+struct tdm_task *tdm_lane_dequeue_from_locked(struct tdm_lane *lane, struct tdm_node *part)
 {
-    if (tdm_list_empty(&lane->queue)) return NULL;
-    struct tdm_task *task = container_of(lane->queue.next, struct tdm_task, link);
+    if (tdm_list_empty(part)) return NULL;
+    struct tdm_task *task = container_of(part->next, struct tdm_task, link);
     take_out_locked(lane, task);
     return task;
 }
+
+struct tdm_task *tdm_lane_dequeue_locked(struct tdm_lane *lane) { return tdm_lane_dequeue_from_locked(lane, &lane->queue); }
 
 /* A QUEUED task is in the queue or its front part, or in a hand, or still on its way from submit: then its links point to themselves and
  * it has no place, and it cannot be had yet. */

@@ -38,8 +38,9 @@ void tdm_lane_open(struct tdm_lane *lane, const struct tdm_lane_ops *ops, struct
 bool tdm_lane_enqueue_locked(struct tdm_lane *lane, struct tdm_task *task);
 /* Puts one back that could not be started after all; it waits again. */
 void tdm_lane_put_back_locked(struct tdm_lane *lane, struct tdm_task *task);
-/* The first, now HELD by the caller, or NULL. */
+/* The first, now HELD by the caller, or NULL; or the first of what was cut off from the queue. */
 struct tdm_task *tdm_lane_dequeue_locked(struct tdm_lane *lane);
+struct tdm_task *tdm_lane_dequeue_from_locked(struct tdm_lane *lane, struct tdm_node *part);
 
 /* Takes this very task out if it still waits: then it is HELD by the caller.  Takes the front lock and the ledger's. */
 bool tdm_lane_take_back(struct tdm_lane *lane, struct tdm_task *task);

@@ -39,7 +39,8 @@ struct TDM_MAY_ALIAS tdm_task {
     _Atomic uint32_t state;  /* moved by who holds it, marked by waiters; its exchange publishes the end [task-end] */
     _Atomic uint32_t wishes; /* only gains bits while it runs; written by cancel and deadlines, read by the function [wishes] */
     uint32_t home;           /* the process it was submitted in */
-    uint32_t deadline_kind;  /* guarded by the deadlines' lock */
+    uint16_t deadline_kind;  /* guarded by the deadlines' lock */
+    uint16_t deaths;         /* of workers that had it and had not begun it; its holder's */
     struct tdm_lane *lane;   /* from submit on */
     struct tdm_node link;    /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
     void *place;        /* guarded by the ledger's lock.  QUEUED: in a worker's hand, there; HELD by the process lane: the slot */

@@ -45,10 +45,11 @@ static struct tdm_thread_worker *choose_to_call(struct tdm_thread_lane *lane)
 }
 
 /* With the front lock held, by a worker that has just taken a task: whom to call for what it leaves, or NULL.  Who sleeps now has gone to sleep with this lock held, so the number
- * is not old; if it is wrong, it is too large by one that is being called [lane-sleepers]. */
+ * is not old; if it is wrong, it is too large by one that is being called [lane-sleepers].  A task that was submitted while this worker was
+ * on its way has called nobody, and is counted already, wherever it lies. */
 static struct tdm_thread_worker *choose_helper(struct tdm_thread_lane *lane)
 {
-    if (load_seq(&lane->sleepers) == 0 || (tdm_list_empty(&lane->front) && count_in_hands(lane) == 0)) return NULL;
+    if (load_seq(&lane->sleepers) == 0 || (tdm_ledger_waiting(ledger_of(lane)) == 0 && count_in_hands(lane) == 0)) return NULL;
     tdm_ledger_lock(ledger_of(lane));
     struct tdm_thread_worker *worker = choose_to_call(lane);
     tdm_ledger_unlock(ledger_of(lane));
