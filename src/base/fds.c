@@ -41,10 +41,11 @@ static void forget(int fd)
     if ((unsigned)fd < REMEMBERED) and_seq(&table[fd / 32], ~(1u << fd % 32));
 }
 
+/* Event counters and their like have no type, and share one inode: they cannot be told apart, and are left; they keep nothing alive. */
 static void close_if_same(int fd)
 {
     struct stat status;
-    if (fstat(fd, &status) != 0) return;
+    if (fstat(fd, &status) != 0 || (status.st_mode & S_IFMT) == 0) return;
     if (status.st_dev == identities[fd].device && status.st_ino == identities[fd].inode) close(fd);
 }
 

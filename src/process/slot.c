@@ -272,6 +272,15 @@ static void take_reply(struct tdm_slot *slot)
     tdm_task_finish(task, &outcome, NULL);
 }
 
+/* One that is being killed may say honestly, but too late, that it has started. */
+static void set_broken_unless_dying(struct tdm_slot *slot)
+{
+    lock(slot);
+    bool dying = slot->state == TDM_SLOT_DYING;
+    unlock(slot);
+    if (!dying) set_dying(slot, BROKEN);
+}
+
 /* Its own word and the zygote's come by different ways, in any order; only with both it is known by its pid. */
 static void take_ready(struct tdm_slot *slot)
 {
@@ -283,7 +292,7 @@ static void take_ready(struct tdm_slot *slot)
     slot->pid = slot->child.pid;
     unlock(slot);
     if (!starting) {
-        set_dying(slot, BROKEN);
+        set_broken_unless_dying(slot);
         return;
     }
     slot->was_ready = true;
@@ -300,7 +309,7 @@ static void take_failed(struct tdm_slot *slot)
     if (starting)
         slot->start_error = slot->inbox.frame.code;
     else
-        set_dying(slot, BROKEN);
+        set_broken_unless_dying(slot);
 }
 
 static void take_frame(struct tdm_slot *slot)

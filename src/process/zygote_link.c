@@ -55,8 +55,9 @@ static bool has_ended(void)
 
 int tdm_zygote_start(bool asked_for)
 {
-    if (load_seq(&zygote.alive) && (zygote.listeners > 0 || !has_ended())) return 0;
+    bool alive = load_seq(&zygote.alive);
     int threads = tdm_proc_threads();
+    if (alive && (threads != 1 || !has_ended())) return 0; /* with a reactor there are more threads, and it listens */
     if (threads > 1 || (threads < 0 && !asked_for)) return -ENOTSUP;
     if (zygote.pid > 0) tdm_zygote_stop(); /* one that died by itself */
     int ends[2];

@@ -49,6 +49,7 @@ static const struct {
     {EACCES, "permission denied"},
     {ENOENT, "no such file or directory"},
     {ECHILD, "the process that starts workers has gone"},
+    {EFAULT, "the memory of the input cannot be read"},
     {EPROTO, "a worker process broke the protocol"},
 };
 

@@ -93,6 +93,7 @@ void *tdm_thread_worker_main(void *argument)
     tdm_self_set_worker(&self);
     tdm_thread_lane_started(lane, !started);
     for (struct tdm_task *task; (task = tdm_thread_lane_next(lane, worker)) != NULL;) tdm_thread_run(&lane->lane, task, &self);
+    tdm_thread_lane_settle(lane, worker);
     stop(worker);
     return NULL;
 }
