@@ -42,27 +42,41 @@ static void forget(int fd)
 }
 
 /* Event counters and their like have no type, and share one inode: they cannot be told apart, and are left; they keep nothing alive. */
-static void close_if_same(int fd)
+static bool is_still_ours(int fd)
 {
     struct stat status;
-    if (fstat(fd, &status) != 0 || (status.st_mode & S_IFMT) == 0) return;
-    if (status.st_dev == identities[fd].device && status.st_ino == identities[fd].inode) close(fd);
+    if (fstat(fd, &status) != 0 || (status.st_mode & S_IFMT) == 0) return false;
+    return status.st_dev == identities[fd].device && status.st_ino == identities[fd].inode;
 }
 
-/* relaxed in both: a forked child has one thread */
-static void take_all_out(bool close_them)
+static bool is_any(int fd) { return fd >= 0; }
+static bool is_none(int fd) { return fd < 0; }
+
+/* relaxed: a forked child has one thread */
+static void take_all_out(bool (*is_to_be_closed)(int fd))
 {
-    for (unsigned i = 0; i < load_seq(&used); i++) {
+    for (unsigned i = 0; i < load_relaxed(&used); i++) {
         uint32_t bits = load_relaxed(&table[i]);
-        if (bits == 0) continue;
-        for (unsigned bit = 0; close_them && bit < 32; bit++)
-            if (bits & 1u << bit) close_if_same((int)(i * 32 + bit));
+        for (unsigned bit = 0; bits != 0 && bit < 32; bit++)
+            if (bits & 1u << bit && is_to_be_closed((int)(i * 32 + bit))) close((int)(i * 32 + bit));
         store_relaxed(&table[i], 0);
     }
 }
 
-void tdm_fds_drop_all(void) { take_all_out(true); }
-void tdm_fds_forget_all(void) { take_all_out(false); }
+void tdm_fds_drop_all(void) { take_all_out(is_still_ours); }
+void tdm_fds_forget_all(void) { take_all_out(is_none); }
+
+static bool handed_down; /* set and read by the one thread that forks, and by its child */
+
+void tdm_fds_hand_down(bool hand_down) { handed_down = hand_down; }
+
+static void in_forked_child(void)
+{
+    if (!handed_down) take_all_out(is_any);
+}
+
+/* Without memory for it, the child's first call closes them; see tdm_identity. */
+void tdm_fds_close_in_forked_children(void) { pthread_atfork(NULL, NULL, in_forked_child); }
 
 int tdm_fds_take_in(int fd)
 {

@@ -39,7 +39,13 @@ int tdm_fds_send(int socket, const void *message, size_t size, const int *fds, s
  * are close-on-exec and NOT remembered: only a helper process receives any. */
 int tdm_fds_receive(int socket, void *message, size_t size, int got[TDM_FDS_MOST]);
 
-/* In a forked child: closes all that is remembered, and forgets it; or only forgets. */
+/* Once a program: has every fork() close all that is remembered in the child, before the child can open anything of its own. */
+void tdm_fds_close_in_forked_children(void);
+/* Around a fork whose child is ours and takes what it needs itself. */
+void tdm_fds_hand_down(bool hand_down);
+
+/* In a forked child: closes what is remembered and was not closed by the fork itself (a clone() has no handlers), and forgets it; or only
+ * forgets. */
 void tdm_fds_drop_all(void);
 void tdm_fds_forget_all(void);
 

@@ -24,6 +24,7 @@ static _Atomic bool inherited_closed; /* written by a forked child's first call 
 
 static void adopt(void)
 {
+    if (number == 0) tdm_fds_close_in_forked_children();
     _Atomic uint32_t *page = load_relaxed(&tdm_identity_page);
     if (!page) page = tdm_platform_word_wiped_by_fork();
     number++;

@@ -14,6 +14,7 @@
 void tdm_after_fork_adopt(void)
 {
     tdm_fds_forget_all();
+    tdm_fds_hand_down(false);
     tdm_identity_adopt();
 }
 

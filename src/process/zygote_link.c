@@ -40,8 +40,10 @@ static pid_t fork_zygote(int ends[2])
     fflush(NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    tdm_fds_hand_down(true);
     pid_t pid = tdm_platform_fork_unseen();
     if (pid == 0) tdm_zygote_main(ends[1], host);
+    tdm_fds_hand_down(false);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pid;
 }
