@@ -1,0 +1,77 @@
+/* echo.c - see echo.h. */
+#define _POSIX_C_SOURCE 200809L
+#include "limits/echo.h"
+#include "must.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int write_all(int to, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(to, bytes, size);
+        if (written == -1 && errno != EINTR) return -1;
+        if (written > 0) bytes += written, size -= (size_t)written;
+    }
+    return 0;
+}
+
+static _Noreturn void be_the_echo(int from, int to)
+{
+    char bytes[ECHO_MOST];
+    for (;;) {
+        ssize_t size = read(from, bytes, sizeof bytes);
+        if (size == 0) _exit(EXIT_SUCCESS);
+        if (size == -1 && errno == EINTR) continue;
+        if (size == -1 || write_all(to, bytes, (size_t)size) == -1) _exit(EXIT_FAILURE);
+    }
+}
+
+void echo_start(struct echo *echo)
+{
+    int there[2];
+    int back[2];
+    must_call(pipe(there), "pipe");
+    must_call(pipe(back), "pipe");
+    must_call(fflush(NULL), "fflush");
+    must_call(echo->pid = fork(), "fork");
+    if (echo->pid == 0) {
+        close(there[1]);
+        close(back[0]);
+        be_the_echo(there[0], back[1]);
+    }
+    close(there[0]);
+    close(back[1]);
+    echo->to = there[1];
+    echo->from = back[0];
+}
+
+void echo_send(const struct echo *echo, const void *bytes, size_t size)
+{
+    must_call(write_all(echo->to, bytes, size), "write to the echo");
+}
+
+void echo_receive(const struct echo *echo, void *bytes, size_t size)
+{
+    char *place = bytes;
+    while (size > 0) {
+        ssize_t got = read(echo->from, place, size);
+        if (got == 0) give_up("read from the echo", "it has ended");
+        if (got == -1 && errno != EINTR) must(errno, "read from the echo");
+        if (got > 0) place += got, size -= (size_t)got;
+    }
+}
+
+void echo_stop(struct echo *echo)
+{
+    close(echo->to);
+    close(echo->from);
+    int status = 0;
+    pid_t ended;
+    while ((ended = waitpid(echo->pid, &status, 0)) == -1 && errno == EINTR) continue;
+    must_call(ended, "waitpid");
+    if (status != 0) give_up("the echo", "did not end well");
+}

@@ -1,0 +1,41 @@
+/* row.h - one row of the bench: a piece of work, and the subjects that do it. */
+#ifndef BENCH_ROW_H
+#define BENCH_ROW_H
+
+#include "peers/peer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct row {
+    const char *name;
+    const char *unit;
+    const char *sentence; /* what is measured, for the list */
+    bool less_is_better;
+    double nothing;                  /* a figure below this is as good as 0: no ratio is taken to it */
+    size_t count;                    /* how many tasks; a row without tasks says what it counts */
+    size_t quick_count;              /* the same with --quick */
+    const struct peer *const *peers; /* ended by NULL; tandem's come first */
+
+    /* Why this machine cannot measure the row, or NULL.  The function itself may be NULL: every machine can. */
+    const char *(*absent)(void);
+
+    /* Called first in the process that measures, before the pool is started; or NULL. */
+    void (*prepare)(void);
+
+    /* One figure, in the row's unit. */
+    double (*measure)(const struct peer *peer, void *pool, size_t count);
+
+    /* Prints a comment line on the subject, or NULL. */
+    void (*remark)(const struct peer *peer);
+};
+
+extern const struct row row_thread_submit;
+extern const struct row row_thread_submit_4;
+extern const struct row row_thread_round_trip;
+extern const struct row row_process_round_trip;
+extern const struct row row_process_submit;
+extern const struct row row_idle_cpu;
+extern const struct row row_task_memory;
+
+#endif
