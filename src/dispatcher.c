@@ -119,19 +119,21 @@ static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before)
     bool wants_report = task->isolation == TANDEM_PROCESS || task->flags & TANDEM_REPORT;
     tandem_report *report = wants_report ? tdm_report_make(task) : NULL;
     tandem_group *group = task->group;
+    struct results old = {0};
     int error = wants_report && !report ? -ENOMEM : start_helpers(pool, task);
     if (error == 0) {
-        struct results old = take_results(task);
+        if (before == TDM_ENDED) old = take_results(task); /* a new one has none: it is zeroed */
         prepare(pool, task, report);
         if (group) tdm_group_join(group, private);
-        store_seq(&private->state, TDM_QUEUED);
+        store_release(&private->state, TDM_QUEUED); /* all that prepare wrote; read by who cancels or waits [task-prepared] */
         error = private->lane->ops->submit(private->lane, private);
         if (error == 0) {
             if (old.output || old.report) tdm_task_free_results(old.output, old.release, old.report);
             return 0;
         }
         if (group) tdm_group_unjoin(group, private);
-        put_results(task, &old);
+        if (before == TDM_ENDED) put_results(task, &old);
+        task->report = old.report;
     }
     tdm_task_free_results(NULL, NULL, report);
     take_away(private, before);

@@ -26,6 +26,9 @@
 #define cas_seq(object, expected, desired)                                                                                         \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, memory_order_seq_cst)
 
+/* What is written by different cores often should be this far apart. */
+#define TDM_CACHE_LINE 64
+
 /* While looking again and again at a word that another core will change. */
 static inline void tdm_pause(void)
 {

@@ -14,10 +14,8 @@ void tdm_hand_put(struct tdm_hand *hand, struct tdm_task *task)
 
 static struct tdm_task *empty(tdm_hand_place *place)
 {
-    if (!load_relaxed(place)) return NULL;             /* relaxed: the exchange decides */
-    struct tdm_task *task = exchange_seq(place, NULL); /* [hand] */
-    if (task) tdm_task_move(task, TDM_QUEUED, TDM_HELD);
-    return task;
+    if (!load_relaxed(place)) return NULL; /* relaxed: the exchange decides */
+    return exchange_seq(place, NULL);      /* [hand] */
 }
 
 struct tdm_task *tdm_hand_take(struct tdm_hand *hand)
@@ -39,9 +37,7 @@ bool tdm_hand_take_back(struct tdm_task *task)
 {
     struct tdm_task *expected = task;
     tdm_hand_place *place = task->place;
-    bool taken = place && cas_seq(place, &expected, NULL); /* [hand] */
-    if (taken) tdm_task_move(task, TDM_QUEUED, TDM_HELD);
-    return taken;
+    return place && cas_seq(place, &expected, NULL); /* [hand] */
 }
 
 unsigned tdm_hand_count(const struct tdm_hand *hand)

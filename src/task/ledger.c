@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void tdm_ledger_lock(struct tdm_ledger *ledger) { tdm_lock(&ledger->lock, TDM_RANK_LEDGER); }
-void tdm_ledger_unlock(struct tdm_ledger *ledger) { tdm_unlock(&ledger->lock, TDM_RANK_LEDGER); }
-
 /* ---- coming in ---- */
 
 /* taken first: it never overtakes entered, so the difference is never negative [ledger-waiting] */

@@ -40,14 +40,15 @@ struct tdm_ledger {
     uint32_t wait_samples[TDM_SAMPLES], run_samples[TDM_SAMPLES]; /* microseconds would lose, so nanoseconds cut at 4 s */
     uint64_t samples;
     /* atomic */
-    _Atomic uint64_t entered; /* tasks that ever waited; written under lock, a hint for who looks without [ledger-waiting] */
-    _Atomic uint64_t taken;   /* those of them that wait no more; any thread adds [ledger-waiting] */
+    _Atomic uint64_t entered;   /* tasks that ever waited; written under lock, a hint for who looks without [ledger-waiting] */
+    char apart[TDM_CACHE_LINE]; /* submitters write what is before, workers what is behind */
+    _Atomic uint64_t taken;     /* those of them that wait no more; any thread adds [ledger-waiting] */
     struct tdm_tally others;
     _Atomic uint32_t room, quiet; /* counts of changes; waiters sleep on them, who makes room or quiet adds [ledger-room] */
 };
 
-void tdm_ledger_lock(struct tdm_ledger *ledger);
-void tdm_ledger_unlock(struct tdm_ledger *ledger);
+static inline void tdm_ledger_lock(struct tdm_ledger *ledger) { tdm_lock(&ledger->lock, TDM_RANK_LEDGER); }
+static inline void tdm_ledger_unlock(struct tdm_ledger *ledger) { tdm_unlock(&ledger->lock, TDM_RANK_LEDGER); }
 
 enum tdm_admission { TDM_ADMITTED = 0, TDM_LOOK_AGAIN = 1, TDM_RUN_HERE = 2 }; /* or a negative errno value */
 

@@ -2,9 +2,11 @@
  *
  *   NEW, ENDED -> PREPARING   submit: it is this call's alone; back again if it is refused before a lane has seen it
  *   PREPARING -> QUEUED       all is filled in; back to where it came from if the lane refuses it
- *   QUEUED -> HELD            one lane, waiter, canceller or deadline took it out of its queue
+ *   QUEUED -> HELD            it was taken out of a queue: by its lane, a waiter, a canceller, a deadline
  *   HELD -> QUEUED            the lane that holds it could not start it after all
- *   HELD -> ENDED             tdm_task_finish, the last touch but for on_done
+ *   QUEUED, HELD -> ENDED     tdm_task_finish, the last touch but for on_done.  From QUEUED if it was taken from the front part of a
+ *                             thread lane's queue or from a hand: it can be had from nowhere then, and one more move would cost more
+ *                             than it tells
  *
  * The state word also carries marks that may be set at any time before the end: somebody sleeps on it, on_done is still owed. */
 #ifndef TDM_TASK_TASK_H
@@ -36,7 +38,8 @@ enum tdm_deadline_kind { TDM_OF_WAITING = 0, TDM_OF_RUNNING };
 
 /* What the public struct's reserved words hold.  Zeroed: NEW. */
 struct TDM_MAY_ALIAS tdm_task {
-    _Atomic uint32_t state;  /* moved by who holds it, marked by waiters; its exchange publishes the end [task-end] */
+    _Atomic uint32_t state;  /* moved by who holds it, marked by waiters; publishes what submit prepared [task-prepared], and by an
+                                exchange the end [task-end] */
     _Atomic uint32_t wishes; /* only gains bits while it runs; written by cancel and deadlines, read by the function [wishes] */
     uint32_t home;           /* the process it was submitted in */
     uint16_t deadline_kind;  /* guarded by the deadlines' lock */

@@ -136,7 +136,6 @@ static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_threa
 {
     struct tdm_task *first = pop_front(lane), *more;
     if (!first) return NULL;
-    tdm_task_move(first, TDM_QUEUED, TDM_HELD);
     uint64_t part = fair_part(lane), taken = 1;
     for (; taken < part && (more = pop_front(lane)) != NULL; taken++) tdm_hand_put(&worker->hand, more);
     count_taken(lane, taken);

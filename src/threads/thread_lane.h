@@ -23,6 +23,7 @@ struct tdm_thread_worker {
 
 struct tdm_thread_lane {
     struct tdm_lane lane;
+    char apart[TDM_CACHE_LINE];    /* submitters write what is before, workers use what is behind */
     const tandem_options *options; /* the pool's resolved copy */
     uint32_t count;
     bool may_watch; /* there is a core for a worker that looks out for work before it sleeps */
@@ -30,6 +31,7 @@ struct tdm_thread_lane {
     _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under both locks [lane-stopping] */
     struct tdm_lock front_lock; /* rank FRONT */
     struct tdm_node front;      /* guarded by front_lock: the older part of the queue, cut off from it as a whole */
+    char apart_too[TDM_CACHE_LINE];
     /* guarded by the ledger's lock */
     struct tdm_node idle;      /* workers that sleep, the latest first: its stack and caches are still warm */
     _Atomic uint32_t sleepers; /* their number; looked at under the front lock alone, see choose_to_call [lane-sleepers] */
