@@ -175,16 +175,17 @@ static void take_ready(struct tdm_slot *slot)
     tdm_process_lane_ready(slot->lane, slot);
 }
 
+/* It may be read only when the worker has been buried half, so its state does not tell; but one that has been ready cannot say so. */
 static void take_failed(struct tdm_slot *slot)
 {
-    tdm_slot_lock(slot);
-    bool starting = slot->state == TDM_SLOT_STARTING;
-    if (starting) slot->step = "on_worker_start";
-    tdm_slot_unlock(slot);
-    if (starting)
-        slot->start_error = slot->inbox.frame.code;
-    else
+    if (slot->was_ready) {
         set_broken_unless_dying(slot);
+        return;
+    }
+    slot->start_error = slot->inbox.frame.code;
+    tdm_slot_lock(slot);
+    slot->step = "on_worker_start";
+    tdm_slot_unlock(slot);
 }
 
 static void take_frame(struct tdm_slot *slot)
