@@ -1,0 +1,307 @@
+/* submission.c - handing tasks over: every one ends once, on as many workers as there are, as often as it is submitted. */
+#include "harness.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- all end, however many workers ---- */
+
+static void all_end(int isolation, uint32_t workers, uint32_t queue_limit)
+{
+    enum { TASKS = 300 };
+    static tandem_task tasks[TASKS];
+    static atomic_int *cells[TASKS];
+    atomic_int *ledger = shared(TASKS * sizeof *ledger);
+    tandem_pool *pool = pool_of(isolation, workers, &(tandem_options){.queue_limit = queue_limit});
+    for (int i = 0; i < TASKS; i++) {
+        cells[i] = &ledger[i];
+        tasks[i] = task_of(isolation, count_task, &cells[i], sizeof cells[i]);
+        assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+    }
+    for (int i = 0; i < TASKS; i++) {
+        expect_end(&tasks[i], TANDEM_OK);
+        assert_int_equal(atomic_load(&ledger[i]), 1);
+        assert_int_equal(tandem_task_clear(&tasks[i]), 0);
+    }
+    assert_int_equal(stats_of(pool).ended[TANDEM_OK], TASKS);
+    end_pool(pool);
+}
+
+/* promise 3 */
+static void one_worker_ends_every_task(int isolation) { all_end(isolation, 1, 0); }
+
+/* promise 3 */
+static void two_workers_end_every_task(int isolation) { all_end(isolation, 2, 0); }
+
+/* promise 3 */
+static void more_workers_than_cpus_end_every_task(int isolation)
+{
+    all_end(isolation, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN) + 5, 0);
+}
+
+/* promise 3 */
+static void more_tasks_than_the_queue_holds_all_end(int isolation) { all_end(isolation, 2, 3); }
+
+/* promise 3 */
+static void the_default_pool_ends_a_task(int isolation)
+{
+    tandem_pool *pool;
+    assert_int_equal(tandem_pool_create(&pool, NULL), 0);
+    tandem_task task = task_of(isolation, nothing_task, NULL, 0);
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_int_equal(tandem_task_clear(&task), 0);
+    end_pool(pool);
+}
+
+/* ---- again ---- */
+
+/* promise 4 */
+static void an_ended_and_cleared_task_can_be_submitted_again(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    char word[] = "again";
+    tandem_task task = task_of(isolation, echo_task, word, 5);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        expect_end(&task, TANDEM_OK);
+        assert_int_equal(task.output_size, 5);
+        assert_memory_equal(task.output, "again", 6);
+        assert_int_equal(tandem_task_clear(&task), 0);
+        assert_null(task.output);
+        assert_null(task.report);
+    }
+    end_pool(pool);
+}
+
+/* promise 4; the leak checker sees whether what was left has been freed */
+static void a_task_submitted_again_drops_its_old_output(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    char word[] = "first";
+    tandem_task task = task_of(isolation, echo_task, word, 5);
+    task.flags = TANDEM_REPORT;
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_non_null(task.report);
+    task.input_size = 0;
+    task.run = nothing_task;
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_null(task.output);
+    assert_int_equal(task.output_size, 0);
+    assert_int_equal(tandem_task_clear(&task), 0);
+    end_pool(pool);
+}
+
+/* promise 4 */
+static void a_task_that_has_not_ended_is_busy(int isolation)
+{
+    struct gate *gate = shared(sizeof *gate);
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    tandem_task running = task_of(isolation, gate_task, &gate, sizeof gate);
+    tandem_task waiting = task_of(isolation, gate_task, &gate, sizeof gate);
+    running.flags = waiting.flags = TANDEM_NO_HELP;
+    assert_int_equal(tandem_submit(pool, &running), 0);
+    assert_int_equal(tandem_submit(pool, &waiting), 0);
+    assert_true(await(&gate->entered, 1));
+    assert_int_equal(tandem_submit(pool, &running), -EBUSY);
+    assert_int_equal(tandem_submit(pool, &waiting), -EBUSY);
+    assert_int_equal(tandem_task_clear(&running), -EBUSY);
+    assert_int_equal(tandem_task_clear(&waiting), -EBUSY);
+    assert_int_equal(stats_of(pool).submitted, 2);
+    atomic_store(&gate->opened, 1);
+    expect_end(&running, TANDEM_OK);
+    expect_end(&waiting, TANDEM_OK);
+    assert_int_equal(atomic_load(&gate->entered), 2);
+    tandem_task_clear(&running);
+    tandem_task_clear(&waiting);
+    end_pool(pool);
+}
+
+/* ---- many at once ---- */
+
+static void submit_many_takes_every_task(int isolation)
+{
+    enum { TASKS = 50 };
+    static tandem_task tasks[TASKS];
+    tandem_task *list[TASKS];
+    atomic_int *cell = shared(sizeof *cell);
+    tandem_pool *pool = pool_of(isolation, 2, NULL);
+    for (int i = 0; i < TASKS; i++) {
+        tasks[i] = task_of(isolation, count_task, &cell, sizeof cell);
+        list[i] = &tasks[i];
+    }
+    assert_int_equal(tandem_submit_many(pool, list, 0), 0);
+    assert_int_equal(tandem_submit_many(pool, list, TASKS), TASKS);
+    for (int i = 0; i < TASKS; i++) {
+        expect_end(&tasks[i], TANDEM_OK);
+        tandem_task_clear(&tasks[i]);
+    }
+    assert_int_equal(atomic_load(cell), TASKS);
+    end_pool(pool);
+}
+
+static void submit_many_stops_at_the_first_bad_task(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    tandem_task good = task_of(isolation, nothing_task, NULL, 0);
+    tandem_task bad = task_of(isolation, NULL, NULL, 0);
+    tandem_task never = task_of(isolation, nothing_task, NULL, 0);
+    tandem_task *list[] = {&good, &bad, &never};
+    assert_int_equal(tandem_submit_many(pool, list, 3), 1);
+    expect_end(&good, TANDEM_OK);
+    assert_int_equal(tandem_wait(&never), -EINVAL);
+    assert_int_equal(tandem_submit_many(pool, list + 1, 2), -EINVAL);
+    assert_int_equal(stats_of(pool).submitted, 1);
+    tandem_task_clear(&good);
+    end_pool(pool);
+}
+
+/* ---- where it runs, and with what ---- */
+
+static int pid_task(tandem_context *context, void *input, size_t size)
+{
+    const struct {
+        pid_t pid;
+        int where;
+    } seen = {getpid(), tandem_where(context)};
+    (void)input, (void)size;
+    return tandem_reply(context, &seen, sizeof seen);
+}
+
+static void the_flag_says_where_a_task_runs(int isolation)
+{
+    tandem_pool *pool = pool_of_both(1, 1);
+    struct {
+        pid_t pid;
+        int where;
+    } seen;
+    tandem_task task = task_of(isolation, pid_task, NULL, 0);
+    task.flags = TANDEM_REPORT;
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_int_equal(task.output_size, sizeof seen);
+    memcpy(&seen, task.output, sizeof seen);
+    assert_int_equal(seen.where, isolation);
+    if (isolation == TANDEM_THREAD) {
+        assert_int_equal(seen.pid, getpid());
+        assert_int_equal(task.report->pid, 0);
+    } else {
+        assert_int_not_equal(seen.pid, getpid());
+        assert_int_equal(task.report->pid, seen.pid);
+        assert_int_not_equal(task.report->worker, 0);
+    }
+    tandem_task_clear(&task);
+    end_pool(pool);
+}
+
+static int scribble_task(tandem_context *context, void *input, size_t size)
+{
+    if (size > 0) memset(input, '!', size);
+    return tandem_reply(context, &input, sizeof input);
+}
+
+static void input_is_shared_with_threads_and_copied_to_processes(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    char text[] = "text";
+    void *seen;
+    tandem_task task = task_of(isolation, scribble_task, text, 4);
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_string_equal(text, isolation == TANDEM_THREAD ? "!!!!" : "text");
+    tandem_task_clear(&task);
+
+    task.input_size = 0;
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    memcpy(&seen, task.output, sizeof seen);
+    assert_ptr_equal(seen, isolation == TANDEM_THREAD ? (void *)text : NULL);
+    tandem_task_clear(&task);
+    end_pool(pool);
+}
+
+static int alignment_task(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)size;
+    return (int)((uintptr_t)input % _Alignof(max_align_t));
+}
+
+static void input_is_aligned_for_any_type(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    _Alignas(max_align_t) char bytes[100] = {0};
+    for (size_t size = 1; size <= sizeof bytes; size++) {
+        tandem_task task = task_of(isolation, alignment_task, bytes, size);
+        assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+        tandem_task_clear(&task);
+    }
+    end_pool(pool);
+}
+
+/* ---- what the function returns ---- */
+
+static int code_task(tandem_context *context, void *input, size_t size)
+{
+    int code;
+    memcpy(&code, input, sizeof code);
+    tandem_reply(context, input, size);
+    return code;
+}
+
+static void a_code_of_its_own_makes_a_task_failed(int isolation)
+{
+    static const int codes[] = {1, -1, 255, 256, INT32_MAX, INT32_MIN};
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    for (size_t i = 0; i < count_of(codes); i++) {
+        int code = codes[i];
+        tandem_task task = task_of(isolation, code_task, &code, sizeof code);
+        assert_int_equal(tandem_call(pool, &task), TANDEM_FAILED);
+        assert_int_equal(task.code, code);
+        assert_int_equal(task.signal, 0);
+        assert_int_equal(task.output_size, sizeof code);
+        assert_memory_equal(task.output, &code, sizeof code);
+        tandem_task_clear(&task);
+    }
+    end_pool(pool);
+}
+
+static void a_report_tells_the_times_in_order(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    tandem_task task = task_of(isolation, nothing_task, NULL, 0);
+    task.name = "timed";
+    task.flags = TANDEM_REPORT;
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_true(task.report->queued_ns > 0);
+    assert_true(task.report->queued_ns <= task.report->started_ns);
+    assert_true(task.report->started_ns <= task.report->ended_ns);
+    assert_string_equal(task.report->name, "timed");
+    assert_null(task.report->step);
+    tandem_task_clear(&task);
+
+    task.flags = 0;
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_true((task.report != NULL) == (isolation == TANDEM_PROCESS));
+    tandem_task_clear(&task);
+    end_pool(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct harness_test tests[] = {
+        both(one_worker_ends_every_task),
+        both(two_workers_end_every_task),
+        both(more_workers_than_cpus_end_every_task),
+        both(more_tasks_than_the_queue_holds_all_end),
+        both(the_default_pool_ends_a_task),
+        both(an_ended_and_cleared_task_can_be_submitted_again),
+        both(a_task_submitted_again_drops_its_old_output),
+        both(a_task_that_has_not_ended_is_busy),
+        both(submit_many_takes_every_task),
+        both(submit_many_stops_at_the_first_bad_task),
+        both(the_flag_says_where_a_task_runs),
+        both(input_is_shared_with_threads_and_copied_to_processes),
+        both(input_is_aligned_for_any_type),
+        both(a_code_of_its_own_makes_a_task_failed),
+        both(a_report_tells_the_times_in_order),
+    };
+    return harness_main(argc, argv, tests, count_of(tests));
+}
