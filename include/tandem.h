@@ -229,7 +229,7 @@ TANDEM_API int tandem_wait(tandem_task *task);
 TANDEM_API int tandem_wait_for(tandem_task *task, int64_t timeout_ms);
 
 /* Waits until one of the tasks has ended and returns the lowest index of an ended one.  Entries that are NULL are skipped, so that
- * a caller can cross out what it has dealt with.  -EINVAL: no entry, or one was never submitted; -ETIMEDOUT. */
+ * a caller can cross out what it has dealt with.  Never runs anything itself.  -EINVAL: no entry, or one was never submitted; -ETIMEDOUT. */
 TANDEM_API int tandem_wait_any(tandem_task *const *tasks, size_t count, int64_t timeout_ms);
 
 /* tandem_submit(), then tandem_wait(): the shortest way to run one thing.  A tandem_status, or an error of either. */
