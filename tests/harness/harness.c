@@ -100,6 +100,9 @@ static void start(struct watched *run)
     run->pid = fork();
     assert_true(run->pid >= 0);
     if (run->pid != 0) return;
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* who is killed while watching takes the test along */
+#endif
     dup2(fileno(run->output), STDOUT_FILENO);
     dup2(fileno(run->output), STDERR_FILENO);
     close(fileno(run->output));

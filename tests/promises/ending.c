@@ -308,9 +308,11 @@ static void use_and_end_a_pool(void)
 /* promise 12 */
 static void a_thousand_pools_in_turn_leave_everything_as_it_was(void)
 {
+    assert_int_equal(tandem_init(), 0);
+    size_t processes = processes_of_ours(); /* those that no pool started */
     for (int i = 0; i < 5; i++) use_and_end_a_pool();
+    wait_until(processes_of_ours() == processes);
     size_t descriptors = entries_in("/proc/self/fd"), threads = entries_in("/proc/self/task");
-    size_t processes = processes_of_ours();
     long resident = resident_kb();
     for (size_t i = 0; i < scaled(1000); i++) use_and_end_a_pool();
     wait_until(processes_of_ours() == processes);
