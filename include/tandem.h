@@ -177,8 +177,8 @@ struct tandem_report {
 /* ---- starting and ending --------------------------------------------------------------------------------------------------- */
 
 /* Starts the process that worker processes are forked from, as a copy of the program as it is now.  Optional, and best first thing
- * in main(): after becoming a daemon and dropping privileges, before the first thread.  Without it the first pool does this, if
- * the program still has one thread; if it has more, process tasks end NOT_STARTED with ENOTSUP and a report that says so.
+ * in main(): after becoming a daemon and dropping privileges, before the first thread.  Without it the first pool with processes does this,
+ * if the program still has one thread; if it has more, process tasks end NOT_STARTED with ENOTSUP and a report that says so.
  * Returns 0, also if it has been done; -ENOTSUP: the program has other threads; -EAGAIN, -ENOMEM, -EMFILE: no process or
  * descriptors to be had.  Call it from one thread. */
 TANDEM_API int tandem_init(void);
