@@ -1,5 +1,6 @@
 #!/bin/sh
 # Builds and runs a user's program in one of the ways the README offers: consumer.sh WAY KIND BUILD
+# promise 54: every way of embedding; and with WAY header, promise 55: the header alone as C11 and as C++11
 #
 # WAY: add_subdirectory, fetch_content, find_package, pkg_config, plain_cc, plugins or header. KIND: static or shared; any for the
 # last two. What has to be installed comes from the folder BUILD.

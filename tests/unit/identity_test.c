@@ -87,16 +87,16 @@ static void who_starts_afresh_has_a_number_no_ancestor_has(void)
 /* ---- the descriptors ---- */
 
 struct descriptors {
-    int library[2], program[2];
+    int ours[2], program[2];
 };
 
 static int finds_the_librarys_closed(void *argument)
 {
     const struct descriptors *fds = argument;
     errno = EXDEV;
-    child_needs(!is_open(fds->library[0]) && !is_open(fds->library[1])); /* before it could open anything itself */
+    child_needs(!is_open(fds->ours[0]) && !is_open(fds->ours[1])); /* before it could open anything itself */
     child_needs(tdm_identity() == 0);
-    child_needs(!is_open(fds->library[0]) && !is_open(fds->library[1]));
+    child_needs(!is_open(fds->ours[0]) && !is_open(fds->ours[1]));
     child_needs(is_open(fds->program[0]) && is_open(fds->program[1]));
     return 0;
 }
@@ -106,11 +106,11 @@ static int keeps_what_it_opens_later(void *argument)
 {
     const struct descriptors *fds = argument;
     child_needs(tdm_identity() == 0);
-    child_needs(dup2(fds->program[0], fds->library[0]) == fds->library[0]);
+    child_needs(dup2(fds->program[0], fds->ours[0]) == fds->ours[0]);
     child_needs(tdm_identity() == 0);
     tdm_identity_adopt();
     child_needs(tdm_identity() != 0);
-    child_needs(is_open(fds->library[0]) && !is_open(fds->library[1]));
+    child_needs(is_open(fds->ours[0]) && !is_open(fds->ours[1]));
     return 0;
 }
 
@@ -118,10 +118,10 @@ static int is_a_parent_like_any_other(void *argument)
 {
     struct descriptors *fds = argument;
     tdm_identity_adopt();
-    child_needs(!is_open(fds->library[0]) && !is_open(fds->library[1]));
-    child_needs(tdm_fds_pipe(fds->library) == 0);
+    child_needs(!is_open(fds->ours[0]) && !is_open(fds->ours[1]));
+    child_needs(tdm_fds_pipe(fds->ours) == 0);
     child_needs(status_of_child(finds_the_librarys_closed, fds) == 0);
-    child_needs(is_open(fds->library[0]) && is_open(fds->library[1]));
+    child_needs(is_open(fds->ours[0]) && is_open(fds->ours[1]));
     return 0;
 }
 
@@ -129,14 +129,14 @@ static void a_forked_child_closes_the_librarys_descriptors_once(void)
 {
     struct descriptors fds;
     assert_int_equal(pipe(fds.program), 0);
-    assert_int_equal(tdm_fds_pipe(fds.library), 0);
+    assert_int_equal(tdm_fds_pipe(fds.ours), 0);
     assert_int_not_equal(tdm_identity(), 0);
     expect_in_child(finds_the_librarys_closed, &fds);
     expect_in_child(keeps_what_it_opens_later, &fds);
     expect_in_child(is_a_parent_like_any_other, &fds);
     for (int i = 0; i < 2; i++) {
-        assert_true(is_open(fds.library[i]));
-        tdm_fds_close(&fds.library[i]);
+        assert_true(is_open(fds.ours[i]));
+        tdm_fds_close(&fds.ours[i]);
         assert_int_equal(close(fds.program[i]), 0);
     }
 }
