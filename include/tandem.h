@@ -36,7 +36,11 @@
  * open stdout and stderr of that moment, and nothing that came later: not a variable you set since, not a library you loaded
  * since, not a file or socket you opened (every descriptor above 2 is closed there, also those open at tandem_init; standard
  * input is empty).  What a process task changes - globals, files opened, memory taken - stays in that worker: the caller never
- * sees it, the next task on the same worker may.  Bytes travel by input and reply only; a pointer inside them means nothing on
+ * sees it, the next task on the same worker may: also the working directory, umask, environment and signal handlers it leaves.  With
+ * tasks_per_worker 1 each task finds a fresh worker.  A worker that a task has left with threads, children, a blocked signal or closed
+ * descriptors is replaced before the next task.  A new worker begins with the program's present working directory, umask, resource
+ * limits and CPU affinity, and with the environment as it was when a call last had a worker started; it is never started with other
+ * credentials than the program has by then (NOT_STARTED, step "credentials").  Bytes travel by input and reply only; a pointer inside them means nothing on
  * the other side.  Call tandem_init() first thing in main(), before the first thread: a program that has threads is never forked.
  * tandem_init() flushes stdio output once, lest a worker print again what was still in a buffer.
  *
@@ -93,6 +97,7 @@ typedef struct tandem_task tandem_task;       /* one piece of work, in a struct 
 typedef struct tandem_context tandem_context; /* a running task, as its function sees it */
 typedef struct tandem_group tandem_group;     /* tasks waited for together */
 typedef struct tandem_options tandem_options; /* how a pool is to be */
+typedef struct tandem_limits tandem_limits;   /* what a task may use of its process */
 typedef struct tandem_report tandem_report;   /* what is known of how a task ran and ended */
 typedef struct tandem_stats tandem_stats;     /* a pool's counters */
 
@@ -107,7 +112,7 @@ typedef enum tandem_isolation {
     TANDEM_PROCESS = 1 /* in a worker process: input and reply are copied; a crash, a leak, an endless loop stays there. */
 } tandem_isolation;
 
-/* How a task ended.  The numbers are fixed; 7 is not given to anything in this version. */
+/* How a task ended.  The numbers are fixed. */
 typedef enum tandem_status {
     TANDEM_PENDING = 0,    /* it has not ended */
     TANDEM_OK = 1,         /* the function returned 0 */
@@ -116,13 +121,17 @@ typedef enum tandem_status {
     TANDEM_TIMED_OUT = 4,  /* it ran longer than timeout_ms */
     TANDEM_EXPIRED = 5,    /* it waited longer than queue_timeout_ms; it never ran */
     TANDEM_CANCELLED = 6,  /* by tandem_cancel(), or by the end of the pool */
+    TANDEM_OVER_LIMIT = 7, /* it hit one of its tandem_limits: report->limit names it */
     TANDEM_NOT_STARTED = 8 /* it could not be started: task->code is a positive errno, report->step says what failed */
 } tandem_status;
 
 /* tandem_task.flags.  One that means nothing for a task's isolation has no effect. */
 enum {
+    TANDEM_DEDICATED = 1u << 0, /* a process of its own: started for this task, beyond the pool's processes, and ended after it */
     TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A task
                                  that itself waits for such a task occupies its thread until the other has ended */
+    TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
+                                 run has done in the world is then done again; report->runs says how often it ran */
     TANDEM_REPORT = 1u << 3   /* a report for a thread task too; process tasks always have one */
 };
 
@@ -136,9 +145,10 @@ struct tandem_task {
     size_t input_size;         /* process: at most UINT32_MAX.  Not 0 requires input; 0 passes the pointer on a thread, and
                                   NULL in a process */
     int32_t isolation;         /* a tandem_isolation */
-    uint32_t flags;            /* TANDEM_NO_HELP, TANDEM_REPORT */
+    uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, TANDEM_RETRY, TANDEM_REPORT */
     uint32_t timeout_ms;       /* of running, from its start; see "Stopping a task" below */
     uint32_t queue_timeout_ms; /* of waiting for its start: EXPIRED then */
+    const tandem_limits *limits; /* of a process task; alive until it has ended; NULL: the pool's */
     tandem_group *group;       /* joined by submitting the task, left when it has ended; or NULL */
     const char *name;          /* for descriptions; alive as long as the task's report; or NULL */
     void (*on_done)(tandem_task *task); /* called once when the task has ended, on a library thread or, with callbacks_by_host,
@@ -155,10 +165,23 @@ struct tandem_task {
     size_t output_size; /* bytes of output */
     const tandem_report *report; /* the task's own, freed by tandem_task_clear(); NULL for a thread task without TANDEM_REPORT */
 
-    uint64_t reserved[18]; /* the library's */
+    uint64_t reserved[17]; /* the library's */
 };
 
-/* Stopping a task.  A process task is killed by SIGKILL, together with its whole process group.  A thread cannot be killed: its
+/* What one task may use of its process.  0 in a field: no limit.  Each holds for that task alone: the next one on the same worker has
+ * its own.  They add to the limits that the program itself has (setrlimit). */
+struct tandem_limits {
+    uint64_t memory;     /* bytes of address space that it may add.  Calls that go beyond fail with ENOMEM, and that is no ending by
+                            itself: OVER_LIMIT only if the process then died, with less than an eighth of this left */
+    uint64_t cpu_ms;     /* of processor time: killed, OVER_LIMIT */
+    uint64_t file_size;  /* bytes of any file it writes: killed, OVER_LIMIT */
+    uint64_t output;     /* bytes of its reply: a tandem_reply() beyond is -EMSGSIZE, and the task ends OVER_LIMIT */
+    uint32_t open_files; /* descriptors, its standard streams counted: calls that open more fail with EMFILE */
+    uint32_t reserved_;
+    uint64_t reserved[3];
+};
+
+/* Stopping a task.  A process task is killed by SIGKILL (with kill_grace_ms first asked by SIGTERM), together with its whole process group.  A thread cannot be killed: its
  * timeout and its cancellation make tandem_cancelled() true in the function, and the task ends when the function returns, as OK
  * if it returns 0, otherwise as TIMED_OUT or CANCELLED, whichever was asked first.  To stop waiting: tandem_wait_for(). */
 
@@ -169,9 +192,21 @@ struct tandem_report {
     uint64_t ended_ns;
     pid_t pid;           /* of its worker process; 0 on a thread */
     uint32_t worker;     /* which worker of the pool, counted from 1; a replaced process has a new number.  0: none */
-    const char *name;    /* the task's, or NULL */
-    const char *step;    /* NOT_STARTED: what failed, such as "fork", "on_worker_start", "tandem_init"; or NULL */
-    uint64_t reserved[9];
+    uint32_t runs;       /* how often it was begun; more than 1 only with TANDEM_RETRY */
+    uint32_t reserved_;
+    uint64_t cpu_user_ns, cpu_system_ns; /* of the last run, in a process: processor time; 0 where it is not known */
+    uint64_t peak_memory;       /* most resident bytes that its process has had so far; 0 where it is not known */
+    const char *name;           /* the task's, else the name of the function where it has one, else NULL */
+    uintptr_t fault_address;    /* of a SIGSEGV, SIGBUS, SIGFPE or SIGILL: where; else 0 */
+    size_t frame_count;         /* backtrace of a crash, innermost first; may be 0 */
+    const char *const *frames;  /* "symbol+offset (module)" */
+    const char *limit;          /* OVER_LIMIT: "memory", "cpu_ms", "file_size" or "output"; else NULL */
+    const char *step;           /* NOT_STARTED: what failed, such as "fork", "on_worker_start", "tandem_init", "credentials"; CRASHED
+                                   without a signal: what is known; else NULL */
+    const void *error_output;   /* with worker_error TANDEM_STDIO_CAPTURE, of a task that did not end OK: the last 4 KiB its worker wrote
+                                   to standard error, followed by an uncounted 0 byte; else NULL */
+    size_t error_output_size;
+    uint64_t reserved[4];
 };
 
 /* ---- starting and ending --------------------------------------------------------------------------------------------------- */
@@ -190,7 +225,7 @@ TANDEM_API int tandem_quit(void);
 /* Creates a pool and starts its threads (and its processes_ready workers); returns when on_worker_start has returned in each
  * thread.  options NULL: all defaults; the struct is not needed afterwards, what it points to is copied (argument excepted,
  * which threads get as it is).  Returns 0 and sets *pool; -EINVAL: pool NULL, an unknown when_full, argument_size without
- * argument, reserved not zero, or neither threads nor processes; -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
+ * argument, an unknown worker_error, reserved not zero, or neither threads nor processes; -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
  * -ENOMEM, -EMFILE: no thread, memory or descriptors to be had. */
 TANDEM_API int tandem_pool_create(tandem_pool **pool, const tandem_options *options);
 
@@ -304,6 +339,14 @@ TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 
 /* ---- settings --------------------------------------------------------------------------------------------------------------------------- */
 
+/* tandem_options.worker_error: where the standard error of worker processes goes. */
+enum {
+    TANDEM_STDIO_DEFAULT = 0, /* as INHERIT */
+    TANDEM_STDIO_CAPTURE,     /* read by the library; the last 4 KiB of a worker are in the report of a task that did not end OK */
+    TANDEM_STDIO_INHERIT,     /* the program's own */
+    TANDEM_STDIO_NULL         /* nowhere */
+};
+
 /* tandem_options.when_full: what tandem_submit() does when queue_limit tasks wait.  A pool's own thread, inside a task or callback, is
  * never held up or refused: its tasks go beyond the limit. */
 enum {
@@ -321,8 +364,17 @@ struct tandem_options {
     uint32_t queue_limit;       /* most tasks that wait for their start */
     int32_t when_full;          /* TANDEM_FULL_... */
     uint32_t callbacks_by_host; /* 0: on_done runs on a library thread; 1: only inside tandem_run_callbacks() */
+    uint32_t tasks_per_worker;  /* a worker process is replaced after so many tasks; 1: each task finds a fresh one.  0: no limit */
+    uint32_t kill_grace_ms;     /* a process task that is to be stopped gets SIGTERM, and SIGKILL after this; 0: SIGKILL at once */
     uint32_t start_timeout_ms;  /* a worker process that is not ready by then failed to start; 0: 10000 */
+    uint32_t no_crash_report;   /* 1: no signal handlers in workers; of a crash only the signal is known */
+    uint32_t worker_error;      /* TANDEM_STDIO_...: the standard error of worker processes */
+    uint32_t core_dumps;        /* 1: workers may dump core, as far as the program's own limit lets them */
+    uint32_t reserved_;
+    uint64_t memory_per_worker; /* a worker process whose private memory has grown beyond these bytes is replaced after its task, as soon as
+                                   another is ready; 0: no limit */
     size_t stack_size;          /* of a pool thread; 0: 1 MiB.  Raised to the system's least */
+    tandem_limits limits;       /* of each process task that brings none */
     int (*on_worker_start)(void **worker_data, void *argument); /* first thing in each pool thread and worker process; what it
                                    stores is what tandem_worker_data() gives.  Not 0: that worker failed to start; in a process
                                    the value (best an errno) becomes the code of the tasks that could not start.  With it,
@@ -346,6 +398,8 @@ struct tandem_stats {
     uint64_t processes;       /* worker processes alive now, those still starting included */
     uint64_t workers_started; /* worker processes, ever */
     uint64_t workers_crashed; /* worker processes that died and were neither asked to nor killed by the library */
+    uint64_t workers_recycled; /* worker processes that were replaced although they were well: for tasks_per_worker, for memory_per_worker,
+                                 or because a task left something behind that the next must not find */
     uint64_t wait_ns_p50, wait_ns_p99; /* from submit to start, of the last 256 sampled tasks (one in 64 is) */
     uint64_t run_ns_p50, run_ns_p99;   /* from start to end, of the same */
     uint64_t reserved[8];
@@ -353,6 +407,10 @@ struct tandem_stats {
 
 /* Fills *stats.  0; -EINVAL: an argument is NULL. */
 TANDEM_API int tandem_pool_stats(tandem_pool *pool, tandem_stats *stats);
+
+/* Writes a table of the pool's workers and the tasks they run to a descriptor, for a person to read: what each is doing, since when, and
+ * the pool's counters.  0; -EINVAL: pool NULL; or the -errno of the write. */
+TANDEM_API int tandem_pool_dump(tandem_pool *pool, int fd);
 
 #ifdef __cplusplus
 }
