@@ -13,7 +13,7 @@
 
 /* ---- is this a task at all? ---- */
 
-#define KNOWN_FLAGS ((uint32_t)(TANDEM_NO_HELP | TANDEM_REPORT))
+#define KNOWN_FLAGS ((uint32_t)(TANDEM_DEDICATED | TANDEM_NO_HELP | TANDEM_RETRY | TANDEM_REPORT))
 
 static int check_task(const tandem_pool *pool, const tandem_task *task)
 {
@@ -96,6 +96,7 @@ static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *
     private->lane = lane_of(pool, task);
     private->place = NULL;
     private->deaths = 0;
+    private->retried = false;
     if (task->timeout_ms != 0 || task->queue_timeout_ms != 0)
     private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
     private->release = NULL;

@@ -4,6 +4,7 @@
 #ifndef TDM_BASE_PLATFORM_H
 #define TDM_BASE_PLATFORM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,6 +36,50 @@ pid_t tdm_platform_fork_unseen(void);
 /* Ends a child made by fork_unseen, which was told to end and has nothing left to do, and collects it.  Where its number may be another
  * process's by now, it is only collected if it is there. */
 void tdm_platform_end_unseen(pid_t pid);
+
+/* Has this process become the parent of what its dead descendants leave; false where there is no such thing. */
+bool tdm_platform_inherit_orphans(void);
+
+/* How a child has ended, and what it has used (0 where that is not known). */
+struct tdm_end {
+    pid_t pid;
+    int signal, code; /* the signal that killed it, or 0 and what it exited with */
+    uint64_t user_ns, system_ns, peak_memory;
+};
+
+/* One that has ended and has not been reaped, and is not reaped by this; pid 0: any.  False: none. */
+bool tdm_platform_peek_end(pid_t pid, struct tdm_end *end);
+
+/* Sends a signal by what tdm_platform_watch_process gave: it never hits another process.  False where there is no such thing. */
+bool tdm_platform_signal_watched(int watch, int signal);
+
+/* Processor time this process may use from now on, until the kernel kills it, by this signal; 0: no limit any more. */
+void tdm_platform_limit_cpu(uint64_t ms);
+int tdm_platform_cpu_signal(void);
+
+/* Address space of this process in bytes, and its private resident memory; 0 where nobody tells. */
+uint64_t tdm_platform_address_space(void);
+uint64_t tdm_platform_private_memory(void);
+
+/* The file mode mask, without touching it; -1 where nobody tells. */
+int tdm_platform_umask(void);
+
+/* The CPUs the program's first thread may run on, and the same for this process.  The length used, or 0 where there is no such thing. */
+#define TDM_AFFINITY_SIZE 128
+size_t tdm_platform_get_affinity(unsigned char set[TDM_AFFINITY_SIZE]);
+void tdm_platform_set_affinity(const unsigned char *set, size_t size);
+
+/* A descriptor of the present working directory, for fchdir; or -errno.  Not remembered. */
+int tdm_platform_open_cwd(void);
+
+/* Has the system, when it is short of memory, kill this process before the program. */
+void tdm_platform_offer_to_oom(void);
+
+/* Does this process have one thread for certain?  Costs nothing; false: look it up. */
+bool tdm_platform_surely_single_threaded(void);
+
+/* Collects a child of this process by what watch_process gave for it, if it is one and has ended. */
+void tdm_platform_reap_watched(int watch);
 
 /* Has the kernel SIGKILL this process when the last write end of the pipe closes.  Elsewhere: nothing; the zygote kills. */
 void tdm_platform_arm_lifeline(int read_fd);

@@ -17,9 +17,12 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* More CPUs than a cpu_set_t can name make the call fail; then all that are online count. */
@@ -113,6 +116,136 @@ int tdm_platform_watch_process(pid_t pid)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     return fd;
 }
+
+bool tdm_platform_signal_watched(int watch, int signal)
+{
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+    return watch >= 0 && syscall(SYS_pidfd_send_signal, watch, signal, NULL, 0) == 0;
+}
+
+void tdm_platform_reap_watched(int watch)
+{
+    const int by_watch = 3; /* P_PIDFD */
+    if (watch >= 0) syscall(SYS_waitid, by_watch, watch, NULL, WEXITED | WNOHANG | __WALL, NULL);
+}
+
+bool tdm_platform_inherit_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0; }
+
+static uint64_t ns_of(const struct timeval *time) { return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_usec * 1000u; }
+
+/* The system call gives more than the function of that name: what the child has used. */
+bool tdm_platform_peek_end(pid_t pid, struct tdm_end *end)
+{
+    siginfo_t info = {.si_pid = 0};
+    struct rusage usage = {0};
+    long failed = syscall(SYS_waitid, pid == 0 ? P_ALL : P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, &usage);
+    if (failed != 0 || info.si_pid == 0) return false;
+    *end = (struct tdm_end){.pid = info.si_pid,
+                            .user_ns = ns_of(&usage.ru_utime),
+                            .system_ns = ns_of(&usage.ru_stime),
+                            .peak_memory = (uint64_t)usage.ru_maxrss * 1024};
+    if (info.si_code == CLD_EXITED)
+        end->code = info.si_status;
+    else
+        end->signal = info.si_status;
+    return true;
+}
+
+/* SIGKILL, so that no mask and no handler of a task's prevents it.  By system calls, because older C libraries have the functions in
+ * a library of their own; the kernel's times are two longs each. */
+void tdm_platform_limit_cpu(uint64_t ms)
+{
+    static int timer;
+    static bool made;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+    if (!made && ms > 0) made = syscall(SYS_timer_create, CLOCK_PROCESS_CPUTIME_ID, &event, &timer) == 0;
+    long interval_and_value[4] = {0, 0, (long)(ms / 1000), (long)(ms % 1000 * 1000000)};
+    if (made) syscall(SYS_timer_settime, timer, 0, interval_and_value, NULL);
+}
+
+int tdm_platform_cpu_signal(void) { return SIGKILL; }
+
+static bool read_statm(unsigned long *size, unsigned long *resident, unsigned long *shared)
+{
+    char text[128];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    if (got <= 0) return false;
+    text[got] = 0;
+    return sscanf(text, "%lu %lu %lu", size, resident, shared) == 3;
+}
+
+uint64_t tdm_platform_address_space(void)
+{
+    unsigned long size, resident, shared;
+    return read_statm(&size, &resident, &shared) ? (uint64_t)size * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+uint64_t tdm_platform_private_memory(void)
+{
+    unsigned long size, resident, shared;
+    return read_statm(&size, &resident, &shared) ? (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+int tdm_platform_umask(void)
+{
+    char text[1024];
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    if (got <= 0) return -1;
+    text[got] = 0;
+    const char *line = strstr(text, "\nUmask:");
+    return line ? (int)strtol(line + strlen("\nUmask:"), NULL, 8) : -1;
+}
+
+_Static_assert(sizeof(cpu_set_t) <= TDM_AFFINITY_SIZE, "a set fits");
+
+size_t tdm_platform_get_affinity(unsigned char set[TDM_AFFINITY_SIZE])
+{
+    memset(set, 0, TDM_AFFINITY_SIZE);
+    return sched_getaffinity(getpid(), sizeof(cpu_set_t), (cpu_set_t *)(void *)set) == 0 ? sizeof(cpu_set_t) : 0;
+}
+
+void tdm_platform_set_affinity(const unsigned char *set, size_t size)
+{
+    cpu_set_t copy;
+    CPU_ZERO(&copy);
+    memcpy(&copy, set, size < sizeof copy ? size : sizeof copy);
+    if (size > 0) sched_setaffinity(0, sizeof copy, &copy);
+}
+
+int tdm_platform_open_cwd(void)
+{
+    int fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+#define OOM_RISE 300
+void tdm_platform_offer_to_oom(void)
+{
+    char text[16];
+    int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    if (fd < 0) return;
+    ssize_t got = read(fd, text, sizeof text - 1);
+    text[got > 0 ? got : 0] = 0;
+    int now = atoi(text), risen = now + OOM_RISE > 1000 ? 1000 : now + OOM_RISE;
+    int length = snprintf(text, sizeof text, "%d", risen);
+    ssize_t written = write(fd, text, (size_t)length);
+    (void)written; /* without it, it is killed when its turn comes */
+    close(fd);
+}
+
+/* A variable of the C library, from 2.32 on. */
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+#include <sys/single_threaded.h>
+bool tdm_platform_surely_single_threaded(void) { return __libc_single_threaded != 0; }
+#else
+bool tdm_platform_surely_single_threaded(void) { return false; }
+#endif
 
 _Atomic uint32_t *tdm_platform_word_wiped_by_fork(void)
 {

@@ -1,7 +1,7 @@
 /* platform_posix.c - platform.h with nothing but POSIX. */
 #if !defined(__linux__) || defined(TANDEM_PORTABLE)
 #if !defined(__APPLE__) && !defined(__FreeBSD__) && !defined(__OpenBSD__) && !defined(__NetBSD__)
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #endif
 #include "base/platform.h"
 
@@ -9,10 +9,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,6 +114,72 @@ int tdm_platform_watch_process(pid_t pid)
     (void)pid;
     return -1;
 }
+
+bool tdm_platform_signal_watched(int watch, int signal)
+{
+    (void)watch;
+    (void)signal;
+    return false;
+}
+
+void tdm_platform_reap_watched(int watch) { (void)watch; }
+
+bool tdm_platform_inherit_orphans(void) { return false; }
+
+/* What it has used is known only when it has been reaped, and of all children together. */
+bool tdm_platform_peek_end(pid_t pid, struct tdm_end *end)
+{
+    siginfo_t info = {.si_pid = 0};
+    int failed = waitid(pid == 0 ? P_ALL : P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    if (failed != 0 || info.si_pid == 0) return false;
+    *end = (struct tdm_end){.pid = info.si_pid};
+    if (info.si_code == CLD_EXITED)
+        end->code = info.si_status;
+    else
+        end->signal = info.si_status;
+    return true;
+}
+
+/* SIGPROF, whose default is to kill; a task may prevent that. */
+void tdm_platform_limit_cpu(uint64_t ms)
+{
+    struct itimerval time = {.it_value = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)}};
+    setitimer(ITIMER_PROF, &time, NULL);
+}
+
+int tdm_platform_cpu_signal(void) { return SIGPROF; }
+
+uint64_t tdm_platform_address_space(void) { return 0; }
+
+uint64_t tdm_platform_private_memory(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+int tdm_platform_umask(void) { return -1; }
+
+size_t tdm_platform_get_affinity(unsigned char set[TDM_AFFINITY_SIZE])
+{
+    (void)set;
+    return 0;
+}
+
+void tdm_platform_set_affinity(const unsigned char *set, size_t size)
+{
+    (void)set;
+    (void)size;
+}
+
+int tdm_platform_open_cwd(void)
+{
+    int fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+void tdm_platform_offer_to_oom(void) {}
+
+bool tdm_platform_surely_single_threaded(void) { return false; }
 
 _Atomic uint32_t *tdm_platform_word_wiped_by_fork(void) { return NULL; }
 

@@ -1,22 +1,30 @@
 /* process_worker.c - a worker process's life. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "child/process_worker.h"
 
+#include "base/clock.h"
 #include "base/fds.h"
 #include "base/identity.h"
 #include "base/platform.h"
+#include "base/proc.h"
 #include "child/after_fork.h"
+#include "child/crash_handler.h"
+#include "child/task_limits.h"
 #include "job/context.h"
 #include "job/control.h"
+#include "job/setup.h"
 #include "job/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +39,7 @@ static struct {
     struct tdm_setup setup;
     void *argument;
     void *data; /* what on_worker_start left */
+    bool has_said_tired;
 } worker;
 
 /* ---- setting up ---- */
@@ -43,13 +52,12 @@ static int move_up(int fd)
 
 static void set_descriptors(const int fds[TDM_WORKER_FDS])
 {
-    int own[TDM_WORKER_FDS];
-    for (int i = 0; i < TDM_WORKER_FDS; i++) own[i] = move_up(fds[i]);
-    worker.channel.in = own[TDM_WORKER_REQUESTS];
-    worker.channel.out = own[TDM_WORKER_REPLIES];
-    worker.lifeline = own[TDM_WORKER_LIFELINE];
-    int control = own[TDM_WORKER_CONTROL];
-    void *page = mmap(NULL, TDM_CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, control, 0);
+    if (fds[TDM_WORKER_CWD] >= 0 && fchdir(fds[TDM_WORKER_CWD]) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
+    if (fds[TDM_WORKER_ERRORS] >= 0) dup2(fds[TDM_WORKER_ERRORS], STDERR_FILENO);
+    worker.channel.in = move_up(fds[TDM_WORKER_REQUESTS]);
+    worker.channel.out = move_up(fds[TDM_WORKER_REPLIES]);
+    worker.lifeline = move_up(fds[TDM_WORKER_LIFELINE]);
+    void *page = mmap(NULL, TDM_CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[TDM_WORKER_CONTROL], 0);
     if (page == MAP_FAILED) _exit(TDM_EXIT_CHANNEL_LOST);
     worker.control = page;
     int keep[] = {worker.channel.in, worker.channel.out, worker.lifeline};
@@ -64,15 +72,46 @@ static void set_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static bool read_bytes(char **to, uint64_t size)
+{
+    if (size == 0) return true;
+    *to = malloc((size_t)size);
+    return *to && tdm_channel_read(&worker.channel, *to, (size_t)size);
+}
+
 static bool read_setup(void)
 {
     struct tdm_frame frame;
     struct tdm_channel *channel = &worker.channel;
+    char *environment = NULL, *argument = NULL;
     if (!tdm_channel_read(channel, &frame, sizeof frame) || frame.kind != TDM_FRAME_SETUP) return false;
     if (!tdm_channel_read(channel, &worker.setup, sizeof worker.setup)) return false;
-    size_t size = frame.payload - sizeof worker.setup;
-    if (size > 0) worker.argument = malloc(size);
-    return size == 0 || (worker.argument && tdm_channel_read(channel, worker.argument, size));
+    if (!read_bytes(&environment, worker.setup.environment_size) || !read_bytes(&argument, worker.setup.argument_size)) return false;
+    worker.argument = argument;
+    tdm_setup_adopt(&worker.setup, environment);
+    return true;
+}
+
+/* All workers are copies of one process, whose numbers would all be the same. */
+static void set_seeds(uint64_t seed)
+{
+    srand((unsigned)seed);
+    srandom((unsigned)(seed >> 16));
+    srand48((long)(seed >> 32));
+}
+
+static void set_rest(void)
+{
+    if (worker.setup.errors_to == TDM_ERRORS_NOWHERE) {
+        int null = open("/dev/null", O_WRONLY);
+        if (null >= 0) dup2(null, STDERR_FILENO);
+        if (null > STDERR_FILENO) close(null);
+    }
+    set_seeds(worker.setup.seed);
+    tdm_platform_offer_to_oom();
+    tdm_platform_name_thread(worker.setup.name);
+    tdm_platform_shield_exit();
+    if (!worker.setup.no_crash_report) tdm_crash_handler_install(&worker.control->last_words);
 }
 
 static void send_plain(enum tdm_frame_kind kind, const struct tdm_frame *about, int code)
@@ -106,19 +145,47 @@ static _Noreturn void leave(void)
 
 /* ---- after each task: is this still the worker it was? ---- */
 
-/* A child, or a descriptor of ours or of stdio that has been closed: the next task must not find that.  The result of the last one
- * has been sent already. */
-static bool is_clean(void)
+/* A child, or a descriptor of ours or of stdio that has been closed. */
+static bool has_lost_or_left_something(void)
 {
     siginfo_t info;
-    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) return false;
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) return true;
     struct pollfd fds[] = {
         {.fd = 0}, {.fd = 1}, {.fd = 2}, {.fd = worker.channel.in}, {.fd = worker.channel.out}, {.fd = worker.lifeline}};
     nfds_t count = sizeof fds / sizeof *fds;
     poll(fds, count, 0);
     for (nfds_t i = 0; i < count; i++)
-        if (fds[i].revents & POLLNVAL) return false;
-    return true;
+        if (fds[i].revents & POLLNVAL) return true;
+    return false;
+}
+
+static bool has_blocked_signals(void)
+{
+    sigset_t now, none;
+    sigemptyset(&none);
+    if (sigprocmask(SIG_SETMASK, NULL, &now) != 0) return false;
+    for (int signal = 1; signal < 32; signal++)
+        if (sigismember(&now, signal) == 1) return true;
+    return false;
+}
+
+/* Looked up in /proc only when the C library cannot rule it out. */
+static bool has_threads(void) { return !tdm_platform_surely_single_threaded() && tdm_proc_threads() > 1; }
+
+/* The next task must find none of it.  The result of the last one has been sent already. */
+static bool is_clean(void)
+{
+    if (has_lost_or_left_something() || has_blocked_signals() || has_threads()) return false;
+    return worker.setup.no_crash_report || tdm_crash_handler_is_intact();
+}
+
+/* It works on until the host, which first has another ready, tells it to leave. */
+static void look_at_size(void)
+{
+    uint64_t most = worker.setup.memory_per_worker;
+    if (most == 0 || worker.has_said_tired || tdm_platform_private_memory() <= most) return;
+    worker.has_said_tired = true;
+    send_plain(TDM_FRAME_TIRED, NULL, 0);
 }
 
 /* ---- a task ---- */
@@ -134,8 +201,34 @@ static bool read_input(const struct tdm_frame *frame, void **input)
     return have;
 }
 
+static uint64_t ns_of(const struct timeval *time) { return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_usec * 1000u; }
+
+static struct tdm_use use_so_far(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0) return (struct tdm_use){0};
+    return (struct tdm_use){ns_of(&usage.ru_utime), ns_of(&usage.ru_stime), (uint64_t)usage.ru_maxrss * 1024};
+}
+
+/* So that the host can say what a task has used that did not come back. */
+static void note_start(void)
+{
+    struct tdm_use before = use_so_far();
+    worker.control->last_words.user_ns = before.user_ns;
+    worker.control->last_words.system_ns = before.system_ns;
+}
+
+static void note_use(const struct tdm_frame *task)
+{
+    struct tdm_use after = use_so_far();
+    after.user_ns -= worker.control->last_words.user_ns;
+    after.system_ns -= worker.control->last_words.system_ns;
+    worker.control->use[task->entry] = after;
+}
+
 static void reply(const struct tdm_frame *task, tandem_context *context, int code)
 {
+    note_use(task);
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_REPLY, context->output_size);
     frame.sequence = task->sequence;
     frame.entry = task->entry;
@@ -144,28 +237,53 @@ static void reply(const struct tdm_frame *task, tandem_context *context, int cod
     if (tdm_channel_write(&worker.channel, &frame, context->output) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
 }
 
+/* A task that ends the thread it runs on ends the worker: nobody is left here who could reply. */
+static void thread_ended(void *unused)
+{
+    (void)unused;
+    _exit(tdm_identity() == worker.identity ? TDM_EXIT_THREAD_ENDED : TDM_EXIT_LEFT);
+}
+
+static int call_function(tandem_fn *function, tandem_context *context, void *input, size_t size)
+{
+    int code;
+    pthread_cleanup_push(thread_ended, NULL);
+    code = function(context, input, size);
+    pthread_cleanup_pop(0);
+    return code;
+}
+
 /* What stdout and stderr hold is written before the reply: who has the result has the output too. */
 static void run(const struct tdm_frame *task, void *input)
 {
     tandem_context context = {.isolation = TANDEM_PROCESS, .worker_data = worker.data, .reply_most = TDM_FRAME_PAYLOAD_MOST};
-    tandem_fn *function = (tandem_fn *)(uintptr_t)task->function;
-    int code = function(&context, input, task->payload);
+    tandem_limits limits = {0};
+    bool limited = task->flags & TDM_FRAME_HAS_LIMITS;
+    if (limited) limits = worker.control->limits[task->entry];
+    if (limits.output != 0 && limits.output < context.reply_most) context.reply_most = (size_t)limits.output;
+    if (limited) tdm_task_limits_set(&limits, worker.control);
+    int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, task->payload);
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */
     fflush(stdout);
     fflush(stderr);
-    reply(task, &context, code);
+    if (limited) tdm_task_limits_lift(worker.control);
+    if (context.oversized && limits.output != 0)
+        note_use(task), send_plain(TDM_FRAME_OVERSIZED, task, 0);
+    else
+        reply(task, &context, code);
     tdm_context_drop_output(&context);
 }
 
 /* Claimed on the header, before memory is taken for the payload: an input that kills its reader is this task's, nobody else's.  A
  * finish that fails because the host won means: touch nothing more.  One that fails otherwise: the host has read the reply already and
- * the word is the next task's. */
+ * the word is another task's. */
 static void take(const struct tdm_frame *task)
 {
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_OFFERED, TDM_CLAIMED)) {
         if (!tdm_channel_skip(&worker.channel, task->payload)) _exit(TDM_EXIT_LEFT);
         return;
     }
+    note_start();
     void *input;
     if (read_input(task, &input))
         run(task, input);
@@ -176,6 +294,7 @@ static void take(const struct tdm_frame *task)
         _exit(TDM_EXIT_LEFT);
     free(input);
     if (!is_clean()) leave();
+    look_at_size();
 }
 
 _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
@@ -186,9 +305,8 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     tdm_after_fork_adopt();
     set_descriptors(fds);
     worker.identity = tdm_identity();
-    tdm_platform_shield_exit();
     if (!read_setup()) _exit(TDM_EXIT_LEFT);
-    tdm_platform_name_thread(worker.setup.name);
+    set_rest();
     start();
     for (struct tdm_frame frame; tdm_channel_read(&worker.channel, &frame, sizeof frame);) {
         if (frame.kind == TDM_FRAME_LEAVE) leave();

@@ -8,11 +8,13 @@ enum tdm_worker_fd {
     TDM_WORKER_REPLIES,  /* write: frames to the host */
     TDM_WORKER_LIFELINE, /* read: the host holds the only write end */
     TDM_WORKER_CONTROL,  /* memory: struct tdm_control */
+    TDM_WORKER_ERRORS,   /* write: its standard error; or none */
+    TDM_WORKER_CWD,      /* the program's working directory; or none */
     TDM_WORKER_FDS
 };
 
 /* How a worker ends by itself.  Not 0 only while it holds a task. */
-enum { TDM_EXIT_LEFT = 0, TDM_EXIT_CHANNEL_LOST = 120 };
+enum { TDM_EXIT_LEFT = 0, TDM_EXIT_CHANNEL_LOST = 120, TDM_EXIT_THREAD_ENDED = 121 };
 
 /* Never returns.  Called in the child of the zygote's fork. */
 _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS]);

@@ -23,10 +23,12 @@ static int take_output(tandem_context *context, void *data, size_t size, void (*
     return 0;
 }
 
-static int check_reply(const tandem_context *context, const void *data, size_t size)
+static int check_reply(tandem_context *context, const void *data, size_t size)
 {
     if (!context || (!data && size > 0)) return -EINVAL;
-    return size > context->reply_most ? -EMSGSIZE : 0;
+    if (size <= context->reply_most) return 0;
+    context->oversized = true;
+    return -EMSGSIZE;
 }
 
 int tandem_reply(tandem_context *context, const void *data, size_t size)

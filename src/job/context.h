@@ -4,6 +4,7 @@
 
 #include "base/atomics.h"
 
+#include <stdbool.h>
 #include <tandem.h>
 
 struct tandem_context {
@@ -12,6 +13,7 @@ struct tandem_context {
     const _Atomic uint32_t *wishes;  /* not 0: asked to end; written by who cancels and by deadlines.  NULL: never asked */
     const _Atomic uint32_t *closing; /* the same for all tasks of a pool that is being destroyed */
     size_t reply_most;
+    bool oversized; /* a reply was refused for it */
     void *output; /* the last reply; NULL: none */
     size_t output_size;
     void (*release)(void *data); /* what frees it */

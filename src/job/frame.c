@@ -12,7 +12,7 @@ struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload)
 
 bool tdm_frame_is_from_worker(const struct tdm_frame *frame)
 {
-    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_REFUSED) return false;
+    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_TIRED) return false;
     if (frame->flags == 0) return frame->payload == 0;
     return frame->flags == TDM_FRAME_HAS_OUTPUT && frame->kind == TDM_FRAME_REPLY;
 }

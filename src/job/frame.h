@@ -8,17 +8,20 @@
 
 enum tdm_frame_kind {
     /* host to worker */
-    TDM_FRAME_SETUP = 1, /* first; payload: struct tdm_setup, then the argument's bytes */
+    TDM_FRAME_SETUP = 1, /* first; payload: see setup.h */
     TDM_FRAME_TASK,      /* payload: the input */
     TDM_FRAME_LEAVE,     /* end in peace; no payload */
     /* worker to host */
     TDM_FRAME_READY,  /* first; on_worker_start has succeeded; no payload */
     TDM_FRAME_FAILED, /* instead of READY; code says why; no payload */
     TDM_FRAME_REPLY,  /* the function returned code; payload: the output */
-    TDM_FRAME_REFUSED /* it could not be run: code is an errno; no payload */
+    TDM_FRAME_REFUSED,   /* it could not be run: code is an errno; no payload */
+    TDM_FRAME_OVERSIZED, /* it ran, and tried to reply more than its limit; no payload */
+    TDM_FRAME_TIRED      /* of itself: it has grown too large, and goes on until it is told to leave; no payload */
 };
 
 #define TDM_FRAME_HAS_OUTPUT   1u /* REPLY: there is an output, if only of 0 bytes */
+#define TDM_FRAME_HAS_LIMITS   2u /* TASK: they lie in the control page */
 #define TDM_FRAME_PAYLOAD_MOST UINT32_MAX
 
 /* Both sides are the same program, so it travels as it lies in memory. */
@@ -32,11 +35,6 @@ struct tdm_frame {
     uint32_t flags;
     uint32_t payload; /* bytes that follow */
     uint32_t reserved;
-};
-
-struct tdm_setup {
-    uint64_t on_start, on_stop; /* addresses, or 0 */
-    char name[16];
 };
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);

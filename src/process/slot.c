@@ -1,38 +1,93 @@
-/* slot.c - handing a task to a worker, and stopping it there: what any thread may do. */
+/* slot.c - handing tasks to a worker, and stopping them there: what any thread may do. */
 #include "process/slot.h"
 
-#include "base/clock.h"
 #include "process/slot_inside.h"
 #include "task/report.h"
+
+#include <errno.h>
 
 /* A reply that was finished is in the pipe; this long after that was seen it has been read. */
 #define REPLY_NS ((uint64_t)1000000000u)
 
+/* What a pipe takes whole or not at all. */
+#define WHOLE 4096
+
 /* ---- handing a task over: any thread ---- */
 
+static struct tdm_entry *free_entry(struct tdm_slot *slot)
+{
+    struct tdm_entry *entry = slot->entries;
+    while (entry->task) entry++; /* there is one */
+    return entry;
+}
+
+static bool has_limits(const tandem_limits *limits)
+{
+    return limits->memory != 0 || limits->cpu_ms != 0 || limits->file_size != 0 || limits->output != 0 || limits->open_files != 0;
+}
+
+static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry *entry)
+{
+    const tandem_task *task = tdm_task_public(entry->task);
+    const tandem_limits *limits = task->limits ? task->limits : &slot->lane->options->limits;
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, task->input_size);
+    frame.entry = (uint16_t)tdm_slot_index(slot, entry);
+    frame.sequence = entry->sequence;
+    frame.function = (uint64_t)(uintptr_t)task->run;
+    if (has_limits(limits)) {
+        frame.flags |= TDM_FRAME_HAS_LIMITS;
+        slot->control->limits[frame.entry] = *limits;
+    }
+    return frame;
+}
+
 /* With the lock held.  The word is OFFERED before the first byte of the frame is in the pipe, so the worker never finds a frame whose
- * word is not there yet [control-word]. */
-static void hand_over(struct tdm_slot *slot, struct tdm_task *private)
+ * word is not there yet [control-word].  Behind another task a frame goes whole or not at all: else its rest would hold up whoever wants
+ * to take it back.  False: there was no room; nothing has happened. */
+static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
 {
     const tandem_task *task = tdm_task_public(private);
-    slot->task = private;
-    slot->decided = 0;
-    slot->suspect = false;
-    slot->step = NULL;
-    slot->sequence++;
-    slot->was_offered = true;
-    slot->started_ns = tdm_clock_ns();
-    tdm_report_start((tandem_report *)(uintptr_t)task->report, slot->started_ns, slot->number, slot->pid);
-    tdm_control_offer(slot->control, TDM_SLOT_ENTRY, slot->sequence);
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, task->input_size);
-    frame.entry = TDM_SLOT_ENTRY;
-    frame.sequence = slot->sequence;
-    frame.function = (uint64_t)(uintptr_t)task->run;
+    bool alone = slot->in_hand == 0;
+    if (!alone && sizeof(struct tdm_frame) + task->input_size > WHOLE) return false;
+    struct tdm_entry *entry = free_entry(slot);
+    *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .begun_ns = tdm_clock_ns()};
+    struct tdm_frame frame = make_frame(slot, entry);
+    tdm_report_start((tandem_report *)(uintptr_t)task->report, entry->begun_ns, slot->number, slot->pid);
+    tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_outbox_put(&slot->outbox, &frame, task->input);
     int left = tdm_outbox_push(&slot->outbox, slot->requests[1]);
+    if (left != 0 && !alone) {
+        tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* it wins: the worker has seen nothing of the frame */
+        slot->outbox = (struct tdm_outbox){0};
+        *entry = (struct tdm_entry){0};
+        return false;
+    }
     if (left != 0) tdm_reactor_post(&slot->attend);
-    slot->deadline_ns = task->timeout_ms != 0 ? slot->started_ns + (uint64_t)task->timeout_ms * 1000000u : TDM_FOREVER;
-    if (slot->deadline_ns != TDM_FOREVER) tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
+    slot->in_hand++;
+    slot->handed++;
+    slot->was_offered = true;
+    slot->freed = false;
+    if (alone) {
+        slot->suspect = false;
+        slot->step = NULL;
+        tdm_slot_set_deadline(slot);
+    }
+    return true;
+}
+
+/* With the lock held. */
+static bool is_spent(const struct tdm_slot *slot)
+{
+    uint32_t most = slot->dedicated ? 1 : slot->lane->options->tasks_per_worker;
+    return most != 0 && slot->handed >= most;
+}
+
+static unsigned room(const struct tdm_slot *slot)
+{
+    if (slot->state != TDM_SLOT_READY || is_spent(slot) || !tdm_outbox_empty(&slot->outbox)) return 0;
+    unsigned free = TDM_IN_HAND - slot->in_hand;
+    uint32_t most = slot->dedicated ? 1 : slot->lane->options->tasks_per_worker;
+    return most != 0 && most - slot->handed < free ? most - slot->handed : free;
 }
 
 /* A cancel that came before the lock has left its wish in the task; one that comes after it finds the task here [wishes]. */
@@ -44,8 +99,8 @@ enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, uint32_t number, struct tdm
         offer = TDM_OFFER_DEAD;
     else if (load_seq(&task->wishes) & TDM_WISH_CANCEL)
         offer = TDM_OFFER_CANCELLED;
-    else
-        hand_over(slot, task);
+    else if (room(slot) == 0 || !hand_over(slot, task))
+        offer = TDM_OFFER_FULL;
     tdm_slot_unlock(slot);
     return offer;
 }
@@ -61,51 +116,164 @@ void tdm_slot_release(struct tdm_slot *slot, uint32_t number)
     tdm_slot_unlock(slot);
 }
 
+unsigned tdm_slot_room(struct tdm_slot *slot, unsigned *in_hand)
+{
+    tdm_slot_lock(slot);
+    unsigned most = room(slot);
+    *in_hand = slot->in_hand;
+    tdm_slot_unlock(slot);
+    return most;
+}
+
+bool tdm_slot_is_spent(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool spent = is_spent(slot);
+    tdm_slot_unlock(slot);
+    return spent;
+}
+
+/* ---- taking tasks back: any thread ---- */
+
+/* With the lock held: the task is ours again, its frame will be skipped.  A frame that is not all in the pipe has a worker wait for the
+ * rest, which will not come: that one has to go. */
+static void take_back(struct tdm_slot *slot, struct tdm_entry *entry)
+{
+    if (!tdm_outbox_empty(&slot->outbox)) tdm_slot_set_state(slot, TDM_SLOT_DYING);
+    slot->handed--;
+    tdm_slot_drop(slot, entry);
+    if (slot->in_hand == 0) slot->freed = true;
+}
+
+bool tdm_slot_revoke_all(struct tdm_slot *slot, struct tdm_node *revoked)
+{
+    for (struct tdm_entry *entry; (entry = tdm_slot_newest(slot)) != NULL;) {
+        struct tdm_task *task = entry->task;
+        if (entry->decided != 0 || !tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED)) return false;
+        take_back(slot, entry);
+        tdm_list_push_back(revoked, &task->link);
+    }
+    return true;
+}
+
+static void put_back_all(struct tdm_process_lane *lane, struct tdm_node *revoked)
+{
+    for (struct tdm_node *node; (node = tdm_list_pop_front(revoked)) != NULL;)
+        tdm_process_lane_put_back(lane, container_of(node, struct tdm_task, link));
+}
+
+struct tdm_task *tdm_slot_take_newest(struct tdm_slot *slot)
+{
+    struct tdm_task *task = NULL;
+    tdm_slot_lock(slot);
+    struct tdm_entry *newest = slot->state == TDM_SLOT_READY && slot->in_hand > 1 ? tdm_slot_newest(slot) : NULL;
+    if (newest && tdm_slot_move(slot, newest, TDM_OFFERED, TDM_REVOKED)) {
+        task = newest->task;
+        take_back(slot, newest);
+    }
+    tdm_slot_unlock(slot);
+    return task;
+}
+
 /* ---- stopping a task: any thread ---- */
 
 enum stop { NOT_STOPPED, TAKEN_BACK, KILLED };
 
-/* With the lock held.  TAKEN_BACK: the worker had not begun; the task is the caller's.  If its frame is not all in the pipe the worker
- * waits for the rest, which will not come: it has to go.  So has one that did not begin in all the time the task had: it hangs.
- * KILLED: decided, the end comes with the worker's. */
-static enum stop try_stop(struct tdm_slot *slot, int status)
+/* With the lock held: its end is decided, and comes with the worker's. */
+static enum stop decide(struct tdm_slot *slot, struct tdm_entry *entry, int status)
 {
-    if (slot->decided != 0 || slot->state == TDM_SLOT_EMPTY) return NOT_STOPPED;
-    if (tdm_control_move(slot->control, TDM_SLOT_ENTRY, slot->sequence, TDM_OFFERED, TDM_REVOKED)) {
-        if (!tdm_outbox_empty(&slot->outbox) || status == TANDEM_TIMED_OUT) slot->state = TDM_SLOT_DYING;
-        tdm_slot_let_go(slot);
-        slot->freed = true;
-        return TAKEN_BACK;
-    }
-    if (tdm_control_move(slot->control, TDM_SLOT_ENTRY, slot->sequence, TDM_CLAIMED, TDM_KILLING)) {
-        slot->decided = status;
-        slot->state = TDM_SLOT_DYING;
-        return KILLED;
-    }
-    bool finished = tdm_control_is(slot->control, TDM_SLOT_ENTRY, slot->sequence, TDM_FINISHED);
+    entry->decided = status;
+    slot->gently = slot->lane->options->kill_grace_ms != 0;
+    tdm_slot_set_state(slot, TDM_SLOT_DYING);
+    return KILLED;
+}
+
+/* With the lock held: the word is none that an honest worker can leave when its host wants to stop it, or it has finished. */
+static enum stop doubt(struct tdm_slot *slot, struct tdm_entry *entry, int status)
+{
+    bool finished = tdm_slot_is(slot, entry, TDM_FINISHED);
     if (finished && !slot->suspect) {
         slot->suspect = true; /* its reply is whole in the pipe and will be read; if not by then, the word is a lie */
         slot->deadline_ns = tdm_clock_ns() + REPLY_NS;
         tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
     }
     if (finished && (status != TANDEM_TIMED_OUT || slot->deadline_ns > tdm_clock_ns())) return NOT_STOPPED;
-    slot->decided = finished ? TANDEM_CRASHED : status; /* a word that only damage can write, else */
+    decide(slot, entry, finished ? TANDEM_CRASHED : status);
+    slot->gently = false;
     slot->step = finished ? TDM_SLOT_BROKEN : NULL;
-    slot->state = TDM_SLOT_DYING;
     return KILLED;
 }
 
-/* A deadline is looked at again under the lock: the same struct may be on its next run by now.  The reactor is told under the lock, too:
- * once it is let go the task may end by other hands, and its pool with it. */
+/* With the lock held.  TAKEN_BACK: the worker had not begun it; the task is the caller's. */
+static enum stop cancel(struct tdm_slot *slot, struct tdm_entry *entry)
+{
+    if (tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED)) {
+        take_back(slot, entry);
+        return TAKEN_BACK;
+    }
+    if (tdm_slot_move(slot, entry, TDM_CLAIMED, TDM_KILLING)) return decide(slot, entry, TANDEM_CANCELLED);
+    return doubt(slot, entry, TANDEM_CANCELLED);
+}
+
+/* With the lock held, for the oldest.  If the worker did not begin it in all the time it had, it hangs: all that it has goes back to the
+ * queue.  It may begin it in the middle of that. */
+static enum stop time_out(struct tdm_slot *slot, struct tdm_entry *entry, struct tdm_node *revoked)
+{
+    if (tdm_slot_move(slot, entry, TDM_CLAIMED, TDM_KILLING)) return decide(slot, entry, TANDEM_TIMED_OUT);
+    if (tdm_slot_is(slot, entry, TDM_OFFERED)) {
+        if (tdm_slot_revoke_all(slot, revoked)) {
+            tdm_slot_set_state(slot, TDM_SLOT_DYING);
+            return TAKEN_BACK;
+        }
+        if (tdm_slot_move(slot, entry, TDM_CLAIMED, TDM_KILLING)) return decide(slot, entry, TANDEM_TIMED_OUT);
+    }
+    return doubt(slot, entry, TANDEM_TIMED_OUT);
+}
+
+/* A deadline is looked at again under the lock: the same struct may be on its next run by now. */
+static struct tdm_entry *find(struct tdm_slot *slot, const struct tdm_task *task, int status)
+{
+    if (status == TANDEM_TIMED_OUT) {
+        struct tdm_entry *oldest = tdm_slot_oldest(slot);
+        return oldest && oldest->task == task && slot->deadline_ns <= tdm_clock_ns() ? oldest : NULL;
+    }
+    for (struct tdm_entry *entry = slot->entries; entry < slot->entries + TDM_IN_HAND; entry++)
+        if (entry->task == task) return entry;
+    return NULL;
+}
+
+/* The reactor is told under the lock: once the task is let go it may end by other hands, and its pool with it. */
 bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status)
 {
+    struct tdm_node revoked;
+    enum stop stop = NOT_STOPPED;
+    tdm_list_init(&revoked);
     tdm_slot_lock(slot);
-    bool meant = slot->task == task && (status != TANDEM_TIMED_OUT || slot->deadline_ns <= tdm_clock_ns());
-    enum stop stop = meant ? try_stop(slot, status) : NOT_STOPPED;
+    struct tdm_process_lane *lane = slot->lane;
+    struct tdm_entry *entry = find(slot, task, status);
+    if (entry && entry->decided == 0 && slot->state != TDM_SLOT_EMPTY)
+        stop = status == TANDEM_TIMED_OUT ? time_out(slot, entry, &revoked) : cancel(slot, entry);
     if (stop != NOT_STOPPED) tdm_reactor_post(&slot->attend);
     tdm_slot_unlock(slot);
-    if (stop != TAKEN_BACK) return false;
-    if (status == TANDEM_CANCELLED) return true;
-    tdm_process_lane_put_back(slot->lane, task);
-    return false;
+    put_back_all(lane, &revoked);
+    return stop == TAKEN_BACK && status == TANDEM_CANCELLED;
+}
+
+/* ---- a worker that does not begin: the reactor ---- */
+
+bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs)
+{
+    struct tdm_node revoked;
+    tdm_list_init(&revoked);
+    tdm_slot_lock(slot);
+    const struct tdm_entry *oldest = tdm_slot_oldest(slot);
+    bool has_task = oldest != NULL, late = oldest && oldest->begun_ns < before_ns && slot->state != TDM_SLOT_DYING;
+    if (late && tdm_slot_is(slot, oldest, TDM_OFFERED) && tdm_slot_revoke_all(slot, &revoked)) {
+        *hangs = true;
+        tdm_slot_set_state(slot, TDM_SLOT_DYING);
+        tdm_reactor_post(&slot->attend);
+    }
+    tdm_slot_unlock(slot);
+    put_back_all(slot->lane, &revoked);
+    return has_task;
 }

@@ -1,6 +1,6 @@
-/* slot.h - one worker process as the host sees it: its pipes, its page, the task it has in hand.
+/* slot.h - one worker process as the host sees it: its pipes, its page, the tasks it has in hand.
  *
- * Any thread may hand a task to a ready slot and stop the task it holds, under the slot's lock.  Everything else - starting, reading,
+ * Any thread may hand tasks to a ready slot and stop those it holds, under the slot's lock.  Everything else - starting, reading,
  * killing, burying - happens on the reactor's thread. */
 #ifndef TDM_PROCESS_SLOT_H
 #define TDM_PROCESS_SLOT_H
@@ -8,7 +8,8 @@
 #include "base/reactor.h"
 #include "job/control.h"
 #include "job/stream.h"
-#include "process/zygote_link.h"
+#include "process/error_tail.h"
+#include "process/guard_link.h"
 #include "task/lane.h"
 
 struct tdm_process_lane;
@@ -16,54 +17,72 @@ struct tdm_process_lane;
 enum tdm_slot_state {
     TDM_SLOT_EMPTY = 0, /* no process */
     TDM_SLOT_STARTING,  /* asked for; has not said READY */
-    TDM_SLOT_READY,     /* idle, or with a task */
+    TDM_SLOT_READY,     /* idle, or with tasks */
     TDM_SLOT_LEAVING,   /* told to end in peace, or ending by itself; gets no more tasks */
     TDM_SLOT_DYING      /* to be killed */
 };
 
+/* A task in the worker's hands, or on the way there.  Its index is that of its word in the page. */
+struct tdm_entry {
+    struct tdm_task *task; /* NULL: free */
+    uint64_t sequence;     /* rises in the order in which they were handed over; the worker takes them in that order */
+    uint64_t begun_ns;     /* handed over, or the end of the one before it: from then on its time counts */
+    int decided;           /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
+};
+
 struct tdm_slot {
     struct tdm_process_lane *lane;
+    struct tdm_slot *next; /* of all slots of the lane; constant */
+    bool dedicated;        /* its worker is for one task; constant while there is a process */
 
     /* guarded by lock (rank SLOT) */
     struct tdm_lock lock;
     enum tdm_slot_state state;
-    uint32_t number;       /* of the worker within its pool, never used again; also constant while the slot is on the idle list */
-    struct tdm_task *task; /* in the worker's hands, or on the way there; NULL: none */
-    bool freed;            /* it was given up by its last taker without a task: the reactor makes it idle */
-    int decided;           /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
-    int input_error;       /* decided is NOT_STARTED: why the input could not be sent */
-    bool suspect;          /* its word says that it has finished, when its reply was due */
-    const char *step;      /* static; why a start failed, or what was wrong with the worker */
-    uint64_t sequence;     /* of the last task handed over; counts on, also over replaced workers */
-    uint64_t deadline_ns, started_ns; /* of the task */
-    pid_t pid;                        /* from READY on */
+    uint32_t number; /* of the worker within its pool, never used again; also constant while the slot is on the idle list */
+    struct tdm_entry entries[TDM_IN_HAND];
+    unsigned in_hand;     /* entries that are not free */
+    uint32_t handed;      /* tasks this worker was given and not taken back from before it began them */
+    bool freed;           /* its last task was taken away by another thread: the reactor makes it idle */
+    bool suspect;         /* the oldest task's word says that it has finished, when its reply was due */
+    bool gently;          /* it is to be killed, but asked to end first */
+    int input_error;      /* decided is NOT_STARTED: why the input could not be sent */
+    const char *step;     /* static; why a start failed, or what was wrong with the worker */
+    uint64_t sequence;    /* of the last task handed over; counts on, also over replaced workers */
+    uint64_t deadline_ns; /* of the oldest task */
+    pid_t pid;            /* from READY on */
+    uint64_t state_ns;    /* since when it is in this state */
     struct tdm_outbox outbox;
 
     /* set up before READY and gone after the burial; in between constant */
     int requests[2]; /* both ends are kept open, so that a write never meets a pipe without a reader */
     int replies, lifeline;
     struct tdm_control *control;
+    void *setup; /* what it is sent first */
 
     /* the reactor's */
     struct tdm_child child;
     struct tdm_inbox inbox;
+    struct tdm_error_tail errors;
     struct tdm_source reply_source, request_source;
-    struct tdm_timer timer; /* of what the state is about: its start, its task, its leaving, its death */
+    struct tdm_timer timer; /* of what the state is about: its start, its oldest task, its leaving, its death */
     struct tdm_job attend;
     int start_error;
     bool in_use; /* not empty */
-    bool swept;  /* told to leave because it was idle for long */
     bool said_ready, was_ready;
     bool was_offered; /* it has been handed a task at least once */
-    bool orphan;      /* the zygote has died: its end shows only in its pipe */
+    bool seated;      /* one of those that may have tasks; see process_lane */
+    bool retiring;    /* it is to be replaced, as soon as its successor is ready */
+    bool recycled;    /* it was told to leave for another reason than having nothing to do */
+    bool orphan;      /* no guard is left that knows it: its end shows only in its pipe */
+    bool asked;       /* it was sent SIGTERM */
     bool kill_sent;
 
     /* guarded by the ledger's lock */
-    struct tdm_node idle;
+    struct tdm_node idle; /* among the idle ones, or those that stand by */
     uint64_t idle_since_ns;
 };
 
-enum tdm_offer { TDM_OFFER_TAKEN, TDM_OFFER_CANCELLED, TDM_OFFER_DEAD };
+enum tdm_offer { TDM_OFFER_TAKEN, TDM_OFFER_CANCELLED, TDM_OFFER_DEAD, TDM_OFFER_FULL };
 
 void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane);
 
@@ -75,11 +94,14 @@ void tdm_slot_release(struct tdm_slot *slot, uint32_t number); /* that worker wa
 bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status);
 
 /* The reactor. */
-bool tdm_slot_look(struct tdm_slot *slot,
-                   uint64_t before_ns); /* a task handed over before and not begun is taken away.  Has it one? */
+/* Takes away what was handed over before and has not been begun, though nothing else runs; then the worker is killed.  Has it tasks? */
+bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs);
+unsigned tdm_slot_room(struct tdm_slot *slot, unsigned *in_hand); /* how many tasks more it could be given */
+bool tdm_slot_is_spent(struct tdm_slot *slot);                    /* it has had all the tasks that one worker gets */
+struct tdm_task *tdm_slot_take_newest(struct tdm_slot *slot);     /* one that waits behind another, now the caller's; or NULL */
 void tdm_slot_start(struct tdm_slot *slot, uint32_t number);
 void tdm_slot_leave(struct tdm_slot *slot); /* an idle one ends in peace */
 void tdm_slot_kill(struct tdm_slot *slot);  /* one without a task */
-void tdm_slot_end(struct tdm_slot *slot);   /* whatever it does; its task ends as CANCELLED */
+void tdm_slot_end(struct tdm_slot *slot);   /* whatever it does; its tasks end as CANCELLED */
 
 #endif

@@ -1,24 +1,80 @@
-/* slot_inside.h - what the two halves of a slot share: slot.c (any thread) and slot_reactor.c (the reactor's). */
+/* slot_inside.h - what the two halves of a slot share: slot.c (any thread) and slot_reactor.c (the reactor's).  All with the lock held. */
 #ifndef TDM_PROCESS_SLOT_INSIDE_H
 #define TDM_PROCESS_SLOT_INSIDE_H
 
+#include "base/clock.h"
 #include "process/process_lane.h"
 #include "process/slot.h"
-
-/* One task at a time, so one word of the page. */
-#define TDM_SLOT_ENTRY 0u
 
 #define TDM_SLOT_BROKEN "its worker broke the protocol"
 
 static inline void tdm_slot_lock(struct tdm_slot *slot) { tdm_lock(&slot->lock, TDM_RANK_SLOT); }
 static inline void tdm_slot_unlock(struct tdm_slot *slot) { tdm_unlock(&slot->lock, TDM_RANK_SLOT); }
 
-/* With the lock held: no task any more. */
-static inline void tdm_slot_let_go(struct tdm_slot *slot)
+static inline void tdm_slot_set_state(struct tdm_slot *slot, enum tdm_slot_state state)
 {
-    slot->task = NULL;
-    slot->decided = 0;
-    slot->deadline_ns = TDM_FOREVER;
+    slot->state = state;
+    slot->state_ns = tdm_clock_ns();
 }
+
+static inline unsigned tdm_slot_index(const struct tdm_slot *slot, const struct tdm_entry *entry)
+{
+    return (unsigned)(entry - slot->entries);
+}
+
+/* One move of the entry's word; true if this call made it. */
+static inline bool tdm_slot_move(struct tdm_slot *slot, const struct tdm_entry *entry, enum tdm_control_state from,
+                                 enum tdm_control_state to)
+{
+    return tdm_control_move(slot->control, tdm_slot_index(slot, entry), entry->sequence, from, to);
+}
+
+static inline bool tdm_slot_is(const struct tdm_slot *slot, const struct tdm_entry *entry, enum tdm_control_state state)
+{
+    return tdm_control_is(slot->control, tdm_slot_index(slot, entry), entry->sequence, state);
+}
+
+/* The one the worker has to answer next, or NULL. */
+static inline struct tdm_entry *tdm_slot_oldest(struct tdm_slot *slot)
+{
+    struct tdm_entry *oldest = NULL;
+    for (struct tdm_entry *entry = slot->entries; entry < slot->entries + TDM_IN_HAND; entry++)
+        if (entry->task && (!oldest || entry->sequence < oldest->sequence)) oldest = entry;
+    return oldest;
+}
+
+static inline struct tdm_entry *tdm_slot_newest(struct tdm_slot *slot)
+{
+    struct tdm_entry *newest = NULL;
+    for (struct tdm_entry *entry = slot->entries; entry < slot->entries + TDM_IN_HAND; entry++)
+        if (entry->task && (!newest || entry->sequence > newest->sequence)) newest = entry;
+    return newest;
+}
+
+/* The deadline is that of the oldest task. */
+static inline void tdm_slot_set_deadline(struct tdm_slot *slot)
+{
+    const struct tdm_entry *oldest = tdm_slot_oldest(slot);
+    uint64_t timeout = oldest ? tdm_task_public(oldest->task)->timeout_ms : 0;
+    slot->deadline_ns = timeout != 0 ? oldest->begun_ns + timeout * 1000000u : TDM_FOREVER;
+    if (slot->deadline_ns != TDM_FOREVER) tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
+}
+
+/* The task is nobody's any more in this worker.  The time of the next one begins. */
+static inline void tdm_slot_drop(struct tdm_slot *slot, struct tdm_entry *entry)
+{
+    bool was_oldest = entry == tdm_slot_oldest(slot);
+    *entry = (struct tdm_entry){0};
+    slot->in_hand--;
+    if (!was_oldest) return;
+    slot->suspect = false;
+    struct tdm_entry *next = tdm_slot_oldest(slot);
+    if (next) next->begun_ns = tdm_clock_ns();
+    tdm_slot_set_deadline(slot);
+}
+
+/* Takes back all that the worker has not begun, the newest first, for it may begin the oldest at any moment.  They go to the front of
+ * the list.  True: it has none any more, and has begun none. */
+bool tdm_slot_revoke_all(struct tdm_slot *slot, struct tdm_node *revoked);
 
 #endif

@@ -26,13 +26,13 @@ bool tdm_lane_enqueue_locked(struct tdm_lane *lane, struct tdm_task *task)
     return true;
 }
 
-/* The time that its waiting may take went on meanwhile. */
+/* The time that its waiting may take went on meanwhile; one that has run has waited enough. */
 void tdm_lane_put_back_locked(struct tdm_lane *lane, struct tdm_task *task)
 {
     tdm_task_move(task, TDM_HELD, TDM_QUEUED);
     tdm_ledger_entered(&lane->core->ledger);
     tdm_list_push_front(&lane->queue, &task->link);
-    if (tdm_task_public(task)->queue_timeout_ms != 0)
+    if (tdm_task_public(task)->queue_timeout_ms != 0 && !task->retried)
         tdm_deadlines_arm(&lane->core->deadlines, task, task->deadline.key, TDM_OF_WAITING);
 }
 
@@ -80,7 +80,7 @@ bool tdm_lane_begin(struct tdm_lane *lane, struct tdm_task *task, struct tdm_tal
     bool late = false;
     if (tdm_task_public(task)->queue_timeout_ms != 0) {
         tdm_deadlines_disarm(&lane->core->deadlines, task);
-        late = tdm_clock_ns() >= task->deadline.key;
+        late = !task->retried && tdm_clock_ns() >= task->deadline.key;
     }
     bool cancelled = load_seq(&task->wishes) & TDM_WISH_CANCEL; /* [wishes] */
     if (!late && !cancelled) return true;

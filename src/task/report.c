@@ -2,16 +2,33 @@
 #include "task/report.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
+#include "base/symbols.h"
+#include "task/task.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* The public part comes first, so that a pointer to the one is a pointer to the other. */
+struct full_report {
+    tandem_report public;
+    void *more; /* what the public part points to: names, frames, output; NULL: nothing */
+};
 
 tandem_report *tdm_report_make(const tandem_task *task)
 {
-    tandem_report *report = calloc(1, sizeof *report);
+    struct full_report *report = tdm_calloc(1, sizeof *report);
     if (!report) return NULL;
-    report->queued_ns = tdm_clock_ns();
-    report->name = task->name;
-    return report;
+    report->public.queued_ns = tdm_clock_ns();
+    report->public.name = task->name;
+    return &report->public;
+}
+
+void tdm_report_free(const tandem_report *report)
+{
+    struct full_report *full = (struct full_report *)(uintptr_t)report;
+    if (full) free(full->more);
+    free(full);
 }
 
 void tdm_report_start(tandem_report *report, uint64_t started_ns, uint32_t worker, pid_t pid)
@@ -21,9 +38,73 @@ void tdm_report_start(tandem_report *report, uint64_t started_ns, uint32_t worke
     report->pid = pid;
 }
 
-void tdm_report_end(tandem_report *report, uint64_t started_ns, const char *step)
+void tdm_report_count_run(tandem_report *report) { report->runs++; }
+
+/* ---- what an ending that was not OK brings with it ---- */
+
+#define NAME_ROOM  256
+#define FRAME_ROOM 192
+
+/* One piece of memory, filled from the front: the table of frames, then text. */
+struct more {
+    char *memory;
+    size_t used;
+};
+
+static const char *add(struct more *more, const void *bytes, size_t size)
 {
-    if (started_ns != 0) report->started_ns = started_ns;
+    char *place = more->memory + more->used;
+    memcpy(place, bytes, size);
+    place[size] = 0;
+    more->used += size + 1;
+    return place;
+}
+
+static void add_frames(struct more *more, tandem_report *report, const struct tdm_facts *facts)
+{
+    const char **table = (const char **)(void *)more->memory;
+    more->used = facts->frame_count * sizeof *table;
+    for (size_t i = 0; i < facts->frame_count; i++) {
+        char text[FRAME_ROOM];
+        tdm_symbols_describe((uintptr_t)facts->frames[i], i > 0, text, sizeof text);
+        table[i] = add(more, text, strlen(text));
+    }
+    report->frames = table;
+    report->frame_count = facts->frame_count;
+}
+
+/* Without the memory the report tells less. */
+static void add_more(struct full_report *full, const tandem_task *task, const struct tdm_facts *facts)
+{
+    tandem_report *report = &full->public;
+    char name[NAME_ROOM] = "";
+    tdm_symbols_begin();
+    if (!report->name) tdm_symbols_function((uintptr_t)task->run, name, sizeof name);
+    size_t room = facts->frame_count * (sizeof(char *) + FRAME_ROOM) + sizeof name + facts->error_output_size + 1;
+    struct more more = {.memory = tdm_malloc(room)};
+    full->more = more.memory;
+    if (more.memory) {
+        add_frames(&more, report, facts);
+        if (name[0]) report->name = add(&more, name, strlen(name));
+        if (facts->error_output) {
+            report->error_output = add(&more, facts->error_output, facts->error_output_size);
+            report->error_output_size = facts->error_output_size;
+        }
+    }
+    tdm_symbols_end();
+}
+
+void tdm_report_end(tandem_report *report, const tandem_task *task, const struct tdm_outcome *outcome)
+{
+    static const struct tdm_facts nothing = {0};
+    const struct tdm_facts *facts = outcome->facts ? outcome->facts : &nothing;
+    if (outcome->started_ns != 0) report->started_ns = outcome->started_ns;
     report->ended_ns = tdm_clock_ns();
-    report->step = step;
+    report->step = outcome->step;
+    report->cpu_user_ns = facts->user_ns;
+    report->cpu_system_ns = facts->system_ns;
+    report->peak_memory = facts->peak_memory;
+    report->fault_address = facts->fault_address;
+    report->limit = facts->limit;
+    if (outcome->status != TANDEM_OK) add_more((struct full_report *)(void *)report, task, facts);
 }

@@ -4,11 +4,27 @@
 
 #include <tandem.h>
 
+struct tdm_outcome;
+
+/* What a process lane knows beyond the ending itself.  Zeroed: nothing. */
+struct tdm_facts {
+    uint64_t user_ns, system_ns, peak_memory;
+    uintptr_t fault_address;
+    const uint64_t *frames; /* innermost first: the instruction itself, then return addresses */
+    size_t frame_count;
+    const char *limit; /* static */
+    const void *error_output;
+    size_t error_output_size;
+};
+
 /* For a task that is being submitted; NULL: no memory. */
 tandem_report *tdm_report_make(const tandem_task *task);
+void tdm_report_free(const tandem_report *report); /* also NULL */
+
 /* It was handed to this worker. */
 void tdm_report_start(tandem_report *report, uint64_t started_ns, uint32_t worker, pid_t pid);
-/* started_ns 0: as it was told before.  step: static, or NULL. */
-void tdm_report_end(tandem_report *report, uint64_t started_ns, const char *step);
+/* Its function has been entered, as far as can be known. */
+void tdm_report_count_run(tandem_report *report);
+void tdm_report_end(tandem_report *report, const tandem_task *task, const struct tdm_outcome *outcome);
 
 #endif

@@ -40,7 +40,7 @@ bool tdm_task_wished_first(const struct tdm_task *task, enum tdm_wish wish)
 void tdm_task_free_results(void *output, void (*release)(void *), const tandem_report *report)
 {
     if (output) (release ? release : free)(output);
-    free((void *)(uintptr_t)report);
+    tdm_report_free(report);
 }
 
 static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
@@ -56,7 +56,7 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
     } else {
         tdm_task_free_results(outcome->output, outcome->release, NULL);
     }
-    if (task->report) tdm_report_end((tandem_report *)(uintptr_t)task->report, outcome->started_ns, outcome->step);
+    if (task->report) tdm_report_end((tandem_report *)(uintptr_t)task->report, task, outcome);
 }
 
 static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, uint64_t started_ns)

@@ -19,6 +19,7 @@
 
 #include <tandem.h>
 
+struct tdm_facts;
 struct tdm_lane;
 
 enum tdm_task_state { TDM_NEW = 0, TDM_PREPARING = 1, TDM_QUEUED = 2, TDM_HELD = 3, TDM_ENDED = 4, TDM_STATE_MASK = 7 };
@@ -43,7 +44,8 @@ struct TDM_MAY_ALIAS tdm_task {
     _Atomic uint32_t wishes; /* only gains bits while it runs; written by cancel and deadlines, read by the function [wishes] */
     uint32_t home;           /* the process it was submitted in */
     uint16_t deadline_kind;  /* guarded by the deadlines' lock */
-    uint16_t deaths;         /* of workers that had it and had not begun it; its holder's */
+    uint8_t deaths;          /* of workers that had it and had not begun it; its holder's */
+    bool retried;            /* it has run before, and its process crashed; its holder's */
     struct tdm_lane *lane;   /* from submit on */
     struct tdm_node link;    /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
     void *place;        /* guarded by the ledger's lock.  QUEUED: in a worker's hand, there; HELD by the process lane: the slot */
@@ -78,6 +80,7 @@ struct tdm_outcome {
     void (*release)(void *); /* of output */
     uint64_t started_ns;     /* 0: never, or nobody asked */
     const char *step;
+    const struct tdm_facts *facts; /* what more is known; NULL: nothing */
 };
 
 /* Ends a task that the caller holds: no queue, no deadline and no slot knows it any more.  tally: the calling pool thread's own, or
@@ -87,7 +90,7 @@ void tdm_task_finish(struct tdm_task *task, const struct tdm_outcome *outcome, s
 /* Calls on_done, and does what may only come after it. */
 void tdm_task_call_back(struct tdm_task *task, struct tdm_tally *tally);
 
-/* Frees output and report. */
+/* Frees output and report; see report.h. */
 void tdm_task_free_results(void *output, void (*release)(void *), const tandem_report *report);
 
 #endif

@@ -17,6 +17,7 @@ const char *tandem_status_name(int status)
     case TANDEM_TIMED_OUT: return "timed out";
     case TANDEM_EXPIRED: return "expired";
     case TANDEM_CANCELLED: return "cancelled";
+    case TANDEM_OVER_LIMIT: return "over limit";
     case TANDEM_NOT_STARTED: return "not started";
     default: return "unknown";
     }

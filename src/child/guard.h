@@ -1,0 +1,47 @@
+/* guard.h - the two processes between host and workers: the zygote forks the workers, the keeper stands by.
+ *
+ * Both are single-threaded, run no user code, and run the same loop over one socket to the host each, with messages of fixed size.
+ * The keeper is the host's child and the zygote's parent.  Each replaces the other: a keeper whose zygote dies forks another and inherits
+ * the workers, so that their ends are still told truly; a zygote whose keeper dies becomes the keeper, and forks a zygote.  The host's
+ * death is the end of the sockets; they then kill every worker and end. */
+#ifndef TDM_CHILD_GUARD_H
+#define TDM_CHILD_GUARD_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum tdm_guard_request_kind {
+    TDM_SPAWN = 1, /* comes with the descriptors of tdm_worker_fd that are in fds, in their order */
+    TDM_KILL       /* signal, to pid's whole process group; SIGKILL to pid itself, too */
+};
+
+struct tdm_guard_request {
+    uint32_t kind;
+    pid_t pid;
+    uint64_t number; /* SPAWN: comes back in SPAWNED */
+    int32_t signal;
+    uint32_t fds; /* SPAWN: one bit each */
+};
+
+enum tdm_guard_notice_kind {
+    TDM_SPAWNED = 1, /* number; pid, or a negative errno value */
+    TDM_ENDED,       /* pid; signal, or 0 and code; what it has used */
+    TDM_PAIR         /* I am the keeper.  pid: of a new zygote, with its socket and perhaps a descriptor of the process; or a negative
+                        errno value: there is none now, I go on trying.  What the guards before had to tell has been told */
+};
+
+/* ENDED is sent before the zombie is reaped, so while the host knows a pid and has not read its ENDED, no other process has that pid. */
+struct tdm_guard_notice {
+    uint32_t kind;
+    pid_t pid;
+    uint64_t number;
+    int32_t signal, code;
+    uint64_t user_ns, system_ns, peak_memory; /* 0: not known */
+    uint32_t inherits;                        /* PAIR: a keeper of this system gets a dead zygote's workers */
+    uint32_t reserved;
+};
+
+/* Never returns: the keeper.  Called in the child of a fork, with all signals blocked. */
+_Noreturn void tdm_keeper_main(int socket, pid_t host);
+
+#endif

@@ -1,0 +1,74 @@
+/* roll.c - the pids of all workers, in memory that keeper and zygotes share. */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include "child/roll.h"
+
+#include "base/atomics.h"
+
+#include <stddef.h>
+#include <sys/mman.h>
+
+/* Untouched memory costs nothing, so there is room for more than a system has processes.  Without the memory, or beyond it, a worker's
+ * group is killed only by the guard that asked for it. */
+#define MOST (1u << 20)
+
+static struct roll {
+    _Atomic uint32_t used; /* entries that were ever written [roll] */
+    _Atomic pid_t pids[];  /* 0: free; a dead guard may have left any, so each is claimed and freed by one compare-and-swap [roll] */
+} *roll;
+
+void tdm_roll_open(void)
+{
+    size_t size = sizeof *roll + MOST * sizeof(pid_t);
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    roll = memory == MAP_FAILED ? NULL : memory;
+}
+
+static bool swap(uint32_t place, pid_t from, pid_t to) { return cas_seq(&roll->pids[place], &from, to); }
+
+static uint32_t find(pid_t pid)
+{
+    uint32_t used = load_seq(&roll->used), place = 0;
+    while (place < used && load_seq(&roll->pids[place]) != pid) place++;
+    return place < used ? place : MOST;
+}
+
+/* Another guard may be about to take the same place.  Who dies here has not told the host the pid yet. */
+void tdm_roll_add(pid_t pid)
+{
+    while (roll) {
+        uint32_t place = find(0);
+        if (place == MOST && (place = add_seq(&roll->used, 1)) >= MOST) {
+            store_seq(&roll->used, MOST);
+            return;
+        }
+        if (swap(place, 0, pid)) return;
+    }
+}
+
+void tdm_roll_remove(pid_t pid)
+{
+    uint32_t place = roll ? find(pid) : MOST;
+    if (place < MOST) swap(place, pid, 0);
+}
+
+bool tdm_roll_has(pid_t pid) { return roll && find(pid) < MOST; }
+
+void tdm_roll_keep(bool (*is_ours)(pid_t pid))
+{
+    for (uint32_t i = 0; roll && i < load_seq(&roll->used); i++) {
+        pid_t pid = load_seq(&roll->pids[i]);
+        if (pid != 0 && !is_ours(pid)) swap(i, pid, 0);
+    }
+}
+
+pid_t tdm_roll_find(bool (*is_ours)(pid_t pid))
+{
+    for (uint32_t i = 0; roll && i < load_seq(&roll->used); i++) {
+        pid_t pid = load_seq(&roll->pids[i]);
+        if (pid != 0 && is_ours(pid)) return pid;
+    }
+    return 0;
+}

@@ -1,0 +1,45 @@
+/* setup.h - what a worker is told first: what the pool wants of it, and the surroundings that it takes over from the program as it is now.
+ *
+ * The worker is a fork of the program as it was at tandem_init(); of what has changed since, it follows what a program would expect of a
+ * process started now: environment, working directory, umask, resource limits, CPU affinity. */
+#ifndef TDM_JOB_SETUP_H
+#define TDM_JOB_SETUP_H
+
+#include "base/platform.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TDM_RESOURCES_MOST 16
+
+enum tdm_errors_to { TDM_ERRORS_INHERITED = 0, TDM_ERRORS_CAPTURED, TDM_ERRORS_NOWHERE };
+
+/* The payload of SETUP begins with it; behind it lie the environment, its entries ended by 0 bytes, and the argument. */
+struct tdm_setup {
+    uint64_t on_start, on_stop; /* addresses, or 0 */
+    uint64_t memory_per_worker;
+    uint64_t seed;
+    uint64_t environment_size, argument_size;
+    char name[16];
+    uint32_t errors_to;
+    uint32_t no_crash_report, core_dumps;
+    int32_t mask; /* umask, or -1 */
+    uint32_t resources, affinity_size;
+    struct {
+        uint64_t soft, hard;
+    } limits[TDM_RESOURCES_MOST];
+    unsigned char affinity[TDM_AFFINITY_SIZE];
+};
+
+/* Host: fills in mask, resources, limits, affinity. */
+void tdm_setup_look_around(struct tdm_setup *setup);
+
+/* Host: a copy of the environment, allocated; NULL: no memory.  On a thread of the caller's: reading it while another thread changes it is
+ * as unsafe as getenv() is. */
+char *tdm_setup_copy_environment(size_t *size);
+
+/* Worker: takes it all over.  What the system refuses stays as it was. */
+void tdm_setup_adopt(const struct tdm_setup *setup, char *environment);
+
+#endif
