@@ -2,12 +2,11 @@
 #include "task/report.h"
 
 #include "base/clock.h"
-
-#include <stdlib.h>
+#include "base/memory.h"
 
 tandem_report *tdm_report_make(const tandem_task *task)
 {
-    tandem_report *report = calloc(1, sizeof *report);
+    tandem_report *report = tdm_calloc(1, sizeof *report);
     if (!report) return NULL;
     report->queued_ns = tdm_clock_ns();
     report->name = task->name;
