@@ -4,7 +4,7 @@
 #   sh tests/run.sh [--build DIR] [--only NAMES] [--label LABELS] [--without LABELS] [-DNAME=VALUE ...]
 #
 # --build DIR: where to build, default build/ beside this folder. --only, --label, --without: only tests with such a name, with such
-# a CTest label, or without it, each a regular expression. The labels: promises, unit, example, tree (checks of the source tree),
+# a CTest label, or without it, each a regular expression. The labels: promises, unit, faults, example, tree (checks of the source tree),
 # library (checks of what was built). -D: a setting of the build, as for cmake; it stays with that folder. With TANDEM_FULL=1 in
 # the environment the tests run their full counts, which takes hours.
 set -eu

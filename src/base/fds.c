@@ -3,6 +3,7 @@
 #include "base/fds.h"
 
 #include "base/atomics.h"
+#include "base/fault.h"
 #include "base/platform.h"
 
 #include <errno.h>
@@ -76,10 +77,18 @@ static void in_forked_child(void)
 }
 
 /* Without memory for it, the child's first call closes them; see tdm_identity. */
-void tdm_fds_close_in_forked_children(void) { pthread_atfork(NULL, NULL, in_forked_child); }
+void tdm_fds_close_in_forked_children(void)
+{
+    if (tdm_fault(TDM_FAULT_fork_handler) == 0) pthread_atfork(NULL, NULL, in_forked_child);
+}
 
 int tdm_fds_take_in(int fd)
 {
+    int fault = tdm_fault(TDM_FAULT_take_in);
+    if (fault != 0) {
+        close(fd);
+        return -fault;
+    }
     if (fd < 3) {
         int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         int error = errno;
@@ -93,6 +102,8 @@ int tdm_fds_take_in(int fd)
 
 int tdm_fds_duplicate(int fd)
 {
+    int fault = tdm_fault(TDM_FAULT_duplicate);
+    if (fault != 0) return -fault;
     int more = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     return more < 0 ? -errno : tdm_fds_take_in(more);
 }
@@ -111,26 +122,30 @@ static int take_in_both(int fds[2])
     return error;
 }
 
-static int open_both(int (*open_them)(int fds[2]), int fds[2])
+static int open_both(enum tdm_fault_point point, int (*open_them)(int fds[2]), int fds[2])
 {
-    int error = open_them(fds);
+    int fault = tdm_fault(point);
+    int error = fault != 0 ? -fault : open_them(fds);
     if (error == 0) return take_in_both(fds);
     fds[0] = fds[1] = -1;
     return error;
 }
 
-int tdm_fds_pipe(int fds[2]) { return open_both(tdm_platform_pipe, fds); }
-int tdm_fds_socketpair(int fds[2]) { return open_both(tdm_platform_socketpair, fds); }
-int tdm_fds_bell(int fds[2]) { return open_both(tdm_platform_bell, fds); }
+int tdm_fds_pipe(int fds[2]) { return open_both(TDM_FAULT_pipe, tdm_platform_pipe, fds); }
+int tdm_fds_socketpair(int fds[2]) { return open_both(TDM_FAULT_socketpair, tdm_platform_socketpair, fds); }
+int tdm_fds_bell(int fds[2]) { return open_both(TDM_FAULT_bell, tdm_platform_bell, fds); }
 
 int tdm_fds_memory(size_t size)
 {
-    int fd = tdm_platform_memory(size);
+    int fault = tdm_fault(TDM_FAULT_descriptor_memory);
+    int fd = fault != 0 ? -fault : tdm_platform_memory(size);
     return fd < 0 ? fd : tdm_fds_take_in(fd);
 }
 
 int tdm_fds_nonblocking(int fd)
 {
+    int fault = tdm_fault(TDM_FAULT_nonblocking);
+    if (fault != 0) return -fault;
     int flags = fcntl(fd, F_GETFL);
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
 }
@@ -172,13 +187,42 @@ void tdm_fds_empty(const int bell[2])
 /* Some systems refuse more than INT_MAX at a time. */
 #define AT_ONCE ((size_t)1 << 30)
 
+/* The system calls, or a test's errno instead. */
+static ssize_t read_once(int fd, void *to, size_t size)
+{
+    int fault = tdm_fault(TDM_FAULT_any_read);
+    if (fault != 0) errno = fault;
+    return fault != 0 ? -1 : read(fd, to, size);
+}
+
+static ssize_t writev_once(int fd, const struct iovec *parts, int count)
+{
+    int fault = tdm_fault(TDM_FAULT_any_write);
+    if (fault != 0) errno = fault;
+    return fault != 0 ? -1 : writev(fd, parts, count);
+}
+
+static ssize_t send_once(int socket, const struct msghdr *header)
+{
+    int fault = tdm_fault(TDM_FAULT_guard_send);
+    if (fault != 0) errno = fault;
+    return fault != 0 ? -1 : sendmsg(socket, header, MSG_NOSIGNAL);
+}
+
+static ssize_t receive_once(int socket, struct msghdr *header, int flags)
+{
+    int fault = tdm_fault(TDM_FAULT_guard_receive);
+    if (fault != 0) errno = fault;
+    return fault != 0 ? -1 : recvmsg(socket, header, flags);
+}
+
 ssize_t tdm_fds_read(int fd, void *to, size_t size)
 {
     if (size > AT_ONCE) size = AT_ONCE;
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     ssize_t done;
-    while ((done = read(fd, to, size)) < 0 && errno == EINTR) {
+    while ((done = read_once(fd, to, size)) < 0 && errno == EINTR) {
     }
     if (done < 0) done = -errno;
     pthread_setcancelstate(cancel_state, NULL);
@@ -190,7 +234,7 @@ ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count)
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     ssize_t done;
-    while ((done = writev(fd, parts, count)) < 0 && errno == EINTR) {
+    while ((done = writev_once(fd, parts, count)) < 0 && errno == EINTR) {
     }
     if (done < 0) done = -errno;
     pthread_setcancelstate(cancel_state, NULL);
@@ -222,7 +266,7 @@ int tdm_fds_send(int socket, const void *message, size_t size, const int *fds, s
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     ssize_t done;
-    while ((done = sendmsg(socket, &header, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
+    while ((done = send_once(socket, &header)) < 0 && errno == EINTR) {
     }
     int result = done == (ssize_t)size ? 0 : done < 0 ? -errno : -EIO;
     pthread_setcancelstate(cancel_state, NULL);
@@ -237,6 +281,7 @@ static void take_rights(struct msghdr *header, int got[TDM_FDS_MOST])
     memcpy(got, CMSG_DATA(rights), sizeof(int) * (count < TDM_FDS_MOST ? count : TDM_FDS_MOST));
     for (int i = 0; i < TDM_FDS_MOST; i++)
         if (got[i] >= 0) fcntl(got[i], F_SETFD, FD_CLOEXEC);
+    if (tdm_fault(TDM_FAULT_guard_rights) != 0) header->msg_flags |= MSG_CTRUNC;
 }
 
 /* A stream socket may hand a message over in two parts; the rest of one that has begun is waited for.  ECONNRESET only says that
@@ -251,7 +296,7 @@ int tdm_fds_receive(int socket, void *message, size_t size, int got[TDM_FDS_MOST
         struct iovec part = {.iov_base = (char *)message + done, .iov_len = size - done};
         struct msghdr header = {
             .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-        ssize_t now = recvmsg(socket, &header, done > 0 ? MSG_WAITALL : 0);
+        ssize_t now = receive_once(socket, &header, done > 0 ? MSG_WAITALL : 0);
         if (now < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
         if (now < 0 && errno == EAGAIN && done > 0) continue;
         if (now <= 0) {

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "base/futex.h"
 
+#include "base/fault.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -13,6 +15,7 @@
 /* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, plain FUTEX_WAIT a relative one that would drift over retries. */
 void tdm_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
+    if (tdm_fault(TDM_FAULT_futex_wait) != 0) return;
     int saved = errno;
     struct timespec at = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
     syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, deadline_ns == TDM_FOREVER ? NULL : &at, NULL,

@@ -3,6 +3,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/futex.h"
 
+#include "base/fault.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -63,6 +65,7 @@ static struct timespec to_wait_time(uint64_t deadline_ns)
  * asleep before the broadcast. */
 void tdm_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
+    if (tdm_fault(TDM_FAULT_futex_wait) != 0) return;
     struct bucket *bucket = bucket_of(word);
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);

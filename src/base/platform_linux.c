@@ -4,6 +4,7 @@
 #include "base/platform.h"
 
 #include "base/atomics.h"
+#include "base/fault.h"
 #include "base/proc.h"
 
 #include <errno.h>
@@ -57,7 +58,7 @@ int tdm_platform_bell(int fds[2])
 int tdm_platform_memory(size_t size)
 {
     const unsigned noexec_seal = 8u, flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-    int fd = (int)syscall(SYS_memfd_create, "tandem", flags | noexec_seal);
+    int fd = tdm_fault(TDM_FAULT_noexec_seal) ? -1 : (int)syscall(SYS_memfd_create, "tandem", flags | noexec_seal);
     if (fd < 0) fd = (int)syscall(SYS_memfd_create, "tandem", flags);
     if (fd < 0) return -errno;
     /* Sealed: a worker that made it shorter would have the host die of SIGBUS. */
@@ -73,7 +74,8 @@ void tdm_platform_close_range(unsigned low, unsigned high)
 #define SYS_close_range 436
 #endif
     if (low > high) return;
-    if (syscall(SYS_close_range, low, high, 0) != 0) tdm_proc_close_range(low, high); /* before 5.9, or filtered */
+    if (tdm_fault(TDM_FAULT_close_range) == 0 && syscall(SYS_close_range, low, high, 0) == 0) return;
+    tdm_proc_close_range(low, high); /* before 5.9, or filtered */
 }
 
 /* ThreadSanitizer's locks may be held by its own thread at any time, so only its own fork() is safe there. */
@@ -83,6 +85,8 @@ extern void __tsan_init(void) __attribute__((weak));
  * architecture, whatever the order of its clone arguments. */
 pid_t tdm_platform_fork_unseen(void)
 {
+    int fault = tdm_fault(TDM_FAULT_fork_unseen);
+    if (fault != 0) return -fault;
     pid_t pid = __tsan_init ? fork() : (pid_t)syscall(SYS_clone, 0ul, 0ul, 0ul, 0ul, 0ul);
     return pid < 0 ? -errno : pid;
 }
@@ -111,7 +115,7 @@ int tdm_platform_watch_process(pid_t pid)
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int fd = tdm_fault(TDM_FAULT_watch_process) ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
     if (fd < 0) return -1;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     return fd;
@@ -252,6 +256,7 @@ _Atomic uint32_t *tdm_platform_word_wiped_by_fork(void)
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+    if (tdm_fault(TDM_FAULT_wiped_page) != 0) return NULL;
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) return NULL;

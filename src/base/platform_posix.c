@@ -5,6 +5,7 @@
 #endif
 #include "base/platform.h"
 
+#include "base/fault.h"
 #include "base/proc.h"
 
 #include <errno.h>
@@ -70,12 +71,19 @@ int tdm_platform_memory(size_t size)
 
 void tdm_platform_close_range(unsigned low, unsigned high) { tdm_proc_close_range(low, high); }
 
+static pid_t fork_once(void)
+{
+    int fault = tdm_fault(TDM_FAULT_fork_unseen);
+    if (fault != 0) errno = fault;
+    return fault != 0 ? -1 : fork();
+}
+
 /* A grandchild: the child in between ends at once and is collected here, so nothing is left for the host's wait() to see. */
 pid_t tdm_platform_fork_unseen(void)
 {
     int fds[2];
     if (pipe(fds) != 0) return -errno;
-    pid_t between = fork();
+    pid_t between = fork_once();
     if (between < 0) {
         int error = errno;
         close(fds[0]);
@@ -83,7 +91,7 @@ pid_t tdm_platform_fork_unseen(void)
         return -error;
     }
     if (between == 0) {
-        pid_t pid = fork();
+        pid_t pid = fork_once();
         if (pid == 0) {
             close(fds[0]);
             close(fds[1]);

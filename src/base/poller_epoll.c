@@ -4,6 +4,7 @@
 #include "base/poller.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fds.h"
 
 #include <errno.h>
@@ -15,6 +16,8 @@ static int epoll = -1;
 
 int tdm_poller_open(void)
 {
+    int fault = tdm_fault(TDM_FAULT_poller);
+    if (fault != 0) return -fault;
     int fd = epoll_create1(EPOLL_CLOEXEC);
     if (fd < 0) return -errno;
     epoll = tdm_fds_take_in(fd);
@@ -28,6 +31,8 @@ int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key)
     struct epoll_event event = {.data.ptr = key};
     if (wants & TDM_POLL_IN) event.events |= EPOLLIN;
     if (wants & TDM_POLL_OUT) event.events |= EPOLLOUT;
+    int fault = was == 0 ? tdm_fault(TDM_FAULT_poller_add) : 0;
+    if (fault != 0) return -fault;
     int how = was == 0 ? EPOLL_CTL_ADD : wants == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
     return epoll_ctl(epoll, how, fd, &event) == 0 ? 0 : -errno;
 }
@@ -35,6 +40,7 @@ int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key)
 int tdm_poller_wait(struct tdm_ready *ready, int most, uint64_t deadline_ns)
 {
     struct epoll_event events[64];
+    if (tdm_fault(TDM_FAULT_poller_wait) != 0) return 0;
     int count = epoll_wait(epoll, events, most < 64 ? most : 64, tdm_clock_milliseconds_until(deadline_ns));
     for (int i = 0; i < count; i++) {
         uint32_t seen = events[i].events;

@@ -4,10 +4,10 @@
 #include "base/poller.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 
 /* Two arrays side by side; their order means nothing. */
 static struct pollfd *watched;
@@ -17,7 +17,7 @@ static size_t count, room;
 int tdm_poller_open(void)
 {
     count = 0;
-    return 0;
+    return -tdm_fault(TDM_FAULT_poller);
 }
 
 void tdm_poller_close(void)
@@ -33,10 +33,10 @@ static int make_room(void)
 {
     if (count < room) return 0;
     size_t larger = room ? room * 2 : 16;
-    struct pollfd *more = realloc(watched, larger * sizeof *more);
+    struct pollfd *more = tdm_realloc(watched, larger * sizeof *more);
     if (!more) return -ENOMEM;
     watched = more;
-    void **more_keys = realloc(keys, larger * sizeof *more_keys);
+    void **more_keys = tdm_realloc(keys, larger * sizeof *more_keys);
     if (!more_keys) return -ENOMEM;
     keys = more_keys;
     room = larger;
@@ -53,6 +53,8 @@ static size_t find(int fd)
 int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key)
 {
     if (was == 0) {
+        int fault = tdm_fault(TDM_FAULT_poller_add);
+        if (fault != 0) return -fault;
         if (make_room() != 0) return -ENOMEM;
         watched[count] = (struct pollfd){.fd = fd};
         keys[count++] = NULL;
@@ -71,6 +73,7 @@ int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key)
 
 int tdm_poller_wait(struct tdm_ready *ready, int most, uint64_t deadline_ns)
 {
+    if (tdm_fault(TDM_FAULT_poller_wait) != 0) return 0;
     if (poll(watched, (nfds_t)count, tdm_clock_milliseconds_until(deadline_ns)) <= 0) return 0;
     int found = 0;
     for (size_t i = 0; i < count && found < most; i++) {

@@ -4,13 +4,13 @@
 
 #include "base/fds.h"
 #include "base/lock.h"
+#include "base/memory.h"
 #include "base/platform.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,15 +19,15 @@ static char *read_whole(const char *path)
 {
     int saved = errno, cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = tdm_fault(TDM_FAULT_proc_read) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     size_t room = 4096, length = 0;
-    char *text = fd < 0 ? NULL : malloc(room);
+    char *text = fd < 0 ? NULL : tdm_malloc(room);
     while (text) {
         ssize_t got = tdm_fds_read(fd, text + length, room - 1 - length);
         if (got <= 0) break;
         length += (size_t)got;
         if (length < room - 1) continue;
-        char *larger = realloc(text, room * 2);
+        char *larger = tdm_realloc(text, room * 2);
         if (!larger) free(text);
         text = larger;
         room *= 2;
@@ -54,8 +54,9 @@ int tdm_proc_threads(void)
 /* The system lists them; a limit of descriptors may be a thousand million, and most numbers are not open. */
 void tdm_proc_close_range(unsigned low, unsigned high)
 {
-    DIR *list = opendir("/proc/self/fd");
-    if (!list) list = opendir("/dev/fd");
+    DIR *list = NULL;
+    if (tdm_fault(TDM_FAULT_proc_list) == 0) list = opendir("/proc/self/fd");
+    if (!list && tdm_fault(TDM_FAULT_proc_list) == 0) list = opendir("/dev/fd");
     if (list) {
         for (const struct dirent *entry; (entry = readdir(list)) != NULL;) {
             int fd = atoi(entry->d_name); /* 0 for "." and ".." */
@@ -100,7 +101,7 @@ static struct code read_code(void)
     struct code code = {.text = read_whole("/proc/self/maps"), .unloads = tdm_platform_unloads()};
     size_t lines = 1;
     for (char *at = code.text; at && (at = strchr(at, '\n')); at++) lines++;
-    if (code.text) code.ranges = calloc(lines, sizeof *code.ranges);
+    if (code.text) code.ranges = tdm_calloc(lines, sizeof *code.ranges);
     if (!code.ranges) return code;
     for (char *line = code.text, *end; line && *line; line = end) {
         end = strchr(line, '\n');

@@ -2,6 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/thread.h"
 
+#include "base/fault.h"
+
 #include <limits.h>
 #include <signal.h>
 #include <stdint.h>
@@ -29,7 +31,8 @@ int tdm_thread_start(pthread_t *thread, void *(*run)(void *argument), void *argu
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        error = pthread_create(thread, &attributes, run, argument);
+        error = tdm_fault(TDM_FAULT_thread);
+        if (error == 0) error = pthread_create(thread, &attributes, run, argument);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     pthread_attr_destroy(&attributes);

@@ -1,8 +1,9 @@
 /* context.c - what a running task can call. */
 #include "job/context.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void keep(void *data) { (void)data; }
@@ -37,7 +38,7 @@ int tandem_reply(tandem_context *context, const void *data, size_t size)
     if (error != 0) return error;
     if (size == SIZE_MAX) return -ENOMEM;
     int saved = errno;
-    char *copy = malloc(size + 1);
+    char *copy = tdm_malloc(size + 1);
     errno = saved;
     if (!copy) return -ENOMEM;
     if (size > 0) memcpy(copy, data, size);

@@ -3,16 +3,22 @@
 #include "job/stream.h"
 
 #include "base/fds.h"
+#include "base/memory.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Some systems refuse more than INT_MAX at a time. */
 #define AT_ONCE ((size_t)1 << 30)
 
+static ssize_t read_some(enum tdm_fault_point point, int fd, void *to, size_t size)
+{
+    int fault = tdm_fault(point);
+    return fault != 0 ? -fault : tdm_fds_read(fd, to, tdm_fault_short(point, size));
+}
+
 /* Header and payload from a given byte on, in one system call. */
-static ssize_t write_from(int fd, const struct tdm_frame *frame, const void *payload, size_t done)
+static ssize_t write_from(enum tdm_fault_point point, int fd, const struct tdm_frame *frame, const void *payload, size_t done)
 {
     struct iovec parts[2];
     int count = 0;
@@ -23,7 +29,8 @@ static ssize_t write_from(int fd, const struct tdm_frame *frame, const void *pay
     size_t payload_left = frame->payload - payload_done;
     if (payload_left > AT_ONCE) payload_left = AT_ONCE;
     if (payload_left > 0) parts[count++] = (struct iovec){(char *)(uintptr_t)payload + payload_done, payload_left};
-    return tdm_fds_writev(fd, parts, count);
+    int fault = tdm_fault(point);
+    return fault != 0 ? -fault : tdm_fds_writev(fd, parts, tdm_fault_cut(point, parts, count));
 }
 
 void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, const void *payload)
@@ -34,7 +41,7 @@ void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, co
 int tdm_outbox_push(struct tdm_outbox *outbox, int fd)
 {
     while (!tdm_outbox_empty(outbox)) {
-        ssize_t now = write_from(fd, &outbox->frame, outbox->payload, outbox->done);
+        ssize_t now = write_from(TDM_FAULT_host_write, fd, &outbox->frame, outbox->payload, outbox->done);
         if (now < 0) return (int)now;
         outbox->done += (size_t)now;
     }
@@ -49,7 +56,7 @@ static int fill_buffer(struct tdm_inbox *inbox, int fd)
     memmove(inbox->buffer, inbox->buffer + inbox->start, inbox->end - inbox->start);
     inbox->end -= inbox->start;
     inbox->start = 0;
-    ssize_t got = tdm_fds_read(fd, inbox->buffer + inbox->end, sizeof inbox->buffer - inbox->end);
+    ssize_t got = read_some(TDM_FAULT_host_read, fd, inbox->buffer + inbox->end, sizeof inbox->buffer - inbox->end);
     if (got == 0) return -EPIPE;
     if (got < 0) return (int)got;
     inbox->end += (size_t)got;
@@ -66,7 +73,7 @@ static int take_header(struct tdm_inbox *inbox)
     inbox->payload_got = 0;
     bool wants_memory = inbox->frame.flags & TDM_FRAME_HAS_OUTPUT;
     size_t room = (size_t)inbox->frame.payload + 1; /* 0 where a size has 32 bits and the payload is the largest */
-    inbox->payload = wants_memory && room != 0 ? malloc(room) : NULL;
+    inbox->payload = wants_memory && room != 0 ? tdm_malloc(room) : NULL;
     inbox->out_of_memory = wants_memory && !inbox->payload;
     return 0;
 }
@@ -88,7 +95,8 @@ static ssize_t read_payload(struct tdm_inbox *inbox, int fd)
         int error = fill_buffer(inbox, fd);
         return error != 0 ? error : (ssize_t)take_buffered_payload(inbox);
     }
-    ssize_t got = tdm_fds_read(fd, inbox->payload + inbox->payload_got, inbox->frame.payload - inbox->payload_got);
+    ssize_t got =
+        read_some(TDM_FAULT_host_read, fd, inbox->payload + inbox->payload_got, inbox->frame.payload - inbox->payload_got);
     if (got == 0) return -EPIPE;
     if (got > 0) inbox->payload_got += (size_t)got;
     return got;
@@ -130,7 +138,7 @@ static size_t take_from_buffer(struct tdm_channel *channel, void *to, size_t siz
 
 static bool refill(struct tdm_channel *channel)
 {
-    ssize_t got = tdm_fds_read(channel->in, channel->buffer, sizeof channel->buffer);
+    ssize_t got = read_some(TDM_FAULT_worker_read, channel->in, channel->buffer, sizeof channel->buffer);
     channel->start = 0;
     channel->end = got > 0 ? (size_t)got : 0;
     return got > 0;
@@ -144,7 +152,7 @@ bool tdm_channel_read(struct tdm_channel *channel, void *to, size_t size)
             if (!refill(channel)) return false;
             done += take_from_buffer(channel, (char *)to + done, size - done);
         } else {
-            ssize_t got = tdm_fds_read(channel->in, (char *)to + done, size - done);
+            ssize_t got = read_some(TDM_FAULT_worker_read, channel->in, (char *)to + done, size - done);
             if (got <= 0) return false;
             done += (size_t)got;
         }
@@ -166,7 +174,7 @@ int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame
 {
     size_t done = 0, total = sizeof *frame + frame->payload;
     while (done < total) {
-        ssize_t now = write_from(channel->out, frame, payload, done);
+        ssize_t now = write_from(TDM_FAULT_worker_write, channel->out, frame, payload, done);
         if (now < 0) return (int)now;
         done += (size_t)now;
     }

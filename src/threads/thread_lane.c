@@ -11,11 +11,11 @@
 #include "threads/thread_lane.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/platform.h"
 #include "base/thread.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 static struct tdm_thread_lane *mine(struct tdm_lane *lane) { return container_of(lane, struct tdm_thread_lane, lane); }
 
@@ -351,7 +351,7 @@ int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, co
     lane->lane.front_lock = &lane->front_lock;
     lane->options = options;
     lane->may_watch = tdm_platform_cpus() > 1;
-    lane->workers = calloc(options->threads, sizeof *lane->workers);
+    lane->workers = tdm_calloc(options->threads, sizeof *lane->workers);
     if (!lane->workers) return -ENOMEM;
     int error = start_threads(lane);
     if (error == 0 && !wait_for_starts(lane)) error = -ECANCELED;

@@ -1,0 +1,22 @@
+/* memory.h - malloc and its kin as the library calls them: a test can have any of them fail.  free() is the C library's own. */
+#ifndef TDM_BASE_MEMORY_H
+#define TDM_BASE_MEMORY_H
+
+#include "base/fault.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+static inline bool tdm_memory_fails(void)
+{
+    int fault = tdm_fault(TDM_FAULT_memory);
+    if (fault != 0) errno = fault;
+    return fault != 0;
+}
+
+static inline void *tdm_malloc(size_t size) { return tdm_memory_fails() ? NULL : malloc(size); }
+static inline void *tdm_calloc(size_t count, size_t size) { return tdm_memory_fails() ? NULL : calloc(count, size); }
+static inline void *tdm_realloc(void *memory, size_t size) { return tdm_memory_fails() ? NULL : realloc(memory, size); }
+
+#endif
