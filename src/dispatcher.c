@@ -15,10 +15,18 @@
 
 #define KNOWN_FLAGS ((uint32_t)(TANDEM_DEDICATED | TANDEM_NO_HELP | TANDEM_RETRY | TANDEM_REPORT))
 
+bool tdm_limits_are_valid(const tandem_limits *limits)
+{
+    uint64_t reserved = limits->reserved_;
+    for (size_t i = 0; i < sizeof limits->reserved / sizeof *limits->reserved; i++) reserved |= limits->reserved[i];
+    return reserved == 0;
+}
+
 static int check_task(const tandem_pool *pool, const tandem_task *task)
 {
     if (!task->run || task->flags & ~KNOWN_FLAGS) return -EINVAL;
     if (!task->input && task->input_size > 0) return -EINVAL;
+    if (task->limits && !tdm_limits_are_valid(task->limits)) return -EINVAL;
     switch (task->isolation) {
     case TANDEM_THREAD: return pool->has_threads ? 0 : -EINVAL;
     case TANDEM_PROCESS:

@@ -4,8 +4,10 @@
 
 #include "base/clock.h"
 #include "base/identity.h"
+#include "base/memory.h"
 #include "base/platform.h"
 #include "base/proc.h"
+#include "base/symbols.h"
 #include "task/group.h"
 
 #include <errno.h>
@@ -15,7 +17,7 @@
 
 /* ---- calls that the host must not notice ---- */
 
-/* They leave errno as it was, and cannot be cancelled half-way: a lock would stay locked, a zygote half started. */
+/* They leave errno as it was, and cannot be cancelled half-way: a lock would stay locked, a guard half started. */
 struct quiet {
     int saved_errno, cancel_state;
 };
@@ -54,7 +56,8 @@ static void settle(void)
         tdm_group_reset();
         tdm_proc_reset();
         tdm_reactor_reset();
-        tdm_zygote_reset();
+        tdm_symbols_reset();
+        tdm_guards_reset();
     }
     store_seq(&settled, me);
 }
@@ -71,10 +74,10 @@ static int enter_process(bool asked_for)
     return 0;
 }
 
-static int start_zygote(bool asked_for)
+static int start_guards(bool asked_for)
 {
     tdm_lock(&process.lock, TDM_RANK_POOLS);
-    int error = tdm_zygote_start(asked_for);
+    int error = tdm_guards_start(asked_for);
     tdm_unlock(&process.lock, TDM_RANK_POOLS);
     return error;
 }
@@ -83,7 +86,7 @@ int tandem_init(void)
 {
     struct quiet quiet = begin_quietly();
     int error = enter_process(true);
-    if (error == 0) error = start_zygote(true);
+    if (error == 0) error = start_guards(true);
     return end_quietly(&quiet, error);
 }
 
@@ -93,7 +96,7 @@ static int quit(void)
     settle();
     tdm_lock(&process.lock, TDM_RANK_POOLS);
     int error = process.pools > 0 ? -EBUSY : 0;
-    if (error == 0) tdm_zygote_stop();
+    if (error == 0) tdm_guards_stop();
     tdm_unlock(&process.lock, TDM_RANK_POOLS);
     return error;
 }
@@ -106,13 +109,18 @@ int tandem_quit(void)
 
 /* ---- options ---- */
 
+/* It travels in one frame, with the environment. */
+#define ARGUMENT_MOST (UINT32_MAX - ((size_t)64 << 20))
+
 static int check_options(const tandem_options *options)
 {
     if (options->when_full < TANDEM_FULL_BLOCK || options->when_full > TANDEM_FULL_RUN_HERE) return -EINVAL;
-    if (options->callbacks_by_host > 1) return -EINVAL;
+    if (options->callbacks_by_host > 1 || options->no_crash_report > 1 || options->core_dumps > 1) return -EINVAL;
+    if (options->worker_error > TANDEM_STDIO_NULL || options->reserved_ != 0) return -EINVAL;
+    if (!tdm_limits_are_valid(&options->limits)) return -EINVAL;
     if (options->threads == TANDEM_NONE && options->processes == TANDEM_NONE) return -EINVAL;
     if (options->argument_size > 0 && !options->argument) return -EINVAL;
-    if (options->argument_size > UINT32_MAX - sizeof(struct tdm_setup)) return -EINVAL;
+    if (options->argument_size > ARGUMENT_MOST) return -EINVAL;
     for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
         if (options->reserved[i] != 0) return -EINVAL;
     return 0;
@@ -148,20 +156,20 @@ static int open_core(struct tandem_pool *pool)
     return tdm_callbacks_open(&core->callbacks, core, pool->options.callbacks_by_host != 0, pool->options.stack_size);
 }
 
-/* Before any thread of ours exists: the zygote is forked from a program that has one. */
+/* Before any thread of ours exists: the guards are forked from a program that has one. */
 static int open_lanes(struct tandem_pool *pool)
 {
     struct tdm_core *core = &pool->core;
     const tandem_options *options = &pool->options;
-    int zygote = options->processes > 0 ? start_zygote(false) : 0;
+    int guards = options->processes > 0 ? start_guards(false) : 0;
     if (options->threads > 0) {
         int error = tdm_thread_lane_open(&pool->threads, core, options);
         if (error != 0) return error;
         pool->has_threads = true;
     }
     if (options->processes > 0) {
-        const char *step = zygote == -ENOTSUP ? "tandem_init" : "zygote";
-        int error = tdm_process_lane_open(&pool->processes, core, options, -zygote, step);
+        const char *step = guards == -ENOTSUP ? "tandem_init" : "zygote";
+        int error = tdm_process_lane_open(&pool->processes, core, options, -guards, step);
         if (error != 0) return error;
         pool->has_processes = true;
     }
@@ -201,7 +209,7 @@ static int create(tandem_pool **pool, const tandem_options *options)
     int error = options ? check_options(options) : 0;
     if (error == 0) error = enter_process(false);
     if (error != 0) return error;
-    struct tandem_pool *made = calloc(1, sizeof *made);
+    struct tandem_pool *made = tdm_calloc(1, sizeof *made);
     if (!made) return -ENOMEM;
     resolve_options(made, options);
     error = open_core(made);
@@ -209,7 +217,7 @@ static int create(tandem_pool **pool, const tandem_options *options)
         free(made);
         return error;
     }
-    count_pools(1); /* before the zygote is asked for: from here on it may not be ended */
+    count_pools(1); /* before the guards are asked for: from here on it may not be ended */
     error = open_lanes(made);
     if (error != 0) {
         end_pool(made);
@@ -269,6 +277,14 @@ int tandem_pool_stats(tandem_pool *pool, tandem_stats *stats)
     if (pool->has_threads) pool->threads.lane.ops->fill_stats(&pool->threads.lane, stats);
     if (pool->has_processes) pool->processes.lane.ops->fill_stats(&pool->processes.lane, stats);
     return 0;
+}
+
+int tandem_pool_dump(tandem_pool *pool, int fd)
+{
+    int error = check(pool);
+    if (error != 0) return error;
+    struct quiet quiet = begin_quietly();
+    return end_quietly(&quiet, tdm_dump_pool(pool, fd));
 }
 
 int tandem_fd(tandem_pool *pool)

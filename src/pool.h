@@ -15,4 +15,10 @@ struct tandem_pool {
     struct tdm_process_lane processes;
 };
 
+/* dispatcher.c: what a field that is not known yet holds is 0 */
+bool tdm_limits_are_valid(const tandem_limits *limits);
+
+/* dump.c: 0 or -errno */
+int tdm_dump_pool(tandem_pool *pool, int fd);
+
 #endif

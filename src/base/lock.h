@@ -20,7 +20,8 @@ enum tdm_rank {
     TDM_RANK_LEDGER,    /* a pool's queues and counts */
     TDM_RANK_DEADLINES, /* a pool's deadlines */
     TDM_RANK_CALLBACKS, /* a pool's waiting callbacks */
-    TDM_RANK_REACTOR    /* its timers and posted jobs */
+    TDM_RANK_REACTOR,   /* its timers and posted jobs */
+    TDM_RANK_SYMBOLS    /* the names of code; files are read under it */
 };
 
 struct tdm_lock {

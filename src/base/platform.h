@@ -99,4 +99,20 @@ uint64_t tdm_platform_unloads(void);
 /* Has exit() in this process skip everything that was registered so far, and only flush stdio's streams.  Elsewhere: nothing. */
 void tdm_platform_shield_exit(void);
 
+/* The return addresses of the calling function and of its callers, innermost first, and how many; none where that cannot be known.  The
+ * first call in a program may load a library; from then on a signal handler may call it, though it may fault or hang there. */
+size_t tdm_platform_backtrace(void **frames, size_t most);
+
+struct tdm_position {
+    uintptr_t code, stack; /* the program counter, the stack pointer */
+};
+
+/* Where a signal came, by the handler's third argument; false where that is not known. */
+bool tdm_platform_position(const void *context, struct tdm_position *position);
+
+/* Of a jump that was a call, and found no code there: its caller's position. */
+struct tdm_position tdm_platform_caller(const void *context);
+
+void tdm_platform_set_position(void *context, const struct tdm_position *position);
+
 #endif

@@ -24,7 +24,11 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
+#if defined(__GLIBC__)
+#include <execinfo.h>
+#endif
 
 /* More CPUs than a cpu_set_t can name make the call fail; then all that are online count. */
 unsigned tdm_platform_cpus(void)
@@ -291,6 +295,83 @@ static void leave_at_once(int status, void *unused)
 void tdm_platform_shield_exit(void) { on_exit(leave_at_once, NULL); }
 #else
 void tdm_platform_shield_exit(void) {}
+#endif
+
+#if defined(__GLIBC__)
+size_t tdm_platform_backtrace(void **frames, size_t most)
+{
+    int count = backtrace(frames, (int)most);
+    return count > 0 ? (size_t)count : 0;
+}
+#else
+size_t tdm_platform_backtrace(void **frames, size_t most)
+{
+    (void)frames, (void)most;
+    return 0;
+}
+#endif
+
+/* Where the processor's registers are in a signal's context, and which holds a return address; none: the stack does. */
+#if defined(__x86_64__)
+#define CODE_IN(context)  (context)->uc_mcontext.gregs[REG_RIP]
+#define STACK_IN(context) (context)->uc_mcontext.gregs[REG_RSP]
+#elif defined(__i386__)
+#define CODE_IN(context)  (context)->uc_mcontext.gregs[REG_EIP]
+#define STACK_IN(context) (context)->uc_mcontext.gregs[REG_ESP]
+#elif defined(__aarch64__)
+#define CODE_IN(context)  (context)->uc_mcontext.pc
+#define STACK_IN(context) (context)->uc_mcontext.sp
+#define LINK_IN(context)  (context)->uc_mcontext.regs[30]
+#elif defined(__arm__)
+#define CODE_IN(context)  (context)->uc_mcontext.arm_pc
+#define STACK_IN(context) (context)->uc_mcontext.arm_sp
+#define LINK_IN(context)  (context)->uc_mcontext.arm_lr
+#elif defined(__riscv) && __riscv_xlen == 64
+#define CODE_IN(context)  (context)->uc_mcontext.__gregs[REG_PC]
+#define STACK_IN(context) (context)->uc_mcontext.__gregs[REG_SP]
+#define LINK_IN(context)  (context)->uc_mcontext.__gregs[REG_RA]
+#endif
+
+#if defined(CODE_IN)
+bool tdm_platform_position(const void *context, struct tdm_position *position)
+{
+    const ucontext_t *registers = context;
+    *position = (struct tdm_position){.code = (uintptr_t)CODE_IN(registers), .stack = (uintptr_t)STACK_IN(registers)};
+    return true;
+}
+
+struct tdm_position tdm_platform_caller(const void *context)
+{
+    const ucontext_t *registers = context;
+    uintptr_t stack = (uintptr_t)STACK_IN(registers);
+#if defined(LINK_IN)
+    return (struct tdm_position){.code = (uintptr_t)LINK_IN(registers), .stack = stack};
+#else
+    return (struct tdm_position){.code = *(const uintptr_t *)stack, .stack = stack + sizeof(uintptr_t)};
+#endif
+}
+
+void tdm_platform_set_position(void *context, const struct tdm_position *position)
+{
+    ucontext_t *registers = context;
+    uintptr_t code = position->code, stack = position->stack;
+    memcpy(&CODE_IN(registers), &code, sizeof code);
+    memcpy(&STACK_IN(registers), &stack, sizeof stack);
+}
+#else
+bool tdm_platform_position(const void *context, struct tdm_position *position)
+{
+    (void)context, (void)position;
+    return false;
+}
+
+struct tdm_position tdm_platform_caller(const void *context)
+{
+    (void)context;
+    return (struct tdm_position){0};
+}
+
+void tdm_platform_set_position(void *context, const struct tdm_position *position) { (void)context, (void)position; }
 #endif
 #else
 typedef int tdm_platform_linux_is_not_used_here;

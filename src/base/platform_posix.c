@@ -207,6 +207,26 @@ int tdm_platform_sanitizer_threads(void) { return SANITIZER_THREADS; }
 uint64_t tdm_platform_unloads(void) { return 0; }
 
 void tdm_platform_shield_exit(void) {}
+
+size_t tdm_platform_backtrace(void **frames, size_t most)
+{
+    (void)frames, (void)most;
+    return 0;
+}
+
+bool tdm_platform_position(const void *context, struct tdm_position *position)
+{
+    (void)context, (void)position;
+    return false;
+}
+
+struct tdm_position tdm_platform_caller(const void *context)
+{
+    (void)context;
+    return (struct tdm_position){0};
+}
+
+void tdm_platform_set_position(void *context, const struct tdm_position *position) { (void)context, (void)position; }
 #else
 typedef int tdm_platform_posix_is_not_used_here;
 #endif

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The whole of a small file as a string, or NULL.  stdio is not used: it would allocate, and take locks of the host's. */
-static char *read_whole(const char *path)
+/* stdio is not used: it would allocate, and take locks of the host's. */
+char *tdm_proc_read_whole(const char *path)
 {
     int saved = errno, cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
@@ -42,7 +42,7 @@ static char *read_whole(const char *path)
 /* Field 20.  The second field is the program's name in parentheses and may hold anything, so count from the last one. */
 int tdm_proc_threads(void)
 {
-    char *text = read_whole("/proc/self/stat");
+    char *text = tdm_proc_read_whole("/proc/self/stat");
     char *at = text ? strrchr(text, ')') : NULL;
     for (int field = 2; at && field < 20; field++) at = strchr(at + 1, ' ');
     long threads = at ? strtol(at, NULL, 10) : -1;
@@ -98,7 +98,7 @@ static bool parse_line(char *line, struct range *range)
 
 static struct code read_code(void)
 {
-    struct code code = {.text = read_whole("/proc/self/maps"), .unloads = tdm_platform_unloads()};
+    struct code code = {.text = tdm_proc_read_whole("/proc/self/maps"), .unloads = tdm_platform_unloads()};
     size_t lines = 1;
     for (char *at = code.text; at && (at = strchr(at, '\n')); at++) lines++;
     if (code.text) code.ranges = tdm_calloc(lines, sizeof *code.ranges);

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The whole of a small file as a string, to be freed, or NULL.  errno stays, and no cancellation point leaks. */
+char *tdm_proc_read_whole(const char *path);
+
 /* Threads of this process that are the program's own (a sanitizer's does not count), or -1 where nobody tells. */
 int tdm_proc_threads(void);
 

@@ -119,7 +119,7 @@ static void spawn(const struct tdm_guard_request *request, const int got[TDM_FDS
 static void report_end(const struct tdm_end *end)
 {
     if (tdm_roll_has(end->pid)) kill(-end->pid, SIGKILL);
-    struct tdm_guard_notice notice = {.kind = TDM_ENDED,
+    struct tdm_guard_notice notice = {.kind = TDM_EXIT,
                                       .pid = end->pid,
                                       .signal = end->signal,
                                       .code = end->code,

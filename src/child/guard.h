@@ -25,12 +25,12 @@ struct tdm_guard_request {
 
 enum tdm_guard_notice_kind {
     TDM_SPAWNED = 1, /* number; pid, or a negative errno value */
-    TDM_ENDED,       /* pid; signal, or 0 and code; what it has used */
-    TDM_PAIR         /* I am the keeper.  pid: of a new zygote, with its socket and perhaps a descriptor of the process; or a negative
+    TDM_EXIT,        /* pid; signal, or 0 and code; what it has used */
+    TDM_PAIR /* I am the keeper.  pid: of a new zygote, with its socket and perhaps a descriptor of the process; or a negative
                         errno value: there is none now, I go on trying.  What the guards before had to tell has been told */
 };
 
-/* ENDED is sent before the zombie is reaped, so while the host knows a pid and has not read its ENDED, no other process has that pid. */
+/* EXIT is sent before the zombie is reaped, so while the host knows a pid and has not read its EXIT, no other process has that pid. */
 struct tdm_guard_notice {
     uint32_t kind;
     pid_t pid;

@@ -86,7 +86,8 @@ static bool read_setup(void)
     char *environment = NULL, *argument = NULL;
     if (!tdm_channel_read(channel, &frame, sizeof frame) || frame.kind != TDM_FRAME_SETUP) return false;
     if (!tdm_channel_read(channel, &worker.setup, sizeof worker.setup)) return false;
-    if (!read_bytes(&environment, worker.setup.environment_size) || !read_bytes(&argument, worker.setup.argument_size)) return false;
+    if (!read_bytes(&environment, worker.setup.environment_size) || !read_bytes(&argument, worker.setup.argument_size))
+        return false;
     worker.argument = argument;
     tdm_setup_adopt(&worker.setup, environment);
     return true;

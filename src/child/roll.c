@@ -13,8 +13,8 @@
 
 static struct roll {
     _Atomic uint32_t used; /* entries that were ever written [roll] */
-    _Atomic pid_t pids[];  /* 0: free; a dead guard may have left any, so each is claimed and freed by one compare-and-swap [roll] */
-} *roll;
+    _Atomic pid_t pids[]; /* 0: free; a dead guard may have left any, so each is claimed and freed by one compare-and-swap [roll] */
+} * roll;
 
 void tdm_roll_open(void)
 {

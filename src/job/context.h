@@ -14,7 +14,7 @@ struct tandem_context {
     const _Atomic uint32_t *closing; /* the same for all tasks of a pool that is being destroyed */
     size_t reply_most;
     bool oversized; /* a reply was refused for it */
-    void *output; /* the last reply; NULL: none */
+    void *output;   /* the last reply; NULL: none */
     size_t output_size;
     void (*release)(void *data); /* what frees it */
 };

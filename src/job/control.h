@@ -26,7 +26,7 @@
 #ifndef TDM_IN_HAND
 #define TDM_IN_HAND 1
 #endif
-#define TDM_CONTROL_SIZE  4096
+#define TDM_CONTROL_SIZE 4096
 
 enum tdm_control_state { TDM_FREE = 0, TDM_OFFERED, TDM_CLAIMED, TDM_FINISHED, TDM_REVOKED, TDM_KILLING };
 
@@ -37,11 +37,11 @@ struct tdm_use {
 
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */
 struct tdm_control {
-    _Atomic uint64_t word[TDM_CONTROL_WORDS];  /* every access is seq_cst [control-word] */
-    tandem_limits limits[TDM_CONTROL_WORDS];   /* the host's, before the word says OFFERED; for frames that say they have some */
-    struct tdm_use use[TDM_CONTROL_WORDS];     /* the worker's, before the reply */
-    uint64_t memory_most;                      /* the worker's: the address space that the task it has claimed may have; 0: any */
-    struct tdm_last_words last_words;          /* the worker's */
+    _Atomic uint64_t word[TDM_CONTROL_WORDS]; /* every access is seq_cst [control-word] */
+    tandem_limits limits[TDM_CONTROL_WORDS];  /* the host's, before the word says OFFERED; for frames that say they have some */
+    struct tdm_use use[TDM_CONTROL_WORDS];    /* the worker's, before the reply */
+    uint64_t memory_most;                     /* the worker's: the address space that the task it has claimed may have; 0: any */
+    struct tdm_last_words last_words;         /* the worker's */
 };
 
 uint64_t tdm_control_word(uint64_t sequence, enum tdm_control_state state);

@@ -12,9 +12,9 @@ enum tdm_frame_kind {
     TDM_FRAME_TASK,      /* payload: the input */
     TDM_FRAME_LEAVE,     /* end in peace; no payload */
     /* worker to host */
-    TDM_FRAME_READY,  /* first; on_worker_start has succeeded; no payload */
-    TDM_FRAME_FAILED, /* instead of READY; code says why; no payload */
-    TDM_FRAME_REPLY,  /* the function returned code; payload: the output */
+    TDM_FRAME_READY,     /* first; on_worker_start has succeeded; no payload */
+    TDM_FRAME_FAILED,    /* instead of READY; code says why; no payload */
+    TDM_FRAME_REPLY,     /* the function returned code; payload: the output */
     TDM_FRAME_REFUSED,   /* it could not be run: code is an errno; no payload */
     TDM_FRAME_OVERSIZED, /* it ran, and tried to reply more than its limit; no payload */
     TDM_FRAME_TIRED      /* of itself: it has grown too large, and goes on until it is told to leave; no payload */

@@ -1,7 +1,5 @@
 /* setup.c - the surroundings of a worker. */
-#if !defined(__APPLE__) && !defined(__FreeBSD__) && !defined(__OpenBSD__) && !defined(__NetBSD__)
-#define _GNU_SOURCE /* more resources than POSIX names */
-#endif
+#define _XOPEN_SOURCE 700
 #include "job/setup.h"
 
 #include <stdlib.h>
@@ -12,7 +10,7 @@
 extern char **environ;
 
 static const int resources[] = {
-    RLIMIT_CORE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_STACK,
+    RLIMIT_CORE,    RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_STACK,
 #if defined(RLIMIT_AS)
     RLIMIT_AS,
 #endif

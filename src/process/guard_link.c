@@ -26,9 +26,9 @@
 struct tdm_guard {
     struct tdm_source source; /* its fd is the socket, -1: this entry is free */
     pid_t pid;
-    int watch;     /* see tdm_platform_watch_process; -1: none */
-    bool is_child; /* the host's own, to be reaped */
-    bool ended;    /* its socket has been read to the end */
+    int watch;                /* see tdm_platform_watch_process; -1: none */
+    bool is_child;            /* the host's own, to be reaped */
+    bool ended;               /* its socket has been read to the end */
     struct tdm_node children; /* whose ends it tells, and those that it was asked to fork */
 };
 
@@ -172,7 +172,8 @@ static bool still_there(void)
 int tdm_guards_start(bool asked_for)
 {
     int threads = tdm_proc_threads();
-    if (load_seq(&line.alive) && (threads != 1 || still_there())) return 0; /* with a reactor there are more threads, and it listens */
+    if (load_seq(&line.alive) && (threads != 1 || still_there()))
+        return 0; /* with a reactor there are more threads, and it listens */
     if (threads > 1 || (threads < 0 && !asked_for)) return -ENOTSUP;
     tdm_guards_stop(); /* those that died by themselves */
     return start();
@@ -481,7 +482,7 @@ static void hear(struct tdm_guard *guard, const struct tdm_guard_notice *notice)
 {
     struct tdm_child *child = find(guard, notice);
     if (!child) return; /* given up, or never ours */
-    if (notice->kind == TDM_ENDED) {
+    if (notice->kind == TDM_EXIT) {
         tdm_guards_forget(child);
         child->ended(child, notice);
     } else if (notice->pid < 0) {

@@ -1,46 +1,31 @@
-/* process_lane.c - a pool's worker processes, the queue before them, and how many of them there are.
+/* process_lane.c - a pool's worker processes and the queue before them: which task goes to which worker.
  *
  * A submitter hands its task to an idle worker itself.  Only when none is idle the task is queued; whoever frees a worker takes the
- * next from there.  So, under the ledger's lock: while a slot is idle, nothing waits.  Workers are started, retired and buried on the
- * reactor's thread alone. */
+ * next from there.  So, under the ledger's lock: while a slot is idle, nothing waits.  How many workers there are is staff.c's. */
 #define _POSIX_C_SOURCE 200809L
 #include "process/process_lane.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/proc.h"
+#include "job/setup.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Starts that may fail in a row before what waits is told; how soon after that a submit asks again while some still work. */
-#define STARTS_IN_A_ROW 3
-#define ASK_AGAIN_NS    ((uint64_t)100 * 1000000u)
-
-/* A worker that has not begun its task after this hangs: the task goes to another.  Looked at as often. */
-#define CLAIM_NS ((uint64_t)1000000000u)
-
 static struct tdm_process_lane *mine(struct tdm_lane *lane) { return container_of(lane, struct tdm_process_lane, lane); }
-static void lock(const struct tdm_process_lane *lane) { tdm_ledger_lock(&lane->lane.core->ledger); }
-static void unlock(const struct tdm_process_lane *lane) { tdm_ledger_unlock(&lane->lane.core->ledger); }
+static void lock(const struct tdm_process_lane *lane) { tdm_process_lane_lock(lane); }
+static void unlock(const struct tdm_process_lane *lane) { tdm_process_lane_unlock(lane); }
 
 /* ---- tasks to slots: any thread ---- */
-
-/* With the lock held: from now on, and as long as workers have tasks, somebody looks whether they have begun them. */
-static void guard(struct tdm_process_lane *lane)
-{
-    if (lane->guarding) return;
-    lane->guarding = true;
-    tdm_reactor_set_timer(&lane->guard_timer, tdm_clock_ns() + CLAIM_NS);
-}
 
 /* With the lock held: one that is there, off the list.  A worker that has been given something is looked after. */
 static struct tdm_slot *take_idle(struct tdm_process_lane *lane, uint32_t *number)
 {
     struct tdm_slot *slot = container_of(tdm_list_pop_front(&lane->idle), struct tdm_slot, idle);
     *number = slot->number;
-    guard(lane);
+    tdm_staff_guard(lane);
     return slot;
 }
 
@@ -54,12 +39,24 @@ static void hand(struct tdm_process_lane *lane, struct tdm_slot *slot, uint32_t 
     }
     switch (tdm_slot_offer(slot, number, task)) {
     case TDM_OFFER_TAKEN: break;
-    case TDM_OFFER_DEAD: tdm_process_lane_put_back(lane, task); break;
+    case TDM_OFFER_DEAD:
+    case TDM_OFFER_FULL: tdm_process_lane_put_back(lane, task); break;
     case TDM_OFFER_CANCELLED:
         tdm_slot_release(slot, number);
         tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
         break;
     }
+}
+
+static bool is_dedicated(struct tdm_task *task) { return tdm_task_public(task)->flags & TANDEM_DEDICATED; }
+
+/* With the lock held.  One for a worker of its own waits among its like. */
+static void queue_again(struct tdm_process_lane *lane, struct tdm_task *task)
+{
+    tdm_lane_put_back_locked(&lane->lane, task);
+    if (!is_dedicated(task)) return;
+    tdm_list_remove(&task->link);
+    tdm_list_push_front(&lane->dedicated, &task->link);
 }
 
 void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *task)
@@ -69,10 +66,9 @@ void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *t
     lock(lane);
     bool closing = lane->closing;
     task->place = NULL;
-    if (!closing) tdm_lane_put_back_locked(&lane->lane, task);
-    if (!closing && !tdm_list_empty(&lane->idle)) {
+    if (!closing) queue_again(lane, task);
+    if (!closing && !tdm_list_empty(&lane->idle) && (task = tdm_lane_dequeue_locked(&lane->lane)) != NULL) {
         slot = take_idle(lane, &number);
-        task = tdm_lane_dequeue_locked(&lane->lane);
         task->place = slot;
     }
     unlock(lane);
@@ -108,30 +104,31 @@ static int refuse(struct tdm_process_lane *lane, struct tdm_task *task, int erro
     return 0;
 }
 
-/* With the lock held.  Workers that are starting are few, so this is short. */
-static bool queue_is_longer_than(const struct tdm_process_lane *lane, uint32_t count)
+/* On the submitting thread, which is the one that knows whether it is changing it. */
+static void note_environment(struct tdm_process_lane *lane)
 {
-    const struct tdm_node *node = lane->lane.queue.next;
-    while (count > 0 && node != &lane->lane.queue) {
-        node = node->next;
-        count--;
+    size_t size = 0;
+    char *now = tdm_setup_copy_environment(&size);
+    if (!now) return; /* workers get what was noted before */
+    lock(lane);
+    char *old = lane->environment;
+    lane->environment = now;
+    lane->environment_size = size;
+    unlock(lane);
+    free(old);
+}
+
+/* With the lock held; admitted.  False: it was cancelled on its way here, and is to be ended so. */
+static bool queue_new(struct tdm_process_lane *lane, struct tdm_task *task, bool *tend)
+{
+    if (!tdm_lane_enqueue_locked(&lane->lane, task)) return false;
+    if (is_dedicated(task)) {
+        tdm_list_remove(&task->link);
+        tdm_list_push_back(&lane->dedicated, &task->link);
     }
-    return node != &lane->lane.queue;
-}
-
-/* With the lock held: may there, and should there, be one more worker? */
-static bool wants_worker(const struct tdm_process_lane *lane)
-{
-    if (lane->closing || lane->tripped || lane->cannot_start != 0 || lane->alive >= lane->options->processes) return false;
-    return queue_is_longer_than(lane, lane->starting) || lane->alive < lane->options->processes_ready || lane->owed > 0;
-}
-
-/* With the lock held, for a task that has just been queued: does the reactor have to start a worker?  A submit makes the breaker try
- * once more. */
-static bool must_tend(struct tdm_process_lane *lane)
-{
-    if (lane->tripped && (lane->alive == 0 || tdm_clock_ns() - lane->tripped_ns > ASK_AGAIN_NS)) lane->tripped = false;
-    return wants_worker(lane);
+    tdm_staff_asked(lane);
+    *tend = tdm_staff_wants_worker(lane);
+    return true;
 }
 
 static int submit(struct tdm_lane *base, struct tdm_task *task)
@@ -142,25 +139,27 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     int error = obstacle(lane, tdm_task_public(task), &step), admission;
     if (error != 0) return refuse(lane, task, error, step);
 
-    bool tend = false;
+    bool tend = false, cancelled = false, dedicated = is_dedicated(task);
     struct tdm_slot *slot = NULL;
     uint32_t number = 0;
-    bool cancelled = false;
     lock(lane);
-    do admission = tdm_ledger_admit(ledger, base->core, tdm_list_empty(&lane->idle), false);
+    do admission = tdm_ledger_admit(ledger, base->core, dedicated || tdm_list_empty(&lane->idle), false);
     while (admission == TDM_LOOK_AGAIN);
-    if (admission == TDM_ADMITTED && !tdm_list_empty(&lane->idle)) {
+    if (admission == TDM_ADMITTED && !dedicated && !tdm_list_empty(&lane->idle)) {
         slot = take_idle(lane, &number);
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
         task->place = slot;
     } else if (admission == TDM_ADMITTED) {
-        cancelled = !tdm_lane_enqueue_locked(base, task);
-        tend = !cancelled && must_tend(lane);
+        cancelled = !queue_new(lane, task, &tend);
     }
     unlock(lane);
     if (slot) hand(lane, slot, number, task);
+    if (slot && lane->options->tasks_per_worker != 0) tdm_reactor_post(&lane->tend_job); /* its successor may be due */
     if (cancelled) tdm_lane_end_cancelled(task);
-    if (tend) tdm_reactor_post(&lane->tend_job);
+    if (tend) {
+        note_environment(lane);
+        tdm_reactor_post(&lane->tend_job);
+    }
     return admission;
 }
 
@@ -183,10 +182,22 @@ static void fill_stats(struct tdm_lane *base, tandem_stats *stats)
 {
     struct tdm_process_lane *lane = mine(base);
     lock(lane);
-    stats->processes = lane->alive;
-    stats->workers_started = lane->started_ever;
-    stats->workers_crashed = lane->crashed_ever;
+    stats->processes = lane->staff.alive;
+    stats->workers_started = lane->staff.started_ever;
+    stats->workers_crashed = lane->staff.crashed_ever;
+    stats->workers_recycled = lane->staff.recycled_ever;
     unlock(lane);
+}
+
+static void cancel_dedicated(struct tdm_process_lane *lane)
+{
+    for (;;) {
+        lock(lane);
+        struct tdm_task *task = tdm_lane_dequeue_from_locked(&lane->lane, &lane->dedicated);
+        unlock(lane);
+        if (!task) return;
+        tdm_lane_end_cancelled(task);
+    }
 }
 
 static void begin_end(struct tdm_lane *base)
@@ -196,6 +207,7 @@ static void begin_end(struct tdm_lane *base)
     lane->closing = true;
     unlock(lane);
     tdm_lane_cancel_waiting(base);
+    cancel_dedicated(lane);
     if (load_seq(&base->core->holds_reactor)) tdm_reactor_post(&lane->end_job);
 }
 
@@ -207,9 +219,9 @@ static void end(struct tdm_lane *base)
     for (;;) {
         uint32_t deaths = load_seq(&lane->deaths); /* [lane-deaths] */
         lock(lane);
-        uint32_t alive = lane->alive;
+        bool quiet = lane->staff.alive == 0;
         unlock(lane);
-        if (alive == 0) break;
+        if (quiet) break;
         tdm_futex_wait(&lane->deaths, deaths, TDM_FOREVER);
     }
     tdm_reactor_post(&lane->close_job);
@@ -221,213 +233,84 @@ static const struct tdm_lane_ops ops = {
 
 /* ---- slots to tasks: the reactor ---- */
 
-static uint64_t idle_ns(const struct tdm_process_lane *lane) { return (uint64_t)lane->options->idle_ms * 1000000u; }
-
-/* With the lock held. */
-static void go_idle(struct tdm_process_lane *lane, struct tdm_slot *slot)
+/* With the lock held: the next task for this slot, which has room for it, or NULL. */
+static struct tdm_task *next_for(struct tdm_process_lane *lane, struct tdm_slot *slot)
 {
-    slot->idle_since_ns = tdm_clock_ns();
-    tdm_list_push_front(&lane->idle, &slot->idle);
-    if (lane->sweeping || lane->alive <= lane->options->processes_ready) return;
-    lane->sweeping = true;
-    tdm_reactor_set_timer(&lane->sweep_timer, slot->idle_since_ns + idle_ns(lane));
+    struct tdm_node *part = slot->dedicated ? &lane->dedicated : &lane->lane.queue;
+    struct tdm_task *task = tdm_lane_dequeue_from_locked(&lane->lane, part);
+    if (!task) return NULL;
+    task->place = slot;
+    tdm_staff_guard(lane);
+    return task;
+}
+
+/* With more than one task in a worker's hands, one that waits behind another there goes to a worker that has none. */
+static void steal_for(struct tdm_process_lane *lane, struct tdm_slot *idle)
+{
+    for (struct tdm_slot *slot = TDM_IN_HAND > 1 ? lane->slots : NULL; slot; slot = slot->next) {
+        struct tdm_task *task = slot->in_use && slot != idle ? tdm_slot_take_newest(slot) : NULL;
+        if (!task) continue;
+        tdm_process_lane_put_back(lane, task);
+        return;
+    }
+}
+
+/* Is its time here over?  Then it has been told to leave. */
+static bool must_go(struct tdm_process_lane *lane, struct tdm_slot *slot, unsigned in_hand)
+{
+    if (in_hand > 0) return false;
+    lock(lane);
+    bool replaced = slot->retiring && lane->staff.standing > 0, closing = lane->closing;
+    bool unneeded = slot->dedicated ? tdm_list_empty(&lane->dedicated) : !slot->seated;
+    unlock(lane);
+    bool spent = tdm_slot_is_spent(slot);
+    if (!replaced && !spent && !unneeded) return false;
+    if (!slot->dedicated && !closing && (replaced || spent)) slot->recycled = true;
+    tdm_staff_leave(lane, slot);
+    return true;
 }
 
 /* Only the reactor puts slots on the idle list, and only it buries them: so none is there that is dead and buried.  A slot that has
  * done something proves that workers can work. */
 void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *slot)
 {
-    lock(lane);
-    if (slot->was_offered) {
-        lane->failed_starts = 0;
-        lane->tripped = false;
-    }
-    struct tdm_task *task = tdm_lane_dequeue_locked(&lane->lane);
-    if (task) {
-        task->place = slot;
-        guard(lane);
-    } else {
-        go_idle(lane, slot);
-    }
-    bool closing = lane->closing;
-    unlock(lane);
-    if (task)
-        hand(lane, slot, slot->number, task);
-    else if (closing)
-        tdm_reactor_post(&lane->end_job);
-}
-
-void tdm_process_lane_not_idle(struct tdm_process_lane *lane, struct tdm_slot *slot)
-{
-    lock(lane);
-    tdm_list_remove(&slot->idle);
-    unlock(lane);
-}
-
-/* ---- how many workers: the reactor ---- */
-
-static struct tdm_slot *find_empty(struct tdm_process_lane *lane)
-{
-    struct tdm_slot *slot = lane->slots;
-    while (slot->in_use) slot++; /* there is one: alive is less than processes */
-    return slot;
-}
-
-static void tend(struct tdm_job *job)
-{
-    struct tdm_process_lane *lane = container_of(job, struct tdm_process_lane, tend_job);
-    if (!lane->listening) tdm_zygote_listen();
-    lane->listening = true;
-    for (;;) {
+    unsigned in_hand, room = tdm_slot_room(slot, &in_hand);
+    if (must_go(lane, slot, in_hand)) return;
+    for (;; room--) {
         lock(lane);
-        bool start = wants_worker(lane);
-        uint32_t number = (uint32_t)lane->started_ever + 1;
-        if (start) {
-            lane->alive++;
-            lane->starting++;
-            lane->started_ever++;
-            if (lane->owed > 0) lane->owed--;
+        if (slot->was_offered && !slot->dedicated) {
+            lane->staff.failed = 0;
+            lane->staff.tripped = false;
+            lane->claim_ns = 0;
         }
+        bool may_have = room > 0 && !(slot->retiring && lane->staff.standing > 0);
+        struct tdm_task *task = may_have ? next_for(lane, slot) : NULL;
+        bool idle = !task && in_hand == 0 && room > 0, closing = lane->closing;
+        if (idle && !slot->dedicated) tdm_staff_go_idle(lane, slot);
         unlock(lane);
-        if (!start) return;
-        tdm_slot_start(find_empty(lane), number);
-    }
-}
-
-void tdm_process_lane_ready(struct tdm_process_lane *lane, struct tdm_slot *slot)
-{
-    lock(lane);
-    lane->starting--;
-    unlock(lane);
-    tdm_process_lane_free_slot(lane, slot);
-}
-
-/* Nobody is left who could run these.  What is submitted from now on is not among them: it makes the breaker try again. */
-static void fail_all(struct tdm_process_lane *lane, struct tdm_node *doomed, int error, const char *step)
-{
-    for (;;) {
-        lock(lane);
-        struct tdm_task *task = tdm_lane_dequeue_from_locked(&lane->lane, doomed);
-        unlock(lane);
+        if (idle && slot->dedicated) tdm_staff_leave(lane, slot);
+        if (idle && closing) tdm_reactor_post(&lane->end_job);
+        if (idle && !closing) steal_for(lane, slot);
         if (!task) return;
-        if (!tdm_lane_begin(&lane->lane, task, NULL)) continue;
-        tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_NOT_STARTED, .code = error, .step = step}, NULL);
+        hand(lane, slot, slot->number, task);
+        in_hand = 1; /* or its place in the slot is given back to the reactor, which comes here once more */
     }
-}
-
-/* With the lock held. */
-static void count_failed_start(struct tdm_process_lane *lane, const struct tdm_burial *burial)
-{
-    lane->start_error = burial->error;
-    lane->start_step = burial->step;
-    if (++lane->failed_starts < STARTS_IN_A_ROW) return;
-    lane->failed_starts = STARTS_IN_A_ROW - 1; /* when asked again: one try */
-    lane->tripped = true;
-    lane->tripped_ns = tdm_clock_ns();
-}
-
-void tdm_process_lane_buried(struct tdm_process_lane *lane, const struct tdm_burial *burial)
-{
-    lock(lane);
-    lane->alive--;
-    if (burial->was_starting) lane->starting--;
-    if (burial->was_swept) lane->leaving--;
-    if (burial->crashed) lane->crashed_ever++;
-    if (burial->lost_task && lane->alive + lane->owed < lane->options->processes) lane->owed++;
-    if (burial->failed_start) count_failed_start(lane, burial);
-    bool hopeless = lane->tripped && lane->alive == 0, closing = lane->closing;
-    int error = lane->start_error;
-    const char *step = lane->start_step;
-    struct tdm_node doomed;
-    tdm_list_init(&doomed);
-    if (hopeless) tdm_list_splice_back(&doomed, &lane->lane.queue);
-    unlock(lane);
-    fail_all(lane, &doomed, error, step);
-    if (!closing) tdm_reactor_post(&lane->tend_job);
-    add_seq(&lane->deaths, 1); /* [lane-deaths] */
-    tdm_futex_wake_all(&lane->deaths);
-}
-
-/* With the lock held: the one that is idle longest, if it has been idle for long enough and is not one to be kept. */
-static struct tdm_slot *take_overdue(struct tdm_process_lane *lane, uint64_t now)
-{
-    if (tdm_list_empty(&lane->idle) || lane->alive - lane->leaving <= lane->options->processes_ready) {
-        lane->sweeping = false;
-        return NULL;
-    }
-    struct tdm_slot *oldest = container_of(lane->idle.previous, struct tdm_slot, idle);
-    if (oldest->idle_since_ns + idle_ns(lane) > now) {
-        tdm_reactor_set_timer(&lane->sweep_timer, oldest->idle_since_ns + idle_ns(lane));
-        return NULL;
-    }
-    tdm_list_remove(&oldest->idle);
-    lane->leaving++;
-    return oldest;
-}
-
-static void sweep(struct tdm_timer *timer)
-{
-    struct tdm_process_lane *lane = container_of(timer, struct tdm_process_lane, sweep_timer);
-    uint64_t now = tdm_clock_ns();
-    for (;;) {
-        lock(lane);
-        struct tdm_slot *slot = lane->closing ? NULL : take_overdue(lane, now);
-        unlock(lane);
-        if (!slot) return;
-        slot->swept = true;
-        tdm_slot_leave(slot);
-    }
-}
-
-/* When nobody has a task any more it stops, and the next task starts it again: an idle pool has no timers but the sweep's. */
-static void guard_due(struct tdm_timer *timer)
-{
-    struct tdm_process_lane *lane = container_of(timer, struct tdm_process_lane, guard_timer);
-    uint64_t now = tdm_clock_ns();
-    lock(lane);
-    lane->guarding = false; /* before the look: a task that is handed over after it sets the timer again */
-    unlock(lane);
-    bool busy = false;
-    for (uint32_t i = 0; i < lane->options->processes; i++)
-        if (lane->slots[i].in_use && tdm_slot_look(&lane->slots[i], now - CLAIM_NS)) busy = true;
-    if (!busy) return;
-    lock(lane);
-    guard(lane);
-    unlock(lane);
-}
-
-static void end_slots(struct tdm_job *job)
-{
-    struct tdm_process_lane *lane = container_of(job, struct tdm_process_lane, end_job);
-    for (uint32_t i = 0; i < lane->options->processes; i++)
-        if (lane->slots[i].in_use) tdm_slot_end(&lane->slots[i]);
-}
-
-static void close_here(struct tdm_job *job)
-{
-    struct tdm_process_lane *lane = container_of(job, struct tdm_process_lane, close_job);
-    tdm_reactor_clear_timer(&lane->sweep_timer);
-    tdm_reactor_clear_timer(&lane->guard_timer);
-    if (lane->listening) tdm_zygote_unlisten();
-    store_seq(&lane->closed, 1); /* from here on the lane may be freed; the wake uses the address only [lane-closed] */
-    tdm_futex_wake_all(&lane->closed);
 }
 
 /* ---- opening ---- */
 
-/* What a worker is told first: the functions to start and stop with, the pool's name, the argument's bytes. */
-static int make_setup(struct tdm_process_lane *lane)
+char *tdm_process_lane_make_setup(struct tdm_process_lane *lane, struct tdm_setup *setup)
 {
-    const tandem_options *options = lane->options;
-    struct tdm_setup setup = {.on_start = (uint64_t)(uintptr_t)options->on_worker_start,
-                              .on_stop = (uint64_t)(uintptr_t)options->on_worker_stop};
-    snprintf(setup.name, sizeof setup.name, "%s", options->name);
-    lane->setup_size = sizeof setup + options->argument_size;
-    lane->setup = malloc(lane->setup_size);
-    if (!lane->setup) return -ENOMEM;
-    memcpy(lane->setup, &setup, sizeof setup);
-    if (options->argument_size > 0) memcpy((char *)lane->setup + sizeof setup, options->argument, options->argument_size);
-    return 0;
+    lock(lane);
+    size_t environment = lane->environment ? lane->environment_size : 0;
+    char *bytes = tdm_malloc(sizeof *setup + environment + lane->options->argument_size);
+    if (bytes && environment > 0) memcpy(bytes + sizeof *setup, lane->environment, environment);
+    unlock(lane);
+    if (!bytes) return NULL;
+    setup->environment_size = environment;
+    memcpy(bytes, setup, sizeof *setup);
+    if (setup->argument_size > 0) memcpy(bytes + sizeof *setup + environment, lane->argument, (size_t)setup->argument_size);
+    return bytes;
 }
 
 /* Code of the options that was loaded too late for any worker. */
@@ -437,36 +320,29 @@ static bool lacks_code(const tandem_options *options)
            (options->on_worker_stop && !tdm_proc_had_code((uintptr_t)options->on_worker_stop));
 }
 
-const void *tdm_process_lane_setup(const struct tdm_process_lane *lane, size_t *size)
-{
-    *size = lane->setup_size;
-    return lane->setup;
-}
-
 void tdm_process_lane_free(struct tdm_process_lane *lane)
 {
-    free(lane->slots);
-    free(lane->setup);
+    for (struct tdm_slot *slot = lane->slots, *next; slot; slot = next) {
+        next = slot->next;
+        free(slot);
+    }
+    free(lane->environment);
+    free(lane->argument);
     lane->slots = NULL;
-    lane->setup = NULL;
 }
 
 int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, const tandem_options *options, int error,
                           const char *step)
 {
     tdm_lane_open(&lane->lane, &ops, core);
-    tdm_list_init(&lane->idle);
     lane->options = options;
     lane->cannot_start = error != 0 ? error : lacks_code(options) ? ENOEXEC : 0;
     lane->cannot_step = error != 0 ? step : "on_worker_start";
-    lane->tend_job.run = tend;
-    lane->end_job.run = end_slots;
-    lane->close_job.run = close_here;
-    lane->sweep_timer.due = sweep;
-    lane->guard_timer.due = guard_due;
-    lane->slots = calloc(options->processes, sizeof *lane->slots);
-    int result = lane->slots ? make_setup(lane) : -ENOMEM;
-    for (uint32_t i = 0; result == 0 && i < options->processes; i++) tdm_slot_open(&lane->slots[i], lane);
+    tdm_staff_open(lane);
+    note_environment(lane);
+    if (options->argument_size > 0) lane->argument = tdm_malloc(options->argument_size);
+    if (lane->argument) memcpy(lane->argument, options->argument, options->argument_size);
+    int result = lane->environment && (lane->argument || options->argument_size == 0) ? 0 : -ENOMEM;
     if (result == 0 && options->processes_ready > 0 && lane->cannot_start == 0) {
         result = tdm_core_need_reactor(core);
         if (result == 0) tdm_reactor_post(&lane->tend_job);

@@ -1,41 +1,56 @@
-/* process_lane.h - run it there: a pool's worker processes, the queue before them, and how many of them there are. */
+/* process_lane.h - run it there: a pool's worker processes and the queue before them. */
 #ifndef TDM_PROCESS_PROCESS_LANE_H
 #define TDM_PROCESS_PROCESS_LANE_H
 
 #include "process/slot.h"
 #include "task/lane.h"
 
+/* How many workers there are, and whether there may be more; guarded by the ledger's lock.
+ *
+ * A worker that may have tasks has a seat, and there are `processes` seats.  One that is to be replaced keeps its seat until its successor,
+ * which stands by meanwhile, is ready. */
+struct tdm_staff {
+    uint32_t alive;     /* slots that are not empty */
+    uint32_t dedicated; /* those of them that are for one task each; the rest does not count them */
+    uint32_t starting;  /* not ready yet */
+    uint32_t seated;
+    uint32_t standing; /* ready, without a seat */
+    uint32_t retiring; /* seated, and to be replaced */
+    uint32_t owed;     /* places of workers that died under a task, to be filled although nothing waits */
+    uint64_t started_ever, crashed_ever, recycled_ever;
+    /* starts that fail */
+    unsigned failed;        /* in a row */
+    bool tripped;           /* no more starts until a submit asks again */
+    uint64_t not_before_ns; /* the next start */
+    int error;              /* of the last failed start: a positive errno */
+    const char *step;
+};
+
 struct tdm_process_lane {
     struct tdm_lane lane;
     const tandem_options *options; /* the pool's resolved copy */
-    struct tdm_slot *slots;        /* options->processes of them */
-    void *setup;                   /* what each worker is sent first */
-    size_t setup_size;
-    int cannot_start; /* why no worker can ever be had, a positive errno; 0: they can */
+    int cannot_start;              /* why no worker can ever be had, a positive errno; 0: they can */
     const char *cannot_step;
 
     /* guarded by the ledger's lock */
-    struct tdm_node idle; /* slots that are ready and have nothing, the latest first */
-    uint32_t alive;       /* slots that are not empty */
-    uint32_t starting;    /* those of them that have not been ready yet */
-    uint32_t leaving;     /* those of them that were told to leave because they were idle */
-    uint32_t owed;        /* places of workers that died under a task, to be filled although nothing waits */
-    uint64_t started_ever, crashed_ever;
-    bool sweeping; /* the sweep timer is set */
-    bool guarding; /* the guard's timer is set */
+    struct tdm_slot *slots; /* all that there ever were, none goes before the lane does; the links are constant */
+    struct tdm_node idle;   /* slots that are ready and have nothing, the latest first */
+    struct tdm_node standing;
+    struct tdm_node dedicated;   /* tasks that wait for a worker of their own */
+    uint32_t dedicated_starting; /* workers that are being started for them */
+    struct tdm_staff staff;
+    void *argument;    /* argument_size bytes; constant */
+    char *environment; /* as it was when a call last made a worker necessary */
+    size_t environment_size;
+    uint64_t claim_ns; /* a worker that has not begun its task after this hangs */
+    bool sweeping;     /* the sweep timer is set */
+    bool guarding;     /* the guard's timer is set */
     bool closing;
-
-    /* the circuit breaker; guarded by the ledger's lock */
-    unsigned failed_starts; /* in a row */
-    bool tripped;           /* no more starts until a submit asks again */
-    uint64_t tripped_ns;
-    int start_error; /* of the last failed start */
-    const char *start_step;
 
     /* the reactor's */
     bool listening;
     struct tdm_job tend_job, end_job, close_job;
-    struct tdm_timer sweep_timer, guard_timer;
+    struct tdm_timer sweep_timer, guard_timer, start_timer;
 
     _Atomic uint32_t deaths; /* counts burials; the end of the lane sleeps on it [lane-deaths] */
     _Atomic uint32_t closed; /* 1: the reactor has nothing of this lane any more [lane-closed] */
@@ -46,21 +61,41 @@ int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, 
                           const char *step);
 void tdm_process_lane_free(struct tdm_process_lane *lane);
 
-/* ---- for its slots ---- */
+/* ---- for its slots, on the reactor's thread but for put_back ---- */
+
+struct tdm_setup;
 
 struct tdm_burial {
-    bool was_starting; /* it had never been ready */
-    bool was_swept;
-    bool failed_start, crashed, lost_task;
+    struct tdm_slot *slot;
+    bool failed_start, crashed, lost_task, recycled;
     int error;        /* of a failed start: a positive errno */
     const char *step; /* static */
 };
 
-const void *tdm_process_lane_setup(const struct tdm_process_lane *lane, size_t *size);
+/* Environment and argument go behind the setup; what is allocated is the caller's.  NULL: no memory. */
+char *tdm_process_lane_make_setup(struct tdm_process_lane *lane, struct tdm_setup *setup);
 void tdm_process_lane_ready(struct tdm_process_lane *lane, struct tdm_slot *slot);     /* the first time */
-void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *slot); /* ready and without a task */
+void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *slot); /* ready, and may have another task */
+void tdm_process_lane_retire(struct tdm_process_lane *lane, struct tdm_slot *slot);    /* replace it, as soon as may be */
 void tdm_process_lane_not_idle(struct tdm_process_lane *lane, struct tdm_slot *slot);
 void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *task); /* held, not begun; any thread */
 void tdm_process_lane_buried(struct tdm_process_lane *lane, const struct tdm_burial *burial);
+
+/* ---- between its two halves ---- */
+
+static inline void tdm_process_lane_lock(const struct tdm_process_lane *lane) { tdm_ledger_lock(&lane->lane.core->ledger); }
+static inline void tdm_process_lane_unlock(const struct tdm_process_lane *lane) { tdm_ledger_unlock(&lane->lane.core->ledger); }
+
+/* With the lock held: does the reactor have to start a worker? */
+bool tdm_staff_wants_worker(const struct tdm_process_lane *lane);
+/* With the lock held, for a task that has just been queued: a submit makes the breaker try once more. */
+void tdm_staff_asked(struct tdm_process_lane *lane);
+/* With the lock held: from now on, and as long as workers have tasks, somebody looks whether they have begun them. */
+void tdm_staff_guard(struct tdm_process_lane *lane);
+/* With the lock held: it has nothing to do. */
+void tdm_staff_go_idle(struct tdm_process_lane *lane, struct tdm_slot *slot);
+/* With no lock: it has given up its seat, or is to; the next in line takes it. */
+void tdm_staff_leave(struct tdm_process_lane *lane, struct tdm_slot *slot);
+void tdm_staff_open(struct tdm_process_lane *lane);
 
 #endif

@@ -12,6 +12,8 @@
 /* What a pipe takes whole or not at all. */
 #define WHOLE 4096
 
+const char tdm_slot_broken[] = "its worker broke the protocol";
+
 /* ---- handing a task over: any thread ---- */
 
 static struct tdm_entry *free_entry(struct tdm_slot *slot)
@@ -156,10 +158,17 @@ bool tdm_slot_revoke_all(struct tdm_slot *slot, struct tdm_node *revoked)
     return true;
 }
 
+/* The last of the list was the worker's next, and may be why it hangs. */
 static void put_back_all(struct tdm_process_lane *lane, struct tdm_node *revoked)
 {
-    for (struct tdm_node *node; (node = tdm_list_pop_front(revoked)) != NULL;)
-        tdm_process_lane_put_back(lane, container_of(node, struct tdm_task, link));
+    if (!tdm_list_empty(revoked)) container_of(revoked->previous, struct tdm_task, link)->deaths++;
+    for (struct tdm_node *node; (node = tdm_list_pop_front(revoked)) != NULL;) {
+        struct tdm_task *task = container_of(node, struct tdm_task, link);
+        if (task->deaths < TDM_DEATHS_MOST)
+            tdm_process_lane_put_back(lane, task);
+        else
+            tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CRASHED, .step = "no worker began it"}, NULL);
+    }
 }
 
 struct tdm_task *tdm_slot_take_newest(struct tdm_slot *slot)
@@ -200,7 +209,7 @@ static enum stop doubt(struct tdm_slot *slot, struct tdm_entry *entry, int statu
     if (finished && (status != TANDEM_TIMED_OUT || slot->deadline_ns > tdm_clock_ns())) return NOT_STOPPED;
     decide(slot, entry, finished ? TANDEM_CRASHED : status);
     slot->gently = false;
-    slot->step = finished ? TDM_SLOT_BROKEN : NULL;
+    slot->step = finished ? tdm_slot_broken : NULL;
     return KILLED;
 }
 

@@ -6,7 +6,10 @@
 #include "process/process_lane.h"
 #include "process/slot.h"
 
-#define TDM_SLOT_BROKEN "its worker broke the protocol"
+extern const char tdm_slot_broken[]; /* a step */
+
+/* Workers that may die or hang with a task before they have begun it, until the task is thought to be the reason. */
+#define TDM_DEATHS_MOST 3
 
 static inline void tdm_slot_lock(struct tdm_slot *slot) { tdm_lock(&slot->lock, TDM_RANK_SLOT); }
 static inline void tdm_slot_unlock(struct tdm_slot *slot) { tdm_unlock(&slot->lock, TDM_RANK_SLOT); }

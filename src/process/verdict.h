@@ -10,8 +10,8 @@
 
 /* What is known of a worker's end. */
 struct tdm_death {
-    bool known;       /* false: no guard is left that could have told */
-    int signal, code; /* the signal that killed it, or 0 and its exit code */
+    bool known;                               /* false: no guard is left that could have told */
+    int signal, code;                         /* the signal that killed it, or 0 and its exit code */
     uint64_t user_ns, system_ns, peak_memory; /* of its whole life; 0: not known */
 };
 

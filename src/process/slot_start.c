@@ -1,0 +1,146 @@
+/* slot_start.c - a worker's start as the host sees it: what is opened for it, and what it is told first. */
+#define _POSIX_C_SOURCE 200809L
+#include "process/slot_start.h"
+
+#include "base/clock.h"
+#include "base/fds.h"
+#include "base/memory.h"
+#include "job/setup.h"
+#include "process/slot_inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static int open_pipes(struct tdm_slot *slot)
+{
+    int replies[2], lifeline[2];
+    int error = tdm_fds_pipe(slot->requests);
+    if (error != 0) return error;
+    error = tdm_fds_pipe(replies);
+    slot->replies = replies[0];
+    slot->child.fds[TDM_WORKER_REPLIES] = replies[1];
+    if (error != 0) return error;
+    error = tdm_fds_pipe(lifeline);
+    slot->lifeline = lifeline[1];
+    slot->child.fds[TDM_WORKER_LIFELINE] = lifeline[0];
+    if (error == 0) error = tdm_fds_nonblocking(slot->requests[1]);
+    if (error == 0) error = tdm_fds_nonblocking(slot->replies);
+    return error;
+}
+
+static int open_page(struct tdm_slot *slot)
+{
+    int memory = tdm_fds_memory(TDM_CONTROL_SIZE);
+    if (memory < 0) return memory;
+    slot->child.fds[TDM_WORKER_CONTROL] = memory;
+    int fault = tdm_fault(TDM_FAULT_map);
+    if (fault != 0) return -fault;
+    void *page = mmap(NULL, TDM_CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+    if (page == MAP_FAILED) return -errno;
+    slot->control = page;
+    return 0;
+}
+
+/* The worker gets a descriptor of its own for its end of the requests: the host's is closed when it is sent.  A working directory that
+ * cannot be opened (it has been removed) is one that nobody can be in. */
+static int open_rest(struct tdm_slot *slot)
+{
+    int request = tdm_fds_duplicate(slot->requests[0]);
+    if (request < 0) return request;
+    slot->child.fds[TDM_WORKER_REQUESTS] = request;
+    int error = open_page(slot);
+    if (error == 0 && slot->lane->options->worker_error == TANDEM_STDIO_CAPTURE)
+        error = tdm_error_tail_open(&slot->errors, &slot->child.fds[TDM_WORKER_ERRORS]);
+    if (error != 0) return error;
+    int directory = tdm_platform_open_cwd();
+    if (directory >= 0) directory = tdm_fds_take_in(directory);
+    slot->child.fds[TDM_WORKER_CWD] = directory < 0 ? -1 : directory;
+    return 0;
+}
+
+static int watch_replies(struct tdm_slot *slot)
+{
+    slot->reply_source = (struct tdm_source){.fd = slot->replies, .ready = tdm_slot_replies_ready};
+    slot->request_source = (struct tdm_source){.fd = slot->requests[1], .ready = tdm_slot_requests_ready};
+    return tdm_reactor_watch(&slot->reply_source, TDM_POLL_IN);
+}
+
+static uint32_t errors_to(const tandem_options *options)
+{
+    if (options->worker_error == TANDEM_STDIO_CAPTURE) return TDM_ERRORS_CAPTURED;
+    return options->worker_error == TANDEM_STDIO_NULL ? TDM_ERRORS_NOWHERE : TDM_ERRORS_INHERITED;
+}
+
+/* The environment is the lane's copy; the argument's bytes are the pool's own. */
+static int write_setup(struct tdm_slot *slot, uint32_t number)
+{
+    const tandem_options *options = slot->lane->options;
+    struct tdm_setup setup = {.on_start = (uint64_t)(uintptr_t)options->on_worker_start,
+                              .on_stop = (uint64_t)(uintptr_t)options->on_worker_stop,
+                              .memory_per_worker = options->memory_per_worker,
+                              .seed = (tdm_clock_ns() ^ (uint64_t)number << 40) * 0x9e3779b97f4a7c15u,
+                              .argument_size = options->argument_size,
+                              .errors_to = errors_to(options),
+                              .no_crash_report = options->no_crash_report,
+                              .core_dumps = options->core_dumps};
+    snprintf(setup.name, sizeof setup.name, "%s", options->name);
+    tdm_setup_look_around(&setup);
+    char *bytes = tdm_process_lane_make_setup(slot->lane, &setup);
+    if (!bytes) return -ENOMEM;
+    slot->setup = bytes;
+    size_t size = sizeof setup + (size_t)setup.environment_size + (size_t)setup.argument_size;
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_SETUP, size);
+    tdm_slot_lock(slot);
+    tdm_outbox_put(&slot->outbox, &frame, slot->setup);
+    tdm_slot_unlock(slot);
+    return 0;
+}
+
+static void reset(struct tdm_slot *slot, uint32_t number)
+{
+    slot->in_use = true;
+    slot->start_error = 0;
+    slot->said_ready = slot->was_ready = slot->said_tired = slot->was_offered = false;
+    slot->seated = slot->stands = slot->retiring = slot->recycled = slot->orphan = slot->deaf = slot->asked = slot->kill_sent =
+        false;
+    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
+    slot->reply_source.wants = slot->request_source.wants = 0;
+    for (int i = 0; i < TDM_WORKER_FDS; i++) slot->child.fds[i] = -1;
+    tdm_slot_lock(slot);
+    tdm_slot_set_state(slot, TDM_SLOT_STARTING);
+    slot->number = number;
+    slot->pid = 0;
+    slot->handed = 0;
+    slot->freed = slot->suspect = slot->gently = false;
+    slot->input_error = 0;
+    slot->step = NULL;
+    tdm_slot_unlock(slot);
+}
+
+void tdm_slot_start(struct tdm_slot *slot, uint32_t number)
+{
+    reset(slot, number);
+    const char *step = "credentials";
+    int error = tdm_guards_have_our_credentials() ? 0 : -EPERM;
+    if (error == 0) {
+        step = "descriptors";
+        error = open_pipes(slot);
+        if (error == 0) error = open_rest(slot);
+        if (error == 0) error = watch_replies(slot);
+    }
+    if (error == 0) {
+        step = "memory";
+        error = write_setup(slot, number);
+    }
+    if (error != 0) {
+        for (int i = 0; i < TDM_WORKER_FDS; i++) tdm_fds_close(&slot->child.fds[i]);
+        tdm_slot_start_failed(slot, step, -error);
+        return;
+    }
+    tdm_reactor_set_timer(&slot->timer, tdm_clock_deadline((int64_t)slot->lane->options->start_timeout_ms));
+    tdm_reactor_post(&slot->attend);
+    tdm_guards_spawn(&slot->child);
+}
