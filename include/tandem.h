@@ -196,7 +196,7 @@ struct tandem_report {
     uint32_t reserved_;
     uint64_t cpu_user_ns, cpu_system_ns; /* of the last run, in a process: processor time; 0 where it is not known */
     uint64_t peak_memory;       /* most resident bytes that its process has had so far; 0 where it is not known */
-    const char *name;           /* the task's, else the name of the function where it has one, else NULL */
+    const char *name;           /* the task's; else, if it did not end OK, the name of its function where that is known; else NULL */
     uintptr_t fault_address;    /* of a SIGSEGV, SIGBUS, SIGFPE or SIGILL: where; else 0 */
     size_t frame_count;         /* backtrace of a crash, innermost first; may be 0 */
     const char *const *frames;  /* "symbol+offset (module)" */

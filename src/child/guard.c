@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "child/guard.h"
 
+#include "base/clock.h"
 #include "base/fds.h"
 #include "base/platform.h"
 #include "child/after_fork.h"
@@ -19,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A zygote that could not be forked is tried again after this. */
+/* A zygote that could not be forked, or did not live for so long, is tried again after this. */
 #define TRY_AGAIN_MS 50
 
 static struct {
@@ -29,6 +30,7 @@ static struct {
     int keeper_pipe; /* the zygote's: it ends with the keeper; -1 in the keeper */
     int zygote_hold; /* the keeper's: the other end */
     pid_t zygote;    /* the keeper's: 0: there is none */
+    uint64_t zygote_ns; /* when it was forked */
     bool inherits;
     sigset_t while_waiting;
 } guard;
@@ -169,6 +171,7 @@ static int fork_zygote(int *socket)
     if (guard.zygote_hold >= 0) close(guard.zygote_hold);
     guard.zygote_hold = hold[1];
     guard.zygote = pid;
+    guard.zygote_ns = tdm_clock_ns();
     *socket = ends[0];
     return 0;
 }
@@ -177,7 +180,8 @@ static void pair(void)
 {
     struct tdm_guard_notice notice = {.kind = TDM_PAIR, .inherits = guard.inherits};
     int fds[2] = {-1, -1};
-    int error = fork_zygote(&fds[0]);
+    bool too_soon = tdm_clock_ns() - guard.zygote_ns < TRY_AGAIN_MS * 1000000u;
+    int error = too_soon ? -EAGAIN : fork_zygote(&fds[0]);
     notice.pid = error != 0 ? error : guard.zygote;
     if (error == 0) fds[1] = tdm_platform_watch_process(guard.zygote);
     tell(&notice, fds, error != 0 ? 0 : fds[1] < 0 ? 1 : 2);

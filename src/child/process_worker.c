@@ -9,6 +9,7 @@
 #include "base/proc.h"
 #include "child/after_fork.h"
 #include "child/crash_handler.h"
+#include "child/roll.h"
 #include "child/task_limits.h"
 #include "job/context.h"
 #include "job/control.h"
@@ -304,6 +305,7 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     tdm_platform_arm_lifeline(fds[TDM_WORKER_LIFELINE]);
     set_signals();
     tdm_after_fork_adopt();
+    tdm_roll_drop();
     set_descriptors(fds);
     worker.identity = tdm_identity();
     if (!read_setup()) _exit(TDM_EXIT_LEFT);

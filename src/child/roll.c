@@ -10,6 +10,7 @@
 /* Untouched memory costs nothing, so there is room for more than a system has processes.  Without the memory, or beyond it, a worker's
  * group is killed only by the guard that asked for it. */
 #define MOST (1u << 20)
+#define SIZE (sizeof(struct roll) + MOST * sizeof(pid_t))
 
 static struct roll {
     _Atomic uint32_t used; /* entries that were ever written [roll] */
@@ -18,12 +19,17 @@ static struct roll {
 
 void tdm_roll_open(void)
 {
-    size_t size = sizeof *roll + MOST * sizeof(pid_t);
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     roll = memory == MAP_FAILED ? NULL : memory;
+}
+
+void tdm_roll_drop(void)
+{
+    if (roll) munmap(roll, SIZE);
+    roll = NULL;
 }
 
 static bool swap(uint32_t place, pid_t from, pid_t to) { return cas_seq(&roll->pids[place], &from, to); }

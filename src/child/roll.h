@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 void tdm_roll_open(void); /* once, in the first keeper, before it forks */
+void tdm_roll_drop(void); /* in a worker: no task of its may write there */
 void tdm_roll_add(pid_t pid);
 void tdm_roll_remove(pid_t pid);
 bool tdm_roll_has(pid_t pid);

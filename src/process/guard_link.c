@@ -153,7 +153,9 @@ static int start(void)
         tdm_fds_close(&ends[0]);
         return (int)pid;
     }
-    struct tdm_guard *keeper = add_guard(pid, ends[0], tdm_platform_watch_process(pid));
+    int watch = tdm_platform_watch_process(pid);
+    if (watch >= 0) watch = tdm_fds_take_in(watch);
+    struct tdm_guard *keeper = add_guard(pid, ends[0], watch < 0 ? -1 : watch);
     if (keeper) keeper->is_child = true;
     error = keeper ? await_pair(keeper) : -EMFILE;
     store_seq(&line.alive, true);
@@ -496,6 +498,17 @@ static void hear(struct tdm_guard *guard, const struct tdm_guard_notice *notice)
     }
 }
 
+/* A message that came without its descriptors, because this program has no room for them.  A new zygote notices that its socket is gone,
+ * and ends; the keeper makes another, after a while. */
+static int drop_all(int fds[TDM_FDS_MOST])
+{
+    for (int i = 0; i < TDM_FDS_MOST; i++) {
+        if (fds[i] >= 0) close(fds[i]);
+        fds[i] = -1;
+    }
+    return 1;
+}
+
 /* What is there now.  0, or what a PAIR told of: a negative errno value. */
 static int hear_all(struct tdm_guard *guard)
 {
@@ -504,6 +517,7 @@ static int hear_all(struct tdm_guard *guard)
         struct tdm_guard_notice notice;
         int fds[TDM_FDS_MOST];
         int got = tdm_fds_receive(guard->source.fd, &notice, sizeof notice, fds);
+        if (got == -EMFILE) got = drop_all(fds);
         if (got == 1 && notice.kind == TDM_PAIR)
             error = take_pair(guard, &notice, fds);
         else if (got == 1)

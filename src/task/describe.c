@@ -27,6 +27,13 @@ add(struct line *line, const char *format, ...)
     if (length > 0) line->length += (size_t)length;
 }
 
+/* The innermost frame is where it happened; the task's own function is what the caller knows. */
+static void add_fault(struct line *line, const tandem_report *report)
+{
+    if (report->fault_address != 0) add(line, " at address 0x%llx", (unsigned long long)report->fault_address);
+    if (report->frame_count > 0) add(line, " in %s", report->frames[0]);
+}
+
 static void add_crash(struct line *line, const tandem_task *task)
 {
     const char *name = tdm_words_signal(task->signal);
@@ -38,6 +45,20 @@ static void add_crash(struct line *line, const tandem_task *task)
         add(line, " crashed: %s", task->report->step);
     else
         add(line, " crashed: its process called exit(%d)", (int)task->code);
+    if (task->report) add_fault(line, task->report);
+}
+
+static void add_over_limit(struct line *line, const tandem_task *task)
+{
+    const char *limit = task->report && task->report->limit ? task->report->limit : "a limit";
+    add(line, " went over its limit: %s", limit);
+    const char *signal = tdm_words_signal(task->signal);
+    if (signal) add(line, ", %s", signal);
+}
+
+static void add_runs(struct line *line, const tandem_report *report)
+{
+    if (report && report->runs > 1) add(line, " in its run number %u", (unsigned)report->runs);
 }
 
 /* What to do about it, where there is something to do. */
@@ -46,6 +67,8 @@ static const char *advice(const tandem_task *task)
     const char *step = task->report && task->report->step ? task->report->step : "";
     if (strcmp(step, "tandem_init") == 0)
         return "; the program had threads when its first pool was made: call tandem_init() first thing in main()";
+    if (strcmp(step, "credentials") == 0)
+        return "; the program has other credentials than when it called tandem_init(): call it after dropping privileges";
     if (strcmp(step, "function") == 0) return "; load the library that holds it before tandem_init(), or run the task on a thread";
     return "";
 }
@@ -66,6 +89,7 @@ static void add_ending(struct line *line, const tandem_task *task)
     case TANDEM_TIMED_OUT: add(line, " timed out: it ran longer than %u ms", (unsigned)task->timeout_ms); break;
     case TANDEM_EXPIRED: add(line, " expired: it waited longer than %u ms", (unsigned)task->queue_timeout_ms); break;
     case TANDEM_CANCELLED: add(line, " was cancelled"); break;
+    case TANDEM_OVER_LIMIT: add_over_limit(line, task); break;
     case TANDEM_NOT_STARTED: add_not_started(line, task); break;
     default: add(line, " has the unknown status %d", (int)task->status); break;
     }
@@ -91,8 +115,10 @@ int tandem_describe(const tandem_task *task, char *text, size_t size)
     if (!task || (!text && size > 0)) return -EINVAL;
     int saved = errno;
     struct line line = {.text = text, .size = size};
-    add(&line, "%s", task->name ? task->name : "the task");
+    const char *name = task->name ? task->name : task->report && task->report->name ? task->report->name : "the task";
+    add(&line, "%s", name);
     add_ending(&line, task);
+    add_runs(&line, task->report);
     add_place(&line, task->report);
     errno = saved;
     return (int)line.length;

@@ -18,7 +18,7 @@ static void every_status_has_a_name(void)
         {TANDEM_EXPIRED, "expired"},
         {TANDEM_TIMED_OUT, "timed out"},
         {TANDEM_CANCELLED, "cancelled"},
-        {7, "unknown"},
+        {TANDEM_OVER_LIMIT, "over limit"},
         {TANDEM_NOT_STARTED, "not started"},
         {-1, "unknown"},
         {9, "unknown"},

@@ -33,10 +33,14 @@ static void a_task_that_makes_no_sense_is_refused(int isolation)
     bad = good;
     bad.input_size = 1;
     expect_refused(pool, bad, -EINVAL);
+    tandem_limits limits = {.reserved = {0, 0, 1}};
+    bad = good;
+    bad.limits = &limits;
+    expect_refused(pool, bad, -EINVAL);
     for (unsigned bit = 0; bit < 32; bit++) {
         bad = good;
         bad.flags = 1u << bit;
-        if ((bad.flags & (TANDEM_NO_HELP | TANDEM_REPORT)) == 0) expect_refused(pool, bad, -EINVAL);
+        if ((bad.flags & (TANDEM_DEDICATED | TANDEM_NO_HELP | TANDEM_RETRY | TANDEM_REPORT)) == 0) expect_refused(pool, bad, -EINVAL);
     }
     expect_refused(NULL, good, -EINVAL);
     assert_int_equal(tandem_call(pool, &good), TANDEM_OK);

@@ -350,7 +350,7 @@ static int pull_header(const struct tdm_frame *frame)
 /* A frame of any kind and without flags has no payload; a reply with an output may have one. */
 static int expected_of(const struct tdm_frame *frame)
 {
-    if (frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_REFUSED) return -EPROTO;
+    if (frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_TIRED) return -EPROTO;
     if (frame->flags == 0) return frame->payload == 0 ? 1 : -EPROTO;
     if (frame->kind != TDM_FRAME_REPLY || frame->flags != TDM_FRAME_HAS_OUTPUT) return -EPROTO;
     return frame->payload == 0 ? 1 : -EAGAIN;
