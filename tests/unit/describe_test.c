@@ -17,6 +17,19 @@ static const tandem_report no_code = {.queued_ns = AT, .ended_ns = AT, .step = "
 static const tandem_report no_channel = {
     .started_ns = AT, .ended_ns = AT, .pid = 4711, .worker = 3, .step = "it closed its worker's descriptors"};
 
+static const char *const frames[] = {"inflate+0x1f (unzip)", "main+0x2 (unzip)"};
+static const tandem_report faulted = {.started_ns = AT,
+                                      .ended_ns = AT + 12340000,
+                                      .pid = 4711,
+                                      .worker = 3,
+                                      .runs = 2,
+                                      .name = "unzip",
+                                      .fault_address = 16,
+                                      .frames = frames,
+                                      .frame_count = 2};
+static const tandem_report used_up = {
+    .started_ns = AT, .ended_ns = AT + 12340000, .pid = 4711, .worker = 3, .runs = 1, .limit = "cpu_ms"};
+
 static const struct {
     tandem_task task;
     const char *line;
@@ -50,7 +63,14 @@ static const struct {
     {{.status = TANDEM_NOT_STARTED, .code = ENOEXEC, .report = &no_code},
      "the task was not started: function: the function's code is not in the worker processes (error 8)"
      "; load the library that holds it before tandem_init(), or run the task on a thread"},
-    {{.status = 7}, "the task has the unknown status 7"},
+    {{.status = TANDEM_CRASHED, .signal = SIGSEGV, .report = &faulted},
+     "unzip crashed: SIGSEGV at address 0x10 in inflate+0x1f (unzip) in its run number 2 (worker 3, pid 4711, after 12.3 ms)"},
+    {{.name = "unpack", .status = TANDEM_CRASHED, .signal = SIGSEGV, .report = &faulted},
+     "unpack crashed: SIGSEGV at address 0x10 in inflate+0x1f (unzip) in its run number 2 (worker 3, pid 4711, after 12.3 ms)"},
+    {{.status = TANDEM_OVER_LIMIT, .signal = SIGKILL, .report = &used_up},
+     "the task went over its limit: cpu_ms, SIGKILL (worker 3, pid 4711, after 12.3 ms)"},
+    {{.status = TANDEM_OVER_LIMIT}, "the task went over its limit: a limit"},
+    {{.status = 9}, "the task has the unknown status 9"},
     {{.name = "", .status = TANDEM_OK}, " ended well"},
     {{.name = "%s%n", .status = TANDEM_OK}, "%s%n ended well"},
 };
