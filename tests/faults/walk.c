@@ -8,6 +8,7 @@
 
 /* Passes of one point that are walked: all of them with TANDEM_FULL=1. */
 #define PASSES_MOST 12
+#define STOPS_MOST  4 /* each costs a time limit */
 
 struct row {
     enum tdm_fault_point point;
@@ -87,11 +88,12 @@ static void begin(void)
     expect_no_process("a clean run", 0);
 }
 
-/* Every one of the first half of those that may be walked, then ever fewer: beginnings differ, later passes resemble each other. */
-static uint64_t next_pass(uint64_t nth, uint64_t all)
+/* Each of the first ones, as many as half of those that may be walked, then evenly spread: beginnings differ, later passes resemble
+ * each other. */
+static uint64_t next_pass(uint64_t nth, uint64_t all, uint64_t most)
 {
-    if (full_run() || all <= PASSES_MOST || nth < PASSES_MOST / 2) return nth + 1;
-    return nth + (all - PASSES_MOST / 2) / (PASSES_MOST / 2) + 1;
+    if (full_run() || all <= most || nth < most / 2) return nth + 1;
+    return nth + (all - most / 2) / (most / 2) + 1;
 }
 
 static void walk_row(const struct row *row)
@@ -104,11 +106,11 @@ static void walk_row(const struct row *row)
         return;
     }
     const int64_t begun = now_ms();
+    const uint64_t all = passes[row->point], most = row->action == TDM_FAULT_STOP ? STOPS_MOST : PASSES_MOST;
     uint64_t walked = 0;
-    for (uint64_t nth = 1; nth <= passes[row->point]; nth = next_pass(nth, passes[row->point]), walked++)
-        expect_good_run(row, what, nth);
+    for (uint64_t nth = 1; nth <= all; nth = next_pass(nth, all, most), walked++) expect_good_run(row, what, nth);
     fprintf(stderr, "%s, action %d, value %d: %llu of %llu passes in %lld ms\n", what, row->action, row->value,
-            (unsigned long long)walked, (unsigned long long)passes[row->point], (long long)(now_ms() - begun));
+            (unsigned long long)walked, (unsigned long long)all, (long long)(now_ms() - begun));
 }
 
 #define walk(...)                                                                                                                  \
@@ -205,6 +207,25 @@ static void a_worker_may_be_killed_at_any_step(void)
          {TDM_FAULT_worker_replied, TDM_FAULT_KILL, 0, MAY_CRASH}, {TDM_FAULT_worker_finished, TDM_FAULT_KILL, 0, MAY_CRASH});
 }
 
+/* promise 21 */
+static void a_worker_may_be_stopped_at_any_step(void)
+{
+    walk({TDM_FAULT_worker_set_up, TDM_FAULT_STOP, 0, MAY_BE_STOPPED},
+         {TDM_FAULT_worker_read_header, TDM_FAULT_STOP, 0, MAY_BE_STOPPED},
+         {TDM_FAULT_worker_claimed, TDM_FAULT_STOP, 0, MAY_BE_STOPPED},
+         {TDM_FAULT_worker_read_input, TDM_FAULT_STOP, 0, MAY_BE_STOPPED},
+         {TDM_FAULT_worker_ran, TDM_FAULT_STOP, 0, MAY_BE_STOPPED},
+         {TDM_FAULT_worker_reply_begun, TDM_FAULT_STOP, 0, MAY_BE_STOPPED},
+         {TDM_FAULT_worker_replied, TDM_FAULT_STOP, 0, MAY_BE_STOPPED},
+         {TDM_FAULT_worker_finished, TDM_FAULT_STOP, 0, MAY_BE_STOPPED});
+}
+
+static void a_line_to_a_guard_may_break(void)
+{
+    walk({TDM_FAULT_guard_send, TDM_FAULT_FAIL, ENOBUFS, MAY_CRASH | MAY_NOT_START | MAY_LOSE_STATUS},
+         {TDM_FAULT_guard_receive, TDM_FAULT_FAIL, ENOMEM, MAY_CRASH | MAY_NOT_START | MAY_LOSE_STATUS});
+}
+
 /* promise 26 */
 static void a_guard_may_be_killed_at_any_step(void)
 {
@@ -237,6 +258,8 @@ int main(int argc, char **argv)
         test(reads_and_writes_may_be_short),
         test(a_channel_may_break),
         test(a_worker_may_be_killed_at_any_step),
+        test(a_worker_may_be_stopped_at_any_step),
+        test(a_line_to_a_guard_may_break),
         test(a_guard_may_be_killed_at_any_step),
         test(a_host_killed_at_any_step_leaves_no_process),
     };
