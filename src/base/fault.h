@@ -23,6 +23,10 @@
     X(thread)                                                                                                                      \
     X(fork_unseen) /* the host's fork of a guard */                                                                                \
     X(fork_handler)                                                                                                                \
+    X(inherit_orphans)                                                                                                             \
+    X(signal_watched)                                                                                                              \
+    X(cpu_timer)                                                                                                                   \
+    X(open_cwd)                                                                                                                    \
     X(watch_process)                                                                                                               \
     X(close_range) /* a kernel without it */                                                                                       \
     X(proc_read)   /* a system without /proc, or this file of it */                                                                \

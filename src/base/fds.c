@@ -122,23 +122,21 @@ static int take_in_both(int fds[2])
     return error;
 }
 
-static int open_both(enum tdm_fault_point point, int (*open_them)(int fds[2]), int fds[2])
+static int open_both(int (*open_them)(int fds[2]), int fds[2])
 {
-    int fault = tdm_fault(point);
-    int error = fault != 0 ? -fault : open_them(fds);
+    int error = open_them(fds);
     if (error == 0) return take_in_both(fds);
     fds[0] = fds[1] = -1;
     return error;
 }
 
-int tdm_fds_pipe(int fds[2]) { return open_both(TDM_FAULT_pipe, tdm_platform_pipe, fds); }
-int tdm_fds_socketpair(int fds[2]) { return open_both(TDM_FAULT_socketpair, tdm_platform_socketpair, fds); }
-int tdm_fds_bell(int fds[2]) { return open_both(TDM_FAULT_bell, tdm_platform_bell, fds); }
+int tdm_fds_pipe(int fds[2]) { return open_both(tdm_platform_pipe, fds); }
+int tdm_fds_socketpair(int fds[2]) { return open_both(tdm_platform_socketpair, fds); }
+int tdm_fds_bell(int fds[2]) { return open_both(tdm_platform_bell, fds); }
 
 int tdm_fds_memory(size_t size)
 {
-    int fault = tdm_fault(TDM_FAULT_descriptor_memory);
-    int fd = fault != 0 ? -fault : tdm_platform_memory(size);
+    int fd = tdm_platform_memory(size);
     return fd < 0 ? fd : tdm_fds_take_in(fd);
 }
 

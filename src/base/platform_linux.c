@@ -46,12 +46,24 @@ void tdm_platform_name_thread(const char *name)
     prctl(PR_SET_NAME, cut);
 }
 
-int tdm_platform_pipe(int fds[2]) { return pipe2(fds, O_CLOEXEC) == 0 ? 0 : -errno; }
+int tdm_platform_pipe(int fds[2])
+{
+    int fault = tdm_fault(TDM_FAULT_pipe);
+    if (fault != 0) return -fault;
+    return pipe2(fds, O_CLOEXEC) == 0 ? 0 : -errno;
+}
 
-int tdm_platform_socketpair(int fds[2]) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : -errno; }
+int tdm_platform_socketpair(int fds[2])
+{
+    int fault = tdm_fault(TDM_FAULT_socketpair);
+    if (fault != 0) return -fault;
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : -errno;
+}
 
 int tdm_platform_bell(int fds[2])
 {
+    int fault = tdm_fault(TDM_FAULT_bell);
+    if (fault != 0) return -fault;
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0) return -errno;
     fds[0] = fds[1] = fd;
@@ -62,6 +74,8 @@ int tdm_platform_bell(int fds[2])
 int tdm_platform_memory(size_t size)
 {
     const unsigned noexec_seal = 8u, flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    int fault = tdm_fault(TDM_FAULT_descriptor_memory);
+    if (fault != 0) return -fault;
     int fd = tdm_fault(TDM_FAULT_noexec_seal) ? -1 : (int)syscall(SYS_memfd_create, "tandem", flags | noexec_seal);
     if (fd < 0) fd = (int)syscall(SYS_memfd_create, "tandem", flags);
     if (fd < 0) return -errno;
@@ -130,6 +144,7 @@ bool tdm_platform_signal_watched(int watch, int signal)
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
+    if (tdm_fault(TDM_FAULT_signal_watched) != 0) return false;
     return watch >= 0 && syscall(SYS_pidfd_send_signal, watch, signal, NULL, 0) == 0;
 }
 
@@ -139,7 +154,10 @@ void tdm_platform_reap_watched(int watch)
     if (watch >= 0) syscall(SYS_waitid, by_watch, watch, NULL, WEXITED | WNOHANG | __WALL, NULL);
 }
 
-bool tdm_platform_inherit_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0; }
+bool tdm_platform_inherit_orphans(void)
+{
+    return tdm_fault(TDM_FAULT_inherit_orphans) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+}
 
 static uint64_t ns_of(const struct timeval *time) { return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_usec * 1000u; }
 
@@ -168,7 +186,8 @@ void tdm_platform_limit_cpu(uint64_t ms)
     static int timer;
     static bool made;
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
-    if (!made && ms > 0) made = syscall(SYS_timer_create, CLOCK_PROCESS_CPUTIME_ID, &event, &timer) == 0;
+    if (!made && ms > 0 && tdm_fault(TDM_FAULT_cpu_timer) == 0)
+        made = syscall(SYS_timer_create, CLOCK_PROCESS_CPUTIME_ID, &event, &timer) == 0;
     long interval_and_value[4] = {0, 0, (long)(ms / 1000), (long)(ms % 1000 * 1000000)};
     if (made) syscall(SYS_timer_settime, timer, 0, interval_and_value, NULL);
 }
@@ -178,7 +197,7 @@ int tdm_platform_cpu_signal(void) { return SIGKILL; }
 static bool read_statm(unsigned long *size, unsigned long *resident, unsigned long *shared)
 {
     char text[128];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    int fd = tdm_fault(TDM_FAULT_proc_read) ? -1 : open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (fd >= 0) close(fd);
     if (got <= 0) return false;
@@ -201,7 +220,7 @@ uint64_t tdm_platform_private_memory(void)
 int tdm_platform_umask(void)
 {
     char text[1024];
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    int fd = tdm_fault(TDM_FAULT_proc_read) ? -1 : open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (fd >= 0) close(fd);
     if (got <= 0) return -1;
@@ -228,6 +247,8 @@ void tdm_platform_set_affinity(const unsigned char *set, size_t size)
 
 int tdm_platform_open_cwd(void)
 {
+    int fault = tdm_fault(TDM_FAULT_open_cwd);
+    if (fault != 0) return -fault;
     int fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
@@ -236,7 +257,7 @@ int tdm_platform_open_cwd(void)
 void tdm_platform_offer_to_oom(void)
 {
     char text[16];
-    int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    int fd = tdm_fault(TDM_FAULT_proc_read) ? -1 : open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
     if (fd < 0) return;
     ssize_t got = read(fd, text, sizeof text - 1);
     text[got > 0 ? got : 0] = 0;

@@ -43,17 +43,34 @@ static int close_on_exec(int fds[2], int flags)
     return 0;
 }
 
-int tdm_platform_pipe(int fds[2]) { return pipe(fds) == 0 ? close_on_exec(fds, 0) : -errno; }
+int tdm_platform_pipe(int fds[2])
+{
+    int fault = tdm_fault(TDM_FAULT_pipe);
+    if (fault != 0) return -fault;
+    return pipe(fds) == 0 ? close_on_exec(fds, 0) : -errno;
+}
 
 /* A stream: not every system has local sockets that keep message borders.  All messages on it have one size. */
-int tdm_platform_socketpair(int fds[2]) { return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 ? close_on_exec(fds, 0) : -errno; }
+int tdm_platform_socketpair(int fds[2])
+{
+    int fault = tdm_fault(TDM_FAULT_socketpair);
+    if (fault != 0) return -fault;
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 ? close_on_exec(fds, 0) : -errno;
+}
 
-int tdm_platform_bell(int fds[2]) { return pipe(fds) == 0 ? close_on_exec(fds, O_NONBLOCK) : -errno; }
+int tdm_platform_bell(int fds[2])
+{
+    int fault = tdm_fault(TDM_FAULT_bell);
+    if (fault != 0) return -fault;
+    return pipe(fds) == 0 ? close_on_exec(fds, O_NONBLOCK) : -errno;
+}
 
 /* The name exists only between these two calls; a number in it makes a collision with another process's a retry. */
 int tdm_platform_memory(size_t size)
 {
     static _Atomic unsigned counter;
+    int fault = tdm_fault(TDM_FAULT_descriptor_memory);
+    if (fault != 0) return -fault;
     for (int tries = 0; tries < 100; tries++) {
         char name[64];
         snprintf(name, sizeof name, "/tandem-%ld-%u", (long)getpid(), counter++);
@@ -181,6 +198,8 @@ void tdm_platform_set_affinity(const unsigned char *set, size_t size)
 
 int tdm_platform_open_cwd(void)
 {
+    int fault = tdm_fault(TDM_FAULT_open_cwd);
+    if (fault != 0) return -fault;
     int fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }

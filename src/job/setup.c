@@ -2,7 +2,8 @@
 #define _XOPEN_SOURCE 700
 #include "job/setup.h"
 
-#include <stdlib.h>
+#include "base/memory.h"
+
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -41,7 +42,7 @@ char *tdm_setup_copy_environment(size_t *size)
 {
     size_t total = 0;
     for (char **entry = environ; entry && *entry; entry++) total += strlen(*entry) + 1;
-    char *copy = malloc(total + 1), *at = copy;
+    char *copy = tdm_malloc(total + 1), *at = copy;
     if (!copy) return NULL;
     for (char **entry = environ; entry && *entry; entry++) {
         size_t length = strlen(*entry) + 1;
@@ -57,7 +58,7 @@ static void adopt_environment(char *environment, size_t size)
     size_t count = 0;
     for (size_t i = 0; i < size; i++)
         if (environment[i] == 0) count++;
-    char **entries = malloc((count + 1) * sizeof *entries);
+    char **entries = tdm_malloc((count + 1) * sizeof *entries);
     if (!entries) return;
     size_t next = 0;
     for (char *at = environment; next < count; at += strlen(at) + 1) entries[next++] = at;
