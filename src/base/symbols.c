@@ -4,6 +4,7 @@
 
 #include "base/elf_names.h"
 #include "base/lock.h"
+#include "base/memory.h"
 #include "base/platform.h"
 #include "base/proc.h"
 
@@ -92,7 +93,7 @@ static struct module *module_of(const struct mapping *mapping)
     struct module *module;
     for (module = symbols.modules; module; module = module->next)
         if (strncmp(module->path, mapping->path, mapping->path_length) == 0 && !module->path[mapping->path_length]) return module;
-    module = malloc(sizeof *module + mapping->path_length + 1);
+    module = tdm_malloc(sizeof *module + mapping->path_length + 1);
     if (!module) return NULL;
     memcpy(module->path, mapping->path, mapping->path_length);
     module->path[mapping->path_length] = 0;

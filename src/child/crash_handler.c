@@ -9,8 +9,8 @@
 #include "base/platform.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -35,11 +35,14 @@ static char stack[STACK_SIZE + 2 * PAGE_MOST];
 
 /* ---- in the handler: async-signal-safe calls only ---- */
 
-/* From here on a fault kills at once, and so does the alarm. */
+/* From here on a fault kills at once, and so does the alarm; and a thread that was cancelled and has not noticed yet does not notice it
+ * here, where it would leave the handler alive. */
 static void set_defaults(void)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t alarm_only;
+    int unused;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
     sigaction(SIGALRM, &action, NULL);
     sigemptyset(&alarm_only);
     sigaddset(&alarm_only, SIGALRM);
