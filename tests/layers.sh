@@ -21,8 +21,8 @@ if [ "${1-}" = --self-test ]; then
         ! sh "$0" "$tree" >/dev/null || { echo "not noticed: src/$1 includes $2"; exit 1; }
     }
     must_be_noticed base/list.c task/wait.h    # upwards
-    must_be_noticed task/wait.c child/zygote.h # across the fork
-    must_be_noticed child/zygote.c task/wait.h
+    must_be_noticed task/wait.c child/guard.h # across the fork
+    must_be_noticed child/guard.c task/wait.h
     must_be_noticed threads/deque.c process/slot.h # from lane to lane
     must_be_noticed process/slot.c pool.h          # the roof
     must_be_noticed task/wait.c wait.h             # not written as seen from src/

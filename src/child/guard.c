@@ -3,6 +3,7 @@
 #include "child/guard.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fds.h"
 #include "base/platform.h"
 #include "child/after_fork.h"
@@ -107,19 +108,24 @@ static void spawn(const struct tdm_guard_request *request, const int got[TDM_FDS
     int fds[TDM_WORKER_FDS];
     for (int i = 0, next = 0; i < TDM_WORKER_FDS; i++) fds[i] = request->fds & 1u << i ? got[next++] : -1;
     struct tdm_guard_notice notice = {.kind = TDM_SPAWNED, .number = request->number};
-    pid_t pid = fork();
+    int fault = tdm_fault(TDM_FAULT_guard_fork_worker);
+    pid_t pid = fault != 0 ? -1 : fork();
+    int error = fault != 0 ? fault : errno;
     if (pid == 0) tdm_worker_main(fds);
+    tdm_fault(TDM_FAULT_guard_forked_worker);
     if (pid > 0) {
         setpgid(pid, pid); /* here and in the worker: whoever comes first, before anybody is told the pid */
         tdm_roll_add(pid);
     }
-    notice.pid = pid > 0 ? pid : -errno;
+    notice.pid = pid > 0 ? pid : -error;
     tell(&notice, NULL, 0);
+    tdm_fault(TDM_FAULT_guard_told_spawned);
 }
 
 /* What it left behind in its group goes first: the zombie still holds the number. */
 static void report_end(const struct tdm_end *end)
 {
+    tdm_fault(TDM_FAULT_guard_saw_end);
     if (tdm_roll_has(end->pid)) kill(-end->pid, SIGKILL);
     struct tdm_guard_notice notice = {.kind = TDM_EXIT,
                                       .pid = end->pid,
@@ -129,8 +135,10 @@ static void report_end(const struct tdm_end *end)
                                       .system_ns = end->system_ns,
                                       .peak_memory = end->peak_memory};
     tell(&notice, NULL, 0);
+    tdm_fault(TDM_FAULT_guard_told_end);
     tdm_roll_remove(end->pid);
     waitpid(end->pid, NULL, 0);
+    tdm_fault(TDM_FAULT_guard_reaped);
 }
 
 /* ---- the other guard ---- */
@@ -158,9 +166,10 @@ static int fork_zygote(int *socket)
         close(ends[1]);
         return error;
     }
-    pid_t pid = fork();
+    int fault = tdm_fault(TDM_FAULT_guard_fork_guard);
+    pid_t pid = fault != 0 ? -1 : fork();
+    error = fault != 0 ? -fault : pid < 0 ? -errno : 0;
     if (pid == 0) be_zygote(ends[1], hold[0]);
-    error = pid < 0 ? -errno : 0;
     close(ends[1]);
     close(hold[0]);
     if (error != 0) {
@@ -185,6 +194,7 @@ static void pair(void)
     notice.pid = error != 0 ? error : guard.zygote;
     if (error == 0) fds[1] = tdm_platform_watch_process(guard.zygote);
     tell(&notice, fds, error != 0 ? 0 : fds[1] < 0 ? 1 : 2);
+    tdm_fault(TDM_FAULT_guard_told_pair);
     for (int i = 0; i < 2; i++)
         if (fds[i] >= 0) close(fds[i]);
 }

@@ -2,7 +2,7 @@
 #define _XOPEN_SOURCE 700
 #include "child/process_worker.h"
 
-#include "base/clock.h"
+#include "base/fault.h"
 #include "base/fds.h"
 #include "base/identity.h"
 #include "base/platform.h"
@@ -236,6 +236,7 @@ static void reply(const struct tdm_frame *task, tandem_context *context, int cod
     frame.entry = task->entry;
     frame.code = code;
     if (context->output) frame.flags |= TDM_FRAME_HAS_OUTPUT;
+    tdm_fault(TDM_FAULT_worker_reply_begun);
     if (tdm_channel_write(&worker.channel, &frame, context->output) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
 }
 
@@ -266,6 +267,7 @@ static void run(const struct tdm_frame *task, void *input)
     if (limited) tdm_task_limits_set(&limits, worker.control);
     int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, task->payload);
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */
+    tdm_fault(TDM_FAULT_worker_ran);
     fflush(stdout);
     fflush(stderr);
     if (limited) tdm_task_limits_lift(worker.control);
@@ -273,6 +275,7 @@ static void run(const struct tdm_frame *task, void *input)
         note_use(task), send_plain(TDM_FRAME_OVERSIZED, task, 0);
     else
         reply(task, &context, code);
+    tdm_fault(TDM_FAULT_worker_replied);
     tdm_context_drop_output(&context);
 }
 
@@ -281,19 +284,24 @@ static void run(const struct tdm_frame *task, void *input)
  * the word is another task's. */
 static void take(const struct tdm_frame *task)
 {
+    tdm_fault(TDM_FAULT_worker_read_header);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_OFFERED, TDM_CLAIMED)) {
         if (!tdm_channel_skip(&worker.channel, task->payload)) _exit(TDM_EXIT_LEFT);
         return;
     }
+    tdm_fault(TDM_FAULT_worker_claimed);
     note_start();
     void *input;
-    if (read_input(task, &input))
+    bool have = read_input(task, &input);
+    tdm_fault(TDM_FAULT_worker_read_input);
+    if (have)
         run(task, input);
     else
         send_plain(TDM_FRAME_REFUSED, task, ENOMEM);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_CLAIMED, TDM_FINISHED) &&
         tdm_control_is(worker.control, task->entry, task->sequence, TDM_KILLING))
         _exit(TDM_EXIT_LEFT);
+    tdm_fault(TDM_FAULT_worker_finished);
     free(input);
     if (!is_clean()) leave();
     look_at_size();
@@ -310,6 +318,7 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     worker.identity = tdm_identity();
     if (!read_setup()) _exit(TDM_EXIT_LEFT);
     set_rest();
+    tdm_fault(TDM_FAULT_worker_set_up);
     start();
     for (struct tdm_frame frame; tdm_channel_read(&worker.channel, &frame, sizeof frame);) {
         if (frame.kind == TDM_FRAME_LEAVE) leave();

@@ -1,6 +1,7 @@
 /* slot.c - handing tasks to a worker, and stopping them there: what any thread may do. */
 #include "process/slot.h"
 
+#include "base/fault.h"
 #include "process/slot_inside.h"
 #include "task/report.h"
 
@@ -56,8 +57,10 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
     struct tdm_frame frame = make_frame(slot, entry);
     tdm_report_start((tandem_report *)(uintptr_t)task->report, entry->begun_ns, slot->number, slot->pid);
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
+    tdm_fault(TDM_FAULT_host_offered);
     tdm_outbox_put(&slot->outbox, &frame, task->input);
     int left = tdm_outbox_push(&slot->outbox, slot->requests[1]);
+    tdm_fault(TDM_FAULT_host_frame_written);
     if (left != 0 && !alone) {
         tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* it wins: the worker has seen nothing of the frame */
         slot->outbox = (struct tdm_outbox){0};

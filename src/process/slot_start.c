@@ -3,6 +3,7 @@
 #include "process/slot_start.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fds.h"
 #include "base/memory.h"
 #include "job/setup.h"
