@@ -81,10 +81,15 @@ static void set_descriptors(int socket, int keeper_pipe)
 
 static _Noreturn void leave(void);
 
+/* The line has failed although the host lives: to end is to hand all over to the other guard, which the host can still hear. */
+static _Noreturn void give_up(void) { _exit(1); }
+
 /* Blocks while the host does not read; a host that is gone ends it. */
 static void tell(const struct tdm_guard_notice *notice, const int *fds, size_t count)
 {
-    if (tdm_fds_send(guard.socket, notice, sizeof *notice, fds, count) != 0) leave();
+    int error = tdm_fds_send(guard.socket, notice, sizeof *notice, fds, count);
+    if (error == -EPIPE || error == -ECONNRESET) leave();
+    if (error != 0) give_up();
 }
 
 /* ---- workers ---- */
@@ -253,8 +258,10 @@ static void serve_request(void)
     int got = tdm_fds_receive(guard.socket, &request, sizeof request, fds);
     if (got == -EMFILE)
         tell(&(struct tdm_guard_notice){.kind = TDM_SPAWNED, .number = request.number, .pid = -EMFILE}, NULL, 0);
-    else if (got <= 0)
+    else if (got == 0)
         leave();
+    else if (got < 0)
+        give_up();
     else if (request.kind == TDM_SPAWN)
         spawn(&request, fds);
     else if (request.kind == TDM_KILL)

@@ -156,7 +156,10 @@ static int start(void)
     int watch = tdm_platform_watch_process(pid);
     if (watch >= 0) watch = tdm_fds_take_in(watch);
     struct tdm_guard *keeper = add_guard(pid, ends[0], watch < 0 ? -1 : watch);
-    if (keeper) keeper->is_child = true;
+    if (keeper)
+        keeper->is_child = true;
+    else
+        tdm_platform_end_unseen(pid);
     error = keeper ? await_pair(keeper) : -EMFILE;
     store_seq(&line.alive, true);
     if (error != 0) tdm_guards_stop();
@@ -467,7 +470,11 @@ static int take_pair(struct tdm_guard *from, const struct tdm_guard_notice *noti
     line.zygote_lost_ns = notice->pid > 0 ? 0 : tdm_clock_ns();
     int socket = fds[0] < 0 ? -1 : tdm_fds_take_in(fds[0]), watch = fds[1] < 0 ? -1 : tdm_fds_take_in(fds[1]);
     fds[0] = fds[1] = -1;
-    if (notice->pid > 0 && socket >= 0) line.zygote = add_guard(notice->pid, socket, watch < 0 ? -1 : watch);
+    if (watch < 0) watch = -1;
+    if (notice->pid > 0 && socket >= 0)
+        line.zygote = add_guard(notice->pid, socket, watch);
+    else
+        tdm_fds_close(&watch);
     return notice->pid < 0 ? notice->pid : line.zygote ? 0 : -EMFILE;
 }
 
@@ -525,7 +532,11 @@ static int hear_all(struct tdm_guard *guard)
         for (int i = 0; i < TDM_FDS_MOST; i++)
             if (fds[i] >= 0) close(fds[i]);
         if (got == -EAGAIN) break;
-        if (got != 1) has_ended(guard);
+        if (got == 0) has_ended(guard);
+        if (got < 0) {
+            signal_guard(guard, SIGKILL); /* it may have said what cannot be heard; its end will be */
+            break;
+        }
     }
     return error;
 }

@@ -260,7 +260,7 @@ static bool must_go(struct tdm_process_lane *lane, struct tdm_slot *slot, unsign
 {
     if (in_hand > 0) return false;
     lock(lane);
-    bool replaced = slot->retiring && lane->staff.standing > 0, closing = lane->closing;
+    bool replaced = slot->replaced || (slot->retiring && lane->staff.standing > 0), closing = lane->closing;
     bool unneeded = slot->dedicated ? tdm_list_empty(&lane->dedicated) : !slot->seated;
     unlock(lane);
     bool spent = tdm_slot_is_spent(slot);
@@ -283,7 +283,7 @@ void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *
             lane->staff.tripped = false;
             lane->claim_ns = 0;
         }
-        bool may_have = room > 0 && !(slot->retiring && lane->staff.standing > 0);
+        bool may_have = room > 0 && !slot->replaced && !(slot->retiring && lane->staff.standing > 0);
         struct tdm_task *task = may_have ? next_for(lane, slot) : NULL;
         bool idle = !task && in_hand == 0 && room > 0, closing = lane->closing;
         if (idle && !slot->dedicated) tdm_staff_go_idle(lane, slot);

@@ -68,6 +68,7 @@ struct tdm_setup;
 struct tdm_burial {
     struct tdm_slot *slot;
     bool failed_start, crashed, lost_task, recycled;
+    bool is_final;    /* the failed start: no second try can do better */
     int error;        /* of a failed start: a positive errno */
     const char *step; /* static */
 };

@@ -200,15 +200,19 @@ static enum stop decide(struct tdm_slot *slot, struct tdm_entry *entry, int stat
     return KILLED;
 }
 
+/* With the lock held: the reply of a task that has finished is in the pipe and will be read; if not by then, the word is a lie. */
+static void suspect(struct tdm_slot *slot)
+{
+    slot->suspect = true;
+    slot->deadline_ns = tdm_clock_ns() + REPLY_NS;
+    tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
+}
+
 /* With the lock held: the word is none that an honest worker can leave when its host wants to stop it, or it has finished. */
 static enum stop doubt(struct tdm_slot *slot, struct tdm_entry *entry, int status)
 {
     bool finished = tdm_slot_is(slot, entry, TDM_FINISHED);
-    if (finished && !slot->suspect) {
-        slot->suspect = true; /* its reply is whole in the pipe and will be read; if not by then, the word is a lie */
-        slot->deadline_ns = tdm_clock_ns() + REPLY_NS;
-        tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
-    }
+    if (finished && !slot->suspect) suspect(slot);
     if (finished && (status != TANDEM_TIMED_OUT || slot->deadline_ns > tdm_clock_ns())) return NOT_STOPPED;
     decide(slot, entry, finished ? TANDEM_CRASHED : status);
     slot->gently = false;
@@ -280,11 +284,14 @@ bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs)
     tdm_slot_lock(slot);
     const struct tdm_entry *oldest = tdm_slot_oldest(slot);
     bool has_task = oldest != NULL, late = oldest && oldest->begun_ns < before_ns && slot->state != TDM_SLOT_DYING;
-    if (late && tdm_slot_is(slot, oldest, TDM_OFFERED) && tdm_slot_revoke_all(slot, &revoked)) {
+    bool revoked_all = late && tdm_slot_is(slot, oldest, TDM_OFFERED) && tdm_slot_revoke_all(slot, &revoked);
+    if (revoked_all) {
         *hangs = true;
         tdm_slot_set_state(slot, TDM_SLOT_DYING);
         tdm_reactor_post(&slot->attend);
     }
+    oldest = tdm_slot_oldest(slot);
+    if (late && oldest && !slot->suspect && tdm_slot_is(slot, oldest, TDM_FINISHED)) suspect(slot);
     tdm_slot_unlock(slot);
     put_back_all(slot->lane, &revoked);
     return has_task;

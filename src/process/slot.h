@@ -67,12 +67,14 @@ struct tdm_slot {
     struct tdm_timer timer; /* of what the state is about: its start, its oldest task, its leaving, its death */
     struct tdm_job attend;
     int start_error;
-    bool in_use; /* not empty */
+    bool cannot_start; /* and no other worker could */
+    bool in_use;       /* not empty */
     bool said_ready, was_ready, said_tired;
     bool was_offered; /* it has been handed a task at least once */
     bool stands;      /* ready, and waits for a seat; guarded by the ledger's lock */
     bool seated;      /* one of those that may have tasks; see process_lane */
     bool retiring;    /* it is to be replaced, as soon as its successor is ready */
+    bool replaced;    /* its successor is, and has a seat of its own */
     bool recycled;    /* it was told to leave for another reason than having nothing to do */
     bool orphan;      /* no guard is left that knows it: its end shows only in its pipe */
     bool deaf;        /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */

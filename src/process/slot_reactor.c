@@ -192,6 +192,7 @@ static void set_broken_unless_dying(struct tdm_slot *slot)
     tdm_slot_lock(slot);
     bool dying = slot->state == TDM_SLOT_DYING;
     tdm_slot_unlock(slot);
+    slot->deaf = true;
     if (!dying) set_dying(slot, tdm_slot_broken);
 }
 
@@ -206,7 +207,8 @@ static void take_ready(struct tdm_slot *slot)
     slot->pid = slot->child.pid;
     tdm_slot_unlock(slot);
     if (!starting) {
-        set_broken_unless_dying(slot);
+        slot->deaf = true; /* it is being killed or has died before anybody could give it anything */
+        if (slot->was_ready) set_broken_unless_dying(slot);
         return;
     }
     slot->was_ready = true;
@@ -221,6 +223,7 @@ static void take_failed(struct tdm_slot *slot)
         set_broken_unless_dying(slot);
         return;
     }
+    slot->deaf = true; /* that was its last word */
     slot->start_error = slot->inbox.frame.code;
     tdm_slot_lock(slot);
     slot->step = "on_worker_start";
@@ -232,7 +235,6 @@ static void take_tired(struct tdm_slot *slot)
 {
     if (!slot->was_ready || slot->said_tired) {
         set_broken_unless_dying(slot);
-        slot->deaf = true;
         return;
     }
     slot->said_tired = true;
@@ -276,11 +278,12 @@ void tdm_slot_replies_ready(struct tdm_source *source, unsigned events)
 {
     (void)events;
     struct tdm_slot *slot = container_of(source, struct tdm_slot, reply_source);
+    bool was_deaf = slot->deaf;
     int result = read_reply(slot);
     if (result == 0 || result == -EAGAIN) return;
     tdm_reactor_watch(&slot->reply_source, 0);
     if (result != -EPIPE)
-        set_dying(slot, tdm_slot_broken);
+        set_dying(slot, was_deaf ? NULL : tdm_slot_broken);
     else if (slot->orphan)
         bury(slot, &(struct tdm_death){.known = false});
     /* else its end is told by its guard, or it has only closed this pipe and still runs */
@@ -383,6 +386,7 @@ static void bury(struct tdm_slot *slot, const struct tdm_death *death)
                                 .failed_start = !slot->was_offered && was != TDM_SLOT_LEAVING && slot->start_error != ESTALE,
                                 .crashed = unasked && slot->start_error != ESTALE && (begun || !left_by_itself),
                                 .lost_task = begun,
+                                .is_final = slot->cannot_start,
                                 .recycled =
                                     slot->recycled || (was == TDM_SLOT_READY && slot->was_offered && !begun && left_by_itself),
                                 .error = slot->start_error != 0 ? slot->start_error : ECHILD};
@@ -401,6 +405,7 @@ void tdm_slot_start_failed(struct tdm_slot *slot, const char *step, int error)
     slot->step = step;
     tdm_slot_unlock(slot);
     slot->start_error = error;
+    slot->cannot_start = error == ECHILD || error == EPERM;
     bury(slot, &(struct tdm_death){.known = true});
 }
 

@@ -104,9 +104,10 @@ static void reset(struct tdm_slot *slot, uint32_t number)
 {
     slot->in_use = true;
     slot->start_error = 0;
+    slot->cannot_start = false;
     slot->said_ready = slot->was_ready = slot->said_tired = slot->was_offered = false;
-    slot->seated = slot->stands = slot->retiring = slot->recycled = slot->orphan = slot->deaf = slot->asked = slot->kill_sent =
-        false;
+    slot->seated = slot->stands = slot->retiring = slot->replaced = slot->recycled = slot->orphan = slot->deaf = slot->asked =
+        slot->kill_sent = false;
     slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
     slot->reply_source.wants = slot->request_source.wants = 0;
     for (int i = 0; i < TDM_WORKER_FDS; i++) slot->child.fds[i] = -1;

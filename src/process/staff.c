@@ -107,7 +107,7 @@ static void count_start(struct tdm_process_lane *lane, struct tdm_slot *slot)
     }
 }
 
-static bool count_failed(struct tdm_process_lane *lane, int error, const char *step);
+static bool count_failed(struct tdm_process_lane *lane, int error, const char *step, bool is_final);
 static void fail_hopeless(struct tdm_process_lane *lane, bool all);
 
 static bool is_too_early(struct tdm_process_lane *lane)
@@ -134,7 +134,7 @@ static void tend(struct tdm_job *job)
         struct tdm_slot *slot = find_empty(lane);
         lock(lane);
         uint32_t number = (uint32_t)lane->staff.started_ever + 1;
-        bool hopeless = !slot && count_failed(lane, ENOMEM, "memory");
+        bool hopeless = !slot && count_failed(lane, ENOMEM, "memory", false);
         if (slot) count_start(lane, slot);
         unlock(lane);
         if (hopeless) fail_hopeless(lane, true);
@@ -154,7 +154,7 @@ static void seat(struct tdm_process_lane *lane, struct tdm_slot *slot)
 {
     slot->seated = true;
     lane->staff.seated++;
-    if (slot->retiring) lane->staff.retiring++;
+    if (slot->retiring && !slot->replaced) lane->staff.retiring++;
 }
 
 static void unseat(struct tdm_process_lane *lane, struct tdm_slot *slot)
@@ -162,7 +162,7 @@ static void unseat(struct tdm_process_lane *lane, struct tdm_slot *slot)
     if (!slot->seated) return;
     slot->seated = false;
     lane->staff.seated--;
-    if (slot->retiring) lane->staff.retiring--;
+    if (slot->retiring && !slot->replaced) lane->staff.retiring--;
 }
 
 /* With the lock held: off whatever list it is on. */
@@ -220,10 +220,36 @@ static void replace_idle(struct tdm_process_lane *lane)
     }
 }
 
+/* With the lock held, for one that has found a free seat: whose successor it is, or NULL.  That one needs no other. */
+static struct tdm_slot *find_to_replace(struct tdm_process_lane *lane)
+{
+    struct tdm_slot *old = NULL;
+    if (lane->staff.retiring == 0) return NULL;
+    for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next)
+        if (slot->seated && slot->retiring && !slot->replaced && (!old || !tdm_list_empty(&slot->idle))) old = slot;
+    if (!old) return NULL;
+    old->replaced = true;
+    lane->staff.retiring--;
+    return old;
+}
+
+/* Its successor has a seat of its own: it leaves now, or when it has nothing to do. */
+static void replace(struct tdm_process_lane *lane, struct tdm_slot *old)
+{
+    lock(lane);
+    bool idle = !tdm_list_empty(&old->idle);
+    if (idle) tdm_list_remove(&old->idle);
+    unlock(lane);
+    if (!idle) return;
+    old->recycled = true;
+    tdm_staff_leave(lane, old);
+}
+
 void tdm_process_lane_ready(struct tdm_process_lane *lane, struct tdm_slot *slot)
 {
     lock(lane);
     bool stands = !slot->dedicated && lane->staff.seated >= lane->options->processes;
+    struct tdm_slot *old = stands || slot->dedicated ? NULL : find_to_replace(lane);
     if (slot->dedicated)
         lane->dedicated_starting--;
     else
@@ -237,6 +263,8 @@ void tdm_process_lane_ready(struct tdm_process_lane *lane, struct tdm_slot *slot
     }
     bool closing = lane->closing;
     unlock(lane);
+    if (old) replace(lane, old);
+    if (slot->retiring) tdm_reactor_post(&lane->tend_job); /* it lost one of its guards while it started */
     if (!stands)
         tdm_process_lane_free_slot(lane, slot);
     else if (closing)
@@ -292,11 +320,8 @@ static void fail_hopeless(struct tdm_process_lane *lane, bool all)
     fail_all(lane, &doomed, error, step);
 }
 
-/* No second try can do better: the guards are gone, or the program may not have such workers any more. */
-static bool is_final(int error) { return error == ECHILD || error == EPERM; }
-
 /* With the lock held.  Is it to be given up?  While there are workers they go on, fewer of them, and more are tried for now and then. */
-static bool count_failed(struct tdm_process_lane *lane, int error, const char *step)
+static bool count_failed(struct tdm_process_lane *lane, int error, const char *step, bool is_final)
 {
     struct tdm_staff *staff = &lane->staff;
     uint64_t pause = LONG_PAUSE_NS;
@@ -305,9 +330,9 @@ static bool count_failed(struct tdm_process_lane *lane, int error, const char *s
     staff->failed++;
     if (staff->failed == 1) pause = FIRST_PAUSE_NS;
     if (staff->failed == 2) pause = SECOND_PAUSE_NS;
-    bool given_up = staff->failed >= STARTS_IN_A_ROW || is_final(error);
+    bool given_up = staff->failed >= STARTS_IN_A_ROW || is_final;
     bool hopeless = given_up && at_work(staff) == 0;
-    if (hopeless && (staff->failed == STARTS_IN_A_ROW || is_final(error))) pause = 0;
+    if (hopeless && (staff->failed == STARTS_IN_A_ROW || is_final)) pause = 0;
     staff->tripped = hopeless;
     staff->not_before_ns = tdm_clock_ns() + pause;
     return given_up;
@@ -335,7 +360,7 @@ void tdm_process_lane_buried(struct tdm_process_lane *lane, const struct tdm_bur
 {
     lock(lane);
     strike_off(lane, burial);
-    bool given_up = burial->failed_start && count_failed(lane, burial->error, burial->step);
+    bool given_up = burial->failed_start && count_failed(lane, burial->error, burial->step, burial->is_final);
     bool hopeless = lane->staff.tripped, closing = lane->closing;
     struct tdm_slot *next = seat_next(lane);
     unlock(lane);

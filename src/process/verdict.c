@@ -1,5 +1,5 @@
 /* verdict.c - how a task ends whose worker has died. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "process/verdict.h"
 
 #include "base/platform.h"
@@ -13,10 +13,18 @@
 /* Of the task: what the process has used, without what it had used before.  The latter is the worker's own word. */
 static uint64_t since(uint64_t all, uint64_t before) { return all > before ? all - before : 0; }
 
+/* One that the crash handler handles. */
+static bool is_of_a_crash(int signal)
+{
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL || signal == SIGABRT ||
+           signal == SIGTRAP || signal == SIGSYS;
+}
+
 /* The signal the crash handler has noted, if the end fits it; see last_words.h. */
 static bool is_noted(const struct tdm_death *death, const struct tdm_last_words *words)
 {
-    return load_acquire(&words->crash) == 1 && (death->signal == words->signal || death->signal == SIGALRM); /* [last-words] */
+    if (load_acquire(&words->crash) != 1 || !is_of_a_crash(words->signal)) return false; /* [last-words] */
+    return death->signal == words->signal || death->signal == SIGALRM;
 }
 
 static bool is_out_of_memory(const struct tdm_case *judged)

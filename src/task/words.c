@@ -49,7 +49,7 @@ static const struct {
     {EIO, "input or output error"},
     {EACCES, "permission denied"},
     {ENOENT, "no such file or directory"},
-    {ECHILD, "the process that starts workers has gone"},
+    {ECHILD, "a process that it needs has gone"},
     {EFAULT, "the memory of the input cannot be read"},
     {EPROTO, "a worker process broke the protocol"},
 };

@@ -53,8 +53,11 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
                               .closing = &core->closing,
                               .reply_most = SIZE_MAX};
     struct tdm_outcome outcome = {.started_ns = start_time(private)};
-    if (task->report)
-        tdm_report_start((tandem_report *)(uintptr_t)task->report, outcome.started_ns, worker ? worker->number : 0, 0);
+    if (task->report) {
+        tandem_report *report = (tandem_report *)(uintptr_t)task->report;
+        tdm_report_start(report, outcome.started_ns, worker ? worker->number : 0, 0);
+        tdm_report_count_run(report);
+    }
     if (task->timeout_ms != 0)
         tdm_deadlines_arm(&core->deadlines, private, tdm_clock_deadline((int64_t)task->timeout_ms), TDM_OF_RUNNING);
 
