@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
