@@ -24,7 +24,7 @@ static bool is_of_a_crash(int signal)
 static bool is_noted(const struct tdm_death *death, const struct tdm_last_words *words)
 {
     if (load_acquire(&words->crash) != 1 || !is_of_a_crash(words->signal)) return false; /* [last-words] */
-    return death->signal == words->signal || death->signal == SIGALRM;
+    return is_of_a_crash(death->signal) || death->signal == SIGALRM;
 }
 
 static bool is_out_of_memory(const struct tdm_case *judged)

@@ -40,7 +40,8 @@ static void a_task_that_makes_no_sense_is_refused(int isolation)
     for (unsigned bit = 0; bit < 32; bit++) {
         bad = good;
         bad.flags = 1u << bit;
-        if ((bad.flags & (TANDEM_DEDICATED | TANDEM_NO_HELP | TANDEM_RETRY | TANDEM_REPORT)) == 0) expect_refused(pool, bad, -EINVAL);
+        if ((bad.flags & (TANDEM_DEDICATED | TANDEM_NO_HELP | TANDEM_RETRY | TANDEM_REPORT)) == 0)
+            expect_refused(pool, bad, -EINVAL);
     }
     expect_refused(NULL, good, -EINVAL);
     assert_int_equal(tandem_call(pool, &good), TANDEM_OK);
