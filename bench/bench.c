@@ -17,8 +17,8 @@
 enum { FULL_RUNS = 5, QUICK_RUNS = 3, MOST_RUNS = 1000, BAD_USE = 2 };
 
 static const struct row *const rows[] = {
-    &row_thread_submit,  &row_thread_submit_4, &row_thread_round_trip, &row_process_round_trip,
-    &row_process_submit, &row_idle_cpu,        &row_task_memory,
+    &row_thread_submit, &row_thread_submit_4, &row_thread_round_trip, &row_process_round_trip, &row_process_submit,
+    &row_worker_start,  &row_crash_recovery,  &row_crash_cost,        &row_idle_cpu,           &row_task_memory,
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -96,6 +96,14 @@ static void run_rounds(const struct row *row, const struct wish *wish, struct su
     }
 }
 
+/* Why the subject is left out, or NULL. */
+static const char *absence(const struct row *row, const struct wish *wish, const struct peer *peer)
+{
+    if (peer->absent) return peer->absent;
+    if (wish->quick && peer->only_in_full) return "not with --quick";
+    return row->subject_absent ? row->subject_absent(peer) : NULL;
+}
+
 static void run_row(const struct row *row, const struct wish *wish)
 {
     const char *absent = row->absent ? row->absent() : NULL;
@@ -108,8 +116,9 @@ static void run_row(const struct row *row, const struct wish *wish)
     struct summary *subjects = must_reserve(most, sizeof *subjects);
     size_t count = 0;
     for (size_t i = 0; i < most; i++) {
-        if (row->peers[i]->absent)
-            printf("# %s %s left out: %s\n", row->name, row->peers[i]->name, row->peers[i]->absent);
+        const char *why = absence(row, wish, row->peers[i]);
+        if (why)
+            printf("# %s %s left out: %s\n", row->name, row->peers[i]->name, why);
         else
             subjects[count++].peer = row->peers[i];
     }

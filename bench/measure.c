@@ -50,15 +50,20 @@ double measure_throughput(const struct peer *peer, void *pool, size_t count)
     return (double)count * 1e9 / (double)(now_ns() - start);
 }
 
+/* Nanoseconds. */
+static double time_round_trip(const struct peer *peer, void *pool)
+{
+    if (peer->ready) peer->ready(pool);
+    uint64_t start = now_ns();
+    peer->round_trip(pool);
+    return (double)(now_ns() - start);
+}
+
 double measure_round_trip(const struct peer *peer, void *pool, size_t count)
 {
-    for (size_t i = 0; i < count / 10; i++) peer->round_trip(pool);
+    for (size_t i = 0; i < count / 10; i++) time_round_trip(peer, pool);
     double *trips = must_reserve(count, sizeof *trips);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t start = now_ns();
-        peer->round_trip(pool);
-        trips[i] = (double)(now_ns() - start);
-    }
+    for (size_t i = 0; i < count; i++) trips[i] = time_round_trip(peer, pool);
     double result = median(trips, count);
     free(trips);
     return result;

@@ -16,7 +16,7 @@ double median(double *values, size_t count);
 /* Tasks a second, from the first submit to the end of the last task. */
 double measure_throughput(const struct peer *peer, void *pool, size_t count);
 
-/* Nanoseconds: the median of so many single round trips. */
+/* Nanoseconds: the median of so many single round trips, without the making ready for each. */
 double measure_round_trip(const struct peer *peer, void *pool, size_t count);
 
 /* Runs a tenth of the work unmeasured: threads and workers have then started, and code and memory been touched. */

@@ -20,6 +20,9 @@ struct row {
     /* Why this machine cannot measure the row, or NULL.  The function itself may be NULL: every machine can. */
     const char *(*absent)(void);
 
+    /* Why this machine cannot measure that subject now, or NULL.  The function itself may be NULL. */
+    const char *(*subject_absent)(const struct peer *peer);
+
     /* Called first in the process that measures, before the pool is started; or NULL. */
     void (*prepare)(void);
 
@@ -37,5 +40,8 @@ extern const struct row row_process_round_trip;
 extern const struct row row_process_submit;
 extern const struct row row_idle_cpu;
 extern const struct row row_task_memory;
+extern const struct row row_worker_start;
+extern const struct row row_crash_recovery;
+extern const struct row row_crash_cost;
 
 #endif

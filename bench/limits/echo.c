@@ -30,7 +30,17 @@ static _Noreturn void be_the_echo(int from, int to)
     }
 }
 
-void echo_start(struct echo *echo)
+static _Noreturn void be_the_program(int from, int to, char *const arguments[])
+{
+    if (dup2(from, STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1) _exit(EXIT_FAILURE);
+    if (from > STDERR_FILENO) close(from);
+    if (to > STDERR_FILENO) close(to);
+    execv(arguments[0], arguments);
+    _exit(EXIT_FAILURE);
+}
+
+/* Without arguments it is the echo itself. */
+static void start(struct echo *echo, char *const arguments[])
 {
     int there[2];
     int back[2];
@@ -41,6 +51,7 @@ void echo_start(struct echo *echo)
     if (echo->pid == 0) {
         close(there[1]);
         close(back[0]);
+        if (arguments) be_the_program(there[0], back[1], arguments);
         be_the_echo(there[0], back[1]);
     }
     close(there[0]);
@@ -48,6 +59,10 @@ void echo_start(struct echo *echo)
     echo->to = there[1];
     echo->from = back[0];
 }
+
+void echo_start(struct echo *echo) { start(echo, NULL); }
+
+void echo_start_program(struct echo *echo, char *const arguments[]) { start(echo, arguments); }
 
 void echo_send(const struct echo *echo, const void *bytes, size_t size)
 {

@@ -1,4 +1,4 @@
-/* echo.h - a forked process that writes back what it reads, over a pipe in each direction. */
+/* echo.h - a process that writes back what it reads, over a pipe in each direction. */
 #ifndef BENCH_ECHO_H
 #define BENCH_ECHO_H
 
@@ -14,6 +14,10 @@ struct echo {
 enum { ECHO_MOST = 4096 }; /* bytes that it reads at a time */
 
 void echo_start(struct echo *echo);
+
+/* The same with a program of another, which does something before it writes back what it has read, and ends well when there is no more
+ * to read.  arguments[0] is its path; the last one is NULL. */
+void echo_start_program(struct echo *echo, char *const arguments[]);
 
 /* Both transfer exactly size bytes. */
 void echo_send(const struct echo *echo, const void *bytes, size_t size);

@@ -4,6 +4,7 @@
 
 #include "gate.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -17,6 +18,8 @@ struct peer {
     const char *absent; /* why it cannot be measured in this build; NULL: it can */
     size_t task_size;   /* bytes of the struct that its caller keeps for each task */
     size_t processes;   /* worker processes that it has warm */
+    size_t touched;     /* bytes of memory that its program has in use besides */
+    bool only_in_full;  /* not with --quick */
 
     /* Starts the pool, with room for so many tasks.  What it returns goes into all the others. */
     void *(*start)(size_t tasks);
@@ -26,6 +29,9 @@ struct peer {
 
     /* Returns when the tasks 0 to count - 1, which are all that was submitted, have ended, and those that were held too. */
     void (*await)(void *pool, size_t count);
+
+    /* Brings about what the next round trip begins with; not measured.  NULL: nothing is to be done. */
+    void (*ready)(void *pool);
 
     /* Runs one empty task and returns when it has ended. */
     void (*round_trip)(void *pool);
@@ -42,12 +48,24 @@ extern const struct peer peer_tandem_no_help;
 extern const struct peer peer_tandem_process;
 extern const struct peer peer_tandem_processes;
 extern const struct peer peer_tandem_both;
+extern const struct peer peer_tandem_10MB;
+extern const struct peer peer_tandem_1GB;
+extern const struct peer peer_tandem_4GB;
+extern const struct peer peer_tandem_1GB_before;
+extern const struct peer peer_tandem_recovery;
+extern const struct peer peer_tandem_crashing;
+extern const struct peer peer_tandem_sound;
+extern const struct peer peer_python;
 extern const struct peer peer_glib;
 extern const struct peer peer_libuv;
 extern const struct peer peer_textbook;
+extern const struct peer limit_fork_10MB;
+extern const struct peer limit_fork_1GB;
+extern const struct peer limit_fork_4GB;
 extern const struct peer limit_futex;
 extern const struct peer limit_pipe;
 extern const struct peer limit_pipe_batched;
+extern const struct peer limit_posix_spawn;
 extern const struct peer limit_spsc;
 
 #endif

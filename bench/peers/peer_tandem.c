@@ -1,6 +1,7 @@
 /* peer_tandem.c - tandem itself: threads, threads that nobody helps, one and two worker processes, both kinds at once. */
 #define _POSIX_C_SOURCE 200809L
 #include "must.h"
+#include "peers/end_well.h"
 #include "peers/peer.h"
 
 #include <stdint.h>
@@ -73,15 +74,6 @@ static void submit(void *pool, size_t first, size_t count)
 {
     struct tandem_subject *subject = pool;
     for (size_t i = first; i < first + count; i++) must(tandem_submit(subject->pool, &subject->tasks[i]), "tandem_submit");
-}
-
-static void must_end_well(tandem_task *task, int status)
-{
-    if (status < 0) must(status, "tandem");
-    if (status == TANDEM_OK) return;
-    char line[200];
-    tandem_describe(task, line, sizeof line);
-    give_up("tandem", line);
 }
 
 static void await(void *pool, size_t count)
