@@ -235,11 +235,12 @@ static void report_ends(void)
 
 /* ---- the end ---- */
 
-/* The host is gone, or wants no more.  A dead zygote's workers are the keeper's.  What is not ours any more - a daemon that some task has made - is not waited for. */
+/* The host is gone, or wants no more.  A dead zygote's workers are the keeper's; where they are not, the zygote,
+ * whose socket has ended too, kills them itself.  What is not ours any more - a daemon that some task has made - is not waited for. */
 static _Noreturn void leave(void)
 {
     if (guard.zygote != 0) {
-        kill(guard.zygote, SIGKILL);
+        kill(guard.zygote, guard.inherits ? SIGKILL : SIGCONT);
         waitpid(guard.zygote, NULL, 0);
     }
     for (pid_t worker; (worker = tdm_roll_find(is_child)) != 0; tdm_roll_remove(worker)) {

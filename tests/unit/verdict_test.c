@@ -1,6 +1,7 @@
 /* verdict_test.c - how a task ends whose worker has died: every kind of death, with and without a decision of the host. */
 #include "harness.h"
 
+#include "base/platform.h"
 #include "process/verdict.h"
 
 #include <signal.h>
@@ -62,8 +63,9 @@ static void every_death_has_its_verdict(void)
 
 /* ---- limits, and what a crash has left ---- */
 
-#define MS ((uint64_t)1000000u)
-#define MB ((uint64_t)1 << 20)
+#define OF_TIME -1 /* the signal that ends a process whose processor time is over */
+#define MS      ((uint64_t)1000000u)
+#define MB      ((uint64_t)1 << 20)
 
 static const struct {
     const char *what;
@@ -76,7 +78,7 @@ static const struct {
     const char *limit;
 } limited[] = {
     {"out of processor time",
-     {true, SIGKILL, 0, 150 * MS, 55 * MS, 0},
+     {true, OF_TIME, 0, 150 * MS, 55 * MS, 0},
      {.cpu_ms = 100},
      100 * MS,
      0,
@@ -131,9 +133,10 @@ static void only_what_a_process_died_of_is_a_limit(void)
                                                .signal = limited[i].noted,
                                                .memory = limited[i].memory,
                                                .user_ns = limited[i].used_before_ns}};
-        struct tdm_case judged = {
-            .death = &limited[i].death, .left = &left, .limits = &limited[i].limits, .decided = limited[i].decided};
+        struct tdm_death death = limited[i].death;
+        struct tdm_case judged = {.death = &death, .left = &left, .limits = &limited[i].limits, .decided = limited[i].decided};
         struct tdm_facts facts = {0};
+        if (limited[i].death.signal == OF_TIME) death.signal = tdm_platform_cpu_signal();
         struct tdm_outcome outcome = tdm_verdict(&judged, &facts);
         if (outcome.status != limited[i].status) fail_msg("%s: %s", limited[i].what, tandem_status_name(outcome.status));
         if (limited[i].limit == NULL)
