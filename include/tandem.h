@@ -29,7 +29,7 @@
  * points to belong to the library: do not read, write, copy or free them (tandem_wait and its kin, tandem_cancel and
  * tandem_task_clear may be called at any time).  Without on_done the task is yours again when the last wait on it has returned.
  * With on_done it is yours from the moment on_done is entered, not earlier: on_done may free it or submit it again, the library
- * does not touch it any more.  If on_done does either, nobody else may be waiting for that task.  A group counts a task as
+ * does not touch it any more.  If on_done does either, nobody else may be waiting for that task, or about to cancel it.  A group counts a task as
  * ended after its on_done has returned.
  *
  * THE TRAPS OF FORK.  A worker process is a fork of your program as it was when tandem_init() ran.  It has the code, globals and

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -148,9 +149,14 @@ bool tdm_platform_signal_watched(int watch, int signal)
     return watch >= 0 && syscall(SYS_pidfd_send_signal, watch, signal, NULL, 0) == 0;
 }
 
+/* A process closes what it has open a moment before it can be collected. */
+#define MOMENT_MS 100
+
 void tdm_platform_reap_watched(int watch)
 {
     const int by_watch = 3; /* P_PIDFD */
+    struct pollfd process = {.fd = watch, .events = POLLIN};
+    if (watch >= 0) poll(&process, 1, MOMENT_MS);
     if (watch >= 0) syscall(SYS_waitid, by_watch, watch, NULL, WEXITED | WNOHANG | __WALL, NULL);
 }
 

@@ -2,11 +2,13 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/fault.h"
 #include "base/fds.h"
+#include "base/platform.h"
 #include "process/slot_inside.h"
 #include "process/slot_start.h"
 #include "process/verdict.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +309,8 @@ static void close_all(struct tdm_slot *slot)
     slot->outbox = (struct tdm_outbox){0};
     free(slot->setup);
     slot->setup = NULL;
+    if (slot->watch >= 0) tdm_platform_reap_watched(slot->watch);
+    tdm_fds_close(&slot->watch);
     tdm_inbox_clear(&slot->inbox);
 }
 
@@ -431,11 +435,22 @@ static void ended(struct tdm_child *child, const struct tdm_guard_notice *notice
                                    .peak_memory = notice->peak_memory});
 }
 
+/* While its end of the pipe is open it is there, so what was opened by its number is of itself. */
+static void watch_orphan(struct tdm_slot *slot)
+{
+    struct pollfd replies = {.fd = slot->replies, .events = POLLIN};
+    int watch = slot->pid > 0 ? tdm_platform_watch_process(slot->pid) : -1;
+    if (watch >= 0) watch = tdm_fds_take_in(watch);
+    slot->watch = watch < 0 ? -1 : watch;
+    if (poll(&replies, 1, 0) < 0 || replies.revents & POLLHUP) tdm_fds_close(&slot->watch);
+}
+
 /* It finishes what it holds, and gets no more. */
 static void orphaned(struct tdm_child *child)
 {
     struct tdm_slot *slot = container_of(child, struct tdm_slot, child);
     slot->orphan = true;
+    watch_orphan(slot);
     tdm_process_lane_not_idle(slot->lane, slot);
     tdm_slot_lock(slot);
     bool busy = slot->in_hand > 0, dying = slot->state == TDM_SLOT_DYING;
@@ -534,7 +549,7 @@ static void time_over(struct tdm_timer *timer)
 void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
 {
     slot->lane = lane;
-    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
+    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = slot->watch = -1;
     slot->deadline_ns = TDM_FOREVER;
     tdm_list_init(&slot->idle);
     slot->child.spawned = spawned;

@@ -133,6 +133,11 @@ static void tend(struct tdm_job *job)
         if (!start || is_too_early(lane)) return;
         struct tdm_slot *slot = find_empty(lane);
         lock(lane);
+        start = tdm_staff_wants_worker(lane); /* the pool's end may have begun meanwhile, and then it waits for no more workers */
+        if (!start) {
+            unlock(lane);
+            return;
+        }
         uint32_t number = (uint32_t)lane->staff.started_ever + 1;
         bool hopeless = !slot && count_failed(lane, ENOMEM, "memory", false);
         if (slot) count_start(lane, slot);
