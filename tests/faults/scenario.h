@@ -8,6 +8,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static void complain(const char *format, ...)
 
 /* ---- tasks ---- */
 
-enum kind { ECHO, FAIL, DIE, SPIN_TIMED, SPIN_CANCELLED };
+enum kind { ECHO, FAIL, DIE, DIE_ONCE, OVERSIZED, SPIN_TIMED, SPIN_CANCELLED };
 
 struct order { /* the beginning of a task's input */
     struct cell *cell;
@@ -78,7 +79,9 @@ static int job_task(tandem_context *context, void *input, size_t size)
     switch (order.kind) {
     case ECHO: return -tandem_reply(context, input, size);
     case FAIL: return 7;
+    case OVERSIZED: return -tandem_reply(context, input, size);
     case DIE: return raise(SIGKILL);
+    case DIE_ONCE: return atomic_load(&order.cell->runs) == 1 ? raise(SIGKILL) : -tandem_reply(context, input, size);
     default: break;
     }
     while (!tandem_cancelled(context)) moment();
@@ -90,6 +93,8 @@ static void count_done(tandem_task *task)
     struct job *job = task->user_data;
     atomic_fetch_add(&job->cell->done, 1);
 }
+
+static const tandem_limits limits = {.output = 100, .cpu_ms = 60000};
 
 static void make(struct job *job, struct cell *cell, tandem_group *group)
 {
@@ -103,6 +108,7 @@ static void make(struct job *job, struct cell *cell, tandem_group *group)
                               .input_size = sizeof job->input,
                               .isolation = job->isolation,
                               .flags = job->flags,
+                              .limits = job->kind == OVERSIZED ? &limits : NULL,
                               .group = job->in_group ? group : NULL,
                               .on_done = job->calls_back ? count_done : NULL,
                               .user_data = job};
@@ -136,7 +142,9 @@ static void submit(tandem_pool *pool, struct job *job)
 static int ordinary_end(const struct job *job)
 {
     switch (job->kind) {
-    case ECHO: return TANDEM_OK;
+    case ECHO:
+    case DIE_ONCE: return TANDEM_OK;
+    case OVERSIZED: return TANDEM_OVER_LIMIT;
     case FAIL: return TANDEM_FAILED;
     case DIE: return TANDEM_CRASHED;
     case SPIN_TIMED: return TANDEM_TIMED_OUT;
@@ -151,13 +159,22 @@ static bool whole(const struct job *job)
     return task->output_size == sizeof job->input && memcmp(task->output, job->input, sizeof job->input) == 0;
 }
 
+static int most_runs(const struct job *job) { return job->flags & TANDEM_RETRY ? 2 : 1; }
+
+static bool ran_as_often_as_it_should(const struct job *job, int runs)
+{
+    if (job->kind == DIE_ONCE) return runs == 2;
+    if (runs == 0) return job->kind == SPIN_CANCELLED || job->kind == SPIN_TIMED; /* its worker was still reading */
+    return runs <= (verdicts.may & MAY_CRASH ? most_runs(job) : 1);
+}
+
 /* As without any fault. */
 static bool ended_as_ever(const struct job *job, int runs)
 {
     const tandem_task *task = &job->task;
-    bool may_not_have_run = job->kind == SPIN_CANCELLED || job->kind == SPIN_TIMED; /* its worker was still reading */
-    if (task->status != ordinary_end(job) || runs > 1 || (runs == 0 && !may_not_have_run)) return false;
-    if (job->kind == ECHO) return whole(job);
+    if (task->status != ordinary_end(job) || !ran_as_often_as_it_should(job, runs)) return false;
+    if (job->kind == ECHO || job->kind == DIE_ONCE) return whole(job);
+    if (job->kind == OVERSIZED) return task->report && task->report->limit && strcmp(task->report->limit, "output") == 0;
     if (job->kind == FAIL) return task->code == 7;
     return job->kind != DIE || task->signal == SIGKILL || verdicts.may & MAY_LOSE_STATUS;
 }
@@ -167,11 +184,12 @@ static bool ended_by_fault(const struct job *job, int runs)
     const tandem_task *task = &job->task;
     switch (task->status) {
     case TANDEM_NOT_STARTED:
-        return verdicts.may & MAY_NOT_START && runs == 0 && task->code > 0 && (!task->report || task->report->step);
-    case TANDEM_FAILED: return verdicts.may & MAY_LOSE_REPLY && runs == 1 && task->code == ENOMEM;
-    case TANDEM_CRASHED: return verdicts.may & MAY_CRASH && runs <= 1 && job->isolation == TANDEM_PROCESS;
+        return verdicts.may & MAY_NOT_START && runs <= (job->kind == DIE_ONCE) && task->code > 0 &&
+               (!task->report || task->report->step);
+    case TANDEM_FAILED: return verdicts.may & MAY_LOSE_REPLY && runs >= 1 && task->code == ENOMEM;
+    case TANDEM_CRASHED: return verdicts.may & MAY_CRASH && runs <= most_runs(job) && job->isolation == TANDEM_PROCESS;
     case TANDEM_TIMED_OUT:
-        return verdicts.may & (MAY_BE_STOPPED | MAY_CRASH) && runs <= 1 && task->timeout_ms != 0 &&
+        return verdicts.may & (MAY_BE_STOPPED | MAY_CRASH) && runs <= most_runs(job) && task->timeout_ms != 0 &&
                job->isolation == TANDEM_PROCESS;
     default: return false;
     }
@@ -280,17 +298,33 @@ static int remember_argument(void **worker_data, void *argument)
     return argument && strcmp(argument, "argument") == 0 ? 0 : EINVAL;
 }
 
+static void dump(tandem_pool *pool)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int dumped = tandem_pool_dump(pool, null);
+    if (dumped != 0 && !(verdicts.may & (MAY_NOT_START | STAYS_BROKEN))) complain("tandem_pool_dump gives %d", dumped);
+    close(null);
+}
+
 static void use_a_pool_with_hooks(struct cell *cells)
 {
     static struct job jobs[] = {
         {.name = "host_calls_back_from_a_thread", .kind = ECHO, .isolation = TANDEM_THREAD, .calls_back = true},
         {.name = "host_calls_back_from_a_process", .kind = ECHO, .isolation = TANDEM_PROCESS, .calls_back = true},
         {.name = "waits_in_a_process", .kind = ECHO, .isolation = TANDEM_PROCESS},
+        {.name = "dies_once", .kind = DIE_ONCE, .isolation = TANDEM_PROCESS, .flags = TANDEM_RETRY},
+        {.name = "could_run_twice", .kind = ECHO, .isolation = TANDEM_PROCESS, .flags = TANDEM_RETRY},
+        {.name = "has_a_process_of_its_own", .kind = ECHO, .isolation = TANDEM_PROCESS, .flags = TANDEM_DEDICATED},
+        {.name = "replies_too_much", .kind = OVERSIZED, .isolation = TANDEM_PROCESS},
+        {.name = "cancelled_with_grace", .kind = SPIN_CANCELLED, .isolation = TANDEM_PROCESS},
     };
     char argument[] = "argument";
     tandem_pool *pool = create((tandem_options){.threads = 1,
                                                 .processes = 1,
                                                 .processes_ready = 1,
+                                                .tasks_per_worker = 4,
+                                                .kill_grace_ms = 5,
+                                                .worker_error = TANDEM_STDIO_CAPTURE,
                                                 .callbacks_by_host = 1,
                                                 .on_worker_start = remember_argument,
                                                 .argument = argument,
@@ -300,6 +334,7 @@ static void use_a_pool_with_hooks(struct cell *cells)
         make(&jobs[i], &cells[i], NULL);
         submit(pool, &jobs[i]);
     }
+    dump(pool);
     wait_for_all(jobs, count_of(jobs));
     while (tandem_run_callbacks(pool, 1) > 0) {
     }
@@ -308,10 +343,15 @@ static void use_a_pool_with_hooks(struct cell *cells)
 
 /* ---- the run ---- */
 
+/* Also children that an ordinary wait does not see. */
 static bool alone(size_t threads_before)
 {
     siginfo_t info;
+#ifdef __linux__
+    bool children = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+#else
     bool children = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+#endif
     return !children && entries_in("/proc/self/task") <= threads_before + (sanitized() ? 1 : 0);
 }
 
