@@ -144,7 +144,7 @@ static void a_task_that_was_stopped_has_last_words(void)
     assert_int_equal(tandem_cancel(&task), 0);
     expect_end(&task, TANDEM_CANCELLED);
     expect_kept(&task, KEPT, 5000);
-    task.timeout_ms = 300 * (uint32_t)slowness();
+    task.timeout_ms = 500 * (uint32_t)slowness();
     assert_int_equal(tandem_submit(pool, &task), 0);
     assert_true(await(&gate->entered, 2));
     expect_end(&task, TANDEM_TIMED_OUT);
