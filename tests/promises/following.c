@@ -280,13 +280,24 @@ static void a_new_worker_may_begin_with_no_environment(void)
     expect_same_environment();
 }
 
+static atomic_int *starts; /* shared */
+
+static int count_start(void **worker_data, void *argument)
+{
+    (void)worker_data, (void)argument;
+    atomic_fetch_add(starts, 1);
+    return 0;
+}
+
 /* It is that of the call that had the worker started: here one that keeps it ready, without any task. */
 static void a_worker_kept_ready_has_the_environment_of_its_pools_beginning(void)
 {
+    starts = shared(sizeof *starts);
     assert_int_equal(tandem_init(), 0);
     setenv("TANDEM_FOLLOWED", "then", 1);
-    tandem_options options = {.processes_ready = 1};
+    tandem_options options = {.processes_ready = 1, .on_worker_start = count_start};
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, &options);
+    assert_true(await(starts, 1));
     setenv("TANDEM_FOLLOWED", "now", 1);
     tandem_task task = task_of(TANDEM_PROCESS, environment_task, NULL, 0);
     run(pool, &task);
