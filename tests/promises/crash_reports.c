@@ -148,13 +148,24 @@ static int deadly_task(tandem_context *context, void *input, size_t size)
 
 /* ---- what the report says ---- */
 
+static bool has_frames(void)
+{
+#if defined(__linux__) && !defined(TANDEM_PORTABLE)
+    return true;
+#else
+    return false;
+#endif
+}
+
 static void say_frames(const tandem_report *report)
 {
     for (size_t i = 0; i < report->frame_count; i++) fprintf(stderr, "  frame %zu: %s\n", i, report->frames[i]);
 }
 
+/* In a build with POSIX calls only there may be none. */
 static void expect_frame(const tandem_report *report, const char *function)
 {
+    if (!has_frames()) return;
     for (size_t i = 0; i < report->frame_count; i++) {
         assert_non_null(report->frames[i]);
         if (strstr(report->frames[i], function) != NULL) return;
@@ -216,11 +227,9 @@ static void expect_fault(enum way way, int signal, const char *signal_name, cons
         expect_plain_truth(&task, signal, 0);
         expect_address(&task, atomic_load(&seen->address));
         expect_in_line(&task, signal_name);
-#if defined(__linux__) && !defined(TANDEM_PORTABLE)
         if (function != NULL) expect_frame(task.report, function);
         if (function != NULL) expect_frame(task.report, "deadly_task");
-        if (function != NULL && signal != SIGABRT) expect_in_line(&task, function);
-#endif
+        if (function != NULL && signal != SIGABRT && has_frames()) expect_in_line(&task, function);
         tandem_task_clear(&task);
     }
     wait_until(stats_of(pool).workers_crashed == 2);
@@ -279,9 +288,7 @@ static void a_stack_overflow_is_told_with_its_function(void)
     assert_int_not_equal(task.report->fault_address, 0);
     assert_in_range(task.report->frame_count, 0, 10000);
     expect_in_line(&task, "SIGSEGV");
-#if defined(__linux__) && !defined(TANDEM_PORTABLE)
     expect_frame(task.report, "dig_deeper");
-#endif
     tandem_task_clear(&task);
     end_pool(pool);
 }

@@ -12,6 +12,7 @@ static atomic_int *taken; /* MiB that the last task got; shared */
 
 static tandem_pool *begin(void)
 {
+    skip_on_portable("POSIX does not tell how much address space a process has, so none can be added to it");
     skip_under_sanitizer("a sanitizer needs address space of its own, and ends the program where malloc fails");
     skip_under_valgrind("valgrind needs address space of its own");
     taken = shared(sizeof *taken);
