@@ -235,12 +235,14 @@ static int changed_surroundings_task(tandem_context *context, void *input, size_
 /* promise 28 */
 static void a_task_that_leaves_nothing_behind_costs_no_worker(void)
 {
-    static tandem_fn *const functions[] = {joined_thread_task, awaited_child_task, unblocked_task, closed_own_task,
-                                           changed_surroundings_task};
+    static tandem_fn *const functions[] = {awaited_child_task, unblocked_task, closed_own_task, changed_surroundings_task,
+                                           joined_thread_task};
+    const size_t count =
+        count_of(functions) - (sanitized() ? 1 : 0); /* which starts a thread of its own with the first, and keeps it */
     tandem_pool *pool = begin(NULL);
     uint32_t worker = run(pool, nothing_task, NULL);
     for (int round = 0; round < 5; round++)
-        for (size_t i = 0; i < count_of(functions); i++) {
+        for (size_t i = 0; i < count; i++) {
             assert_int_equal(run(pool, functions[i], NULL), worker);
             uint32_t next = run(pool, nothing_task, NULL);
             if (next != worker) fail_msg("after function %zu another worker", i);
