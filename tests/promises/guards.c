@@ -54,10 +54,11 @@ static bool workers_have_two_guards(struct guards *guards)
     return true;
 }
 
+/* Dead, reaped or not. */
 static bool is_gone(const struct member *member)
 {
     char state;
-    return !member_is_still(member, &state);
+    return !member_is_still(member, &state) || state == 'Z';
 }
 
 static bool is_stopped(const struct member *member)
@@ -67,6 +68,12 @@ static bool is_stopped(const struct member *member)
 }
 
 static void strike(const struct member *member, int signal) { assert_true(member_signal(member, signal)); }
+
+static void put_to_death(const struct member *member)
+{
+    strike(member, SIGKILL);
+    wait_until(is_gone(member));
+}
 
 /* Both at the same moment: neither runs when the first dies. */
 static void kill_both(const struct guards *guards)
@@ -85,6 +92,23 @@ static size_t zombies(void)
     for (size_t i = 0; i < family.count; i++)
         if (!member_lives(&family.members[i])) count++;
     return count;
+}
+
+/* The same, and each worker has both. */
+static struct guards guards_of_all(void)
+{
+    struct guards guards;
+    const int64_t begun = now_ms();
+    while (!workers_have_two_guards(&guards)) {
+        if (now_ms() - begun > patience_ms()) {
+            for (size_t i = 0; i < family.count; i++)
+                fprintf(stderr, "%s, process %d, child of %d, %c\n", family.members[i].name, (int)family.members[i].pid,
+                        (int)family.members[i].parent, family.members[i].state);
+            fail_msg("after %lld ms not every worker has two guards", (long long)patience_ms());
+        }
+        moment();
+    }
+    return guards;
 }
 
 /* ---- tasks that end in every way ---- */
@@ -182,20 +206,21 @@ static void kill_one_under_load(tandem_pool *pool, enum victim victim, size_t ro
 {
     tandem_task tasks[count_of(fates)];
     struct fate own[count_of(fates)];
-    struct guards guards;
-    wait_until(workers_have_two_guards(&guards));
+    struct guards guards = guards_of_all();
+    const struct member *one = choose(&guards, victim, round, dice);
     const uint32_t before = roll_below(dice, count_of(fates) + 1);
     *gate = (struct gate){.opened = roll_below(dice, 2) == 0};
     memcpy(own, fates, sizeof own);
     for (uint32_t i = 0; i < count_of(fates); i++) {
-        if (i == before) strike(choose(&guards, victim, round, dice), SIGKILL);
+        if (i == before) strike(one, SIGKILL);
         begin_fate(pool, &tasks[i], &own[i], gate);
     }
-    if (before == count_of(fates)) strike(choose(&guards, victim, round, dice), SIGKILL);
+    if (before == count_of(fates)) strike(one, SIGKILL);
     atomic_store(&gate->opened, 1);
     for (uint32_t i = 0; i < count_of(fates); i++) expect_fate(&tasks[i], &fates[i]);
     assert_int_equal(atomic_load(&gate->entered), count_of(fates)); /* each once */
     assert_int_equal(atomic_load(&gate->left), 2);
+    wait_until(is_gone(one));
 }
 
 static void kill_many(enum victim victim)
@@ -229,11 +254,9 @@ static void an_idle_programs_guards_replace_each_other(void)
 {
     assert_int_equal(tandem_init(), 0);
     struct guards guards = guards_now();
-    strike(&guards.zygote, SIGKILL);
-    wait_until(is_gone(&guards.zygote));
+    put_to_death(&guards.zygote);
     guards = guards_now();
-    strike(&guards.keeper, SIGKILL);
-    wait_until(is_gone(&guards.keeper));
+    put_to_death(&guards.keeper);
     guards_now();
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL); /* only now somebody listens to them */
     expect_it_works(pool);
@@ -251,13 +274,14 @@ static void how_a_worker_ends_after_its_guard_is_told_truly(void)
     for (size_t i = 0; i < 2 * count_of(fates); i++) {
         tandem_task task;
         struct fate fate = fates[i / 2];
-        struct guards guards = guards_now();
+        struct guards guards = guards_of_all();
         *gate = (struct gate){0};
         begin_fate(pool, &task, &fate, gate);
         assert_true(await(&gate->entered, 1));
         strike(i % 2 == 0 ? &guards.zygote : &guards.keeper, SIGKILL);
         atomic_store(&gate->opened, 1);
         expect_fate(&task, &fate);
+        wait_until(is_gone(i % 2 == 0 ? &guards.zygote : &guards.keeper));
     }
     end_pool(pool);
 }
@@ -271,7 +295,7 @@ static void how_a_worker_ended_just_before_its_guard_is_told_truly(void)
     for (size_t i = 0; i < 2 * count_of(fates); i++) {
         tandem_task task;
         struct fate fate = fates[i / 2];
-        struct guards guards = guards_now();
+        struct guards guards = guards_of_all();
         *gate = (struct gate){0};
         begin_fate(pool, &task, &fate, gate);
         assert_true(await(&gate->entered, 1));
@@ -280,10 +304,11 @@ static void how_a_worker_ended_just_before_its_guard_is_told_truly(void)
         if (fate.signal == 0 && fate.code < 0)
             assert_true(await(&gate->left, 1));
         else
-            wait_until(zombies() == 1);
+            wait_until(!process_lives(atomic_load(&gate->pid)));
         if (i % 2 == 1) strike(&guards.keeper, SIGKILL); /* the other one then has to do both */
         strike(&guards.zygote, i % 2 == 0 ? SIGKILL : SIGCONT);
         expect_fate(&task, &fate);
+        wait_until(is_gone(i % 2 == 0 ? &guards.zygote : &guards.keeper));
     }
     end_pool(pool);
 }
@@ -447,7 +472,7 @@ static void expect_a_stopped_one_to_do_no_harm(bool keeper)
     expect_full_strength(pool, gate);
     if (!keeper) wait_until(!is_stopped(victim)); /* a keeper has nothing to do as long as the zygote lives */
     guards = guards_now();
-    strike(&guards.zygote, SIGKILL);
+    put_to_death(&guards.zygote);
     expect_full_strength(pool, gate);
     wait_until(!is_stopped(victim));
     guards_now();
@@ -537,7 +562,7 @@ static void the_host_waits_for_none_of_them(void)
         expect_no_children();
         strike(i % 3 == 0 ? &guards.keeper : &guards.zygote, SIGSTOP);
         expect_no_children();
-        strike(i % 3 == 0 ? &guards.keeper : &guards.zygote, SIGKILL);
+        put_to_death(i % 3 == 0 ? &guards.keeper : &guards.zygote);
         for (int k = 0; k < 10; k++) {
             expect_no_children();
             moment();
@@ -562,7 +587,7 @@ static void a_host_that_adopts_orphans_keeps_no_zombies_of_ours(void)
     expect_it_works(pool);
     for (int i = 0; i < 6; i++) {
         struct guards guards = guards_now();
-        strike(i % 2 == 0 ? &guards.keeper : &guards.zygote, SIGKILL);
+        put_to_death(i % 2 == 0 ? &guards.keeper : &guards.zygote);
         expect_full_strength(pool, gate);
     }
     guards_now();
@@ -582,7 +607,7 @@ static void killed_guards_leave_no_descriptors(void)
     tandem_pool *pool = pool_of(TANDEM_PROCESS, WORKERS, NULL);
     for (size_t i = 0; i < 5 + scaled(10000); i++) {
         struct guards guards = guards_now();
-        strike(choose(&guards, ANY, i, &dice), SIGKILL);
+        put_to_death(choose(&guards, ANY, i, &dice));
         expect_full_strength(pool, gate);
         guards = guards_now();
         wait_until(zombies() == 0);
@@ -658,11 +683,9 @@ static void kill_zygote(const struct guards *guards) { strike(&guards->zygote, S
 
 static void kill_each_once(const struct guards *guards)
 {
-    strike(&guards->zygote, SIGKILL);
-    wait_until(is_gone(&guards->zygote));
+    put_to_death(&guards->zygote);
     struct guards now = guards_now();
-    strike(&now.keeper, SIGKILL);
-    wait_until(is_gone(&now.keeper));
+    put_to_death(&now.keeper);
     guards_now();
 }
 
