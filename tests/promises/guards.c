@@ -313,6 +313,22 @@ static void how_a_worker_ended_just_before_its_guard_is_told_truly(void)
     end_pool(pool);
 }
 
+/* promise 26: one that has lost a guard must not lose the other with the status of a task */
+static void idle_workers_that_have_lost_a_guard_are_replaced(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, WORKERS, NULL); /* of which one is needed */
+    expect_it_works(pool);
+    for (int i = 0; i < 6; i++) {
+        struct guards guards = guards_of_all();
+        const struct member *one = i % 2 == 0 ? &guards.zygote : &guards.keeper;
+        put_to_death(one);
+        guards_of_all();
+        expect_it_works(pool);
+    }
+    assert_in_range(stats_of(pool).processes, 1, WORKERS);
+    end_pool(pool);
+}
+
 struct spinner {
     struct gate *gate;
     atomic_int *child; /* of the worker, in its process group */
@@ -708,6 +724,7 @@ int main(int argc, char **argv)
         test(an_idle_programs_guards_replace_each_other),
         test(how_a_worker_ends_after_its_guard_is_told_truly),
         test(how_a_worker_ended_just_before_its_guard_is_told_truly),
+        test(idle_workers_that_have_lost_a_guard_are_replaced),
         test(a_cancel_just_after_the_zygotes_death_kills_the_task),
         test(a_cancel_just_after_the_keepers_death_kills_the_task),
         test(a_timeout_after_the_zygotes_death_kills_the_task),

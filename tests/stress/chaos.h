@@ -128,6 +128,7 @@ void kills_end(void); /* and all is whole again */
 void kills_print(FILE *file);
 bool was_killed(int pid, uint64_t from_ns, uint64_t to_ns);
 bool may_lack_workers(uint64_t from_ns, uint64_t to_ns); /* descriptors ran short, or starting workers were killed */
-bool guards_lost(void);                                  /* both were gone at once */
+size_t guards_killed(uint64_t from_ns, uint64_t to_ns);
+bool guards_lost(void); /* both were gone at once */
 
 #endif

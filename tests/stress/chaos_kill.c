@@ -63,14 +63,14 @@ static void note_end_of_shortage(void)
     pthread_mutex_unlock(&history.lock);
 }
 
-static bool find(uint64_t from_ns, uint64_t to_ns, bool (*meant)(const struct entry *entry, int pid), int pid)
+static size_t find(uint64_t from_ns, uint64_t to_ns, bool (*meant)(const struct entry *entry, int pid), int pid)
 {
-    bool found = false;
+    size_t found = 0;
     pthread_mutex_lock(&history.lock);
-    for (size_t i = history.count; i > 0 && !found; i--) {
+    for (size_t i = history.count; i > 0; i--) {
         const struct entry *entry = &history.entries[i - 1];
         if (entry->from_ns + (uint64_t)60000000000 < from_ns) break; /* nothing that lasts is that old */
-        found = entry->from_ns <= to_ns && entry->to_ns >= from_ns && meant(entry, pid);
+        if (entry->from_ns <= to_ns && entry->to_ns >= from_ns && meant(entry, pid)) found++;
     }
     pthread_mutex_unlock(&history.lock);
     return found;
@@ -87,9 +87,32 @@ static bool prevents_a_start(const struct entry *entry, int pid)
     return entry->deed == SHORTAGE || entry->deed == KILL_STARTING;
 }
 
-bool was_killed(int pid, uint64_t from_ns, uint64_t to_ns) { return find(from_ns, to_ns, is_kill_of, pid); }
-bool may_lack_workers(uint64_t from_ns, uint64_t to_ns) { return find(from_ns, to_ns, prevents_a_start, 0); }
+static bool is_kill_of_guard(const struct entry *entry, int pid)
+{
+    (void)pid;
+    return entry->deed == KILL_KEEPER || entry->deed == KILL_ZYGOTE;
+}
+
+bool was_killed(int pid, uint64_t from_ns, uint64_t to_ns) { return find(from_ns, to_ns, is_kill_of, pid) > 0; }
+bool may_lack_workers(uint64_t from_ns, uint64_t to_ns) { return find(from_ns, to_ns, prevents_a_start, 0) > 0; }
+size_t guards_killed(uint64_t from_ns, uint64_t to_ns) { return find(from_ns, to_ns, is_kill_of_guard, 0); }
 bool guards_lost(void) { return atomic_load(&history.guards_lost) != 0; }
+
+/* Not a loss, but it should not come from what is done here: what was done last, for whoever asks why. */
+static void tell_that_guards_are_lost(void)
+{
+    if (atomic_exchange(&history.guards_lost, 1) != 0) return;
+    uint64_t now = now_ns();
+    fprintf(stderr, "both guards are gone; before that:");
+    pthread_mutex_lock(&history.lock);
+    for (size_t i = history.count > 30 ? history.count - 30 : 0; i < history.count; i++) {
+        const struct entry *entry = &history.entries[i];
+        if (entry->deed == KILL_WORKER || entry->deed == STOP_WORKER) continue;
+        fprintf(stderr, " %.3f s %s %d;", (double)(now - entry->from_ns) / 1e9, deed_names[entry->deed], entry->pid);
+    }
+    pthread_mutex_unlock(&history.lock);
+    fprintf(stderr, "\n");
+}
 
 void kills_print(FILE *file)
 {
@@ -108,6 +131,7 @@ static struct {
     struct dice dice;
     struct family family;
     int64_t guards_touched_ms, calm_ms;
+    struct member condemned; /* the guard that was killed last; dying takes time, too */
     struct stopped {
         struct member member;
         int64_t since_ms, until_ms; /* until 0: the library is to deal with it */
@@ -197,47 +221,6 @@ static void stop_worker(void)
     if (worker != NULL && !is_stopped_by_us(worker)) stop(worker, STOP_WORKER, chance(&killer.dice, 10) ? 2500 : 100);
 }
 
-static bool guards_are_ready(const struct member **keeper, const struct member **zygote)
-{
-    if (!GUARDS_CAN_BE_KILLED || guards_lost()) return false;
-    return family_guards(&killer.family, keeper, zygote) && (*keeper)->state != 'T' && (*zygote)->state != 'T' &&
-           !is_stopped_by_us(*keeper) && !is_stopped_by_us(*zygote);
-}
-
-/* The keeper is stopped: now is the time to need it. */
-static void kill_zygote_of_stopped_keeper(void)
-{
-    const struct member *keeper, *zygote;
-    if (!family_guards(&killer.family, &keeper, &zygote) || zygote->state == 'T') return;
-    if (keeper->state != 'T' || !is_stopped_by_us(keeper) || !chance(&killer.dice, 20)) return;
-    killer.guards_touched_ms = now_ms();
-    note(KILL_ZYGOTE, zygote->pid);
-    member_signal(zygote, SIGKILL);
-}
-
-static void hurt_guard(void)
-{
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
-    const struct member *keeper, *zygote;
-    if (GUARDS_CAN_BE_KILLED && !guards_lost()) kill_zygote_of_stopped_keeper();
-    if (!guards_are_ready(&keeper, &zygote) || now_ms() - killer.guards_touched_ms < BETWEEN_GUARDS_MS) return;
-    bool first = chance(&killer.dice, 50);
-    const struct member *one = first ? keeper : zygote;
-    uint32_t number = roll_below(&killer.dice, 100);
-    if (number < 30) {
-        note(TEASE_GUARD, one->pid);
-        member_signal(one, ignored[roll_below(&killer.dice, count_of(ignored))]);
-        return;
-    }
-    killer.guards_touched_ms = now_ms();
-    if (number < 35) {
-        stop(one, STOP_GUARD, chance(&killer.dice, 50) ? 500 : 0);
-        return;
-    }
-    note(first ? KILL_KEEPER : KILL_ZYGOTE, one->pid);
-    member_signal(one, SIGKILL);
-}
-
 static void run_short(void)
 {
     struct rlimit limit, low;
@@ -249,6 +232,64 @@ static void run_short(void)
     pass_ms(roll_below(&killer.dice, 15));
     setrlimit(RLIMIT_NOFILE, &limit);
     note_end_of_shortage();
+}
+
+static void kill_guard(const struct member *guard, enum deed deed)
+{
+    note(deed, guard->pid);
+    killer.condemned = *guard;
+    killer.guards_touched_ms = now_ms();
+    member_signal(guard, SIGKILL);
+}
+
+/* May a guard be killed at all? */
+static bool is_time_for_guards(void)
+{
+    char state;
+    if (!GUARDS_CAN_BE_KILLED || guards_lost()) return false;
+    if (now_ms() - killer.guards_touched_ms < BETWEEN_GUARDS_MS) return false;
+    if (killer.condemned.pid == 0 || !member_is_still(&killer.condemned, &state) || state == 'Z') return true;
+    killer.guards_touched_ms = now_ms(); /* it is from its end that the time counts */
+    return false;
+}
+
+static bool guards_are_ready(const struct member **keeper, const struct member **zygote)
+{
+    return family_guards(&killer.family, keeper, zygote) && (*keeper)->state != 'T' && (*zygote)->state != 'T' &&
+           !is_stopped_by_us(*keeper) && !is_stopped_by_us(*zygote);
+}
+
+/* The keeper is stopped: now is the time to need it. */
+static void kill_zygote_of_stopped_keeper(void)
+{
+    const struct member *keeper, *zygote;
+    if (!family_guards(&killer.family, &keeper, &zygote) || zygote->state == 'T') return;
+    if (keeper->state != 'T' || !is_stopped_by_us(keeper) || !chance(&killer.dice, 20)) return;
+    kill_guard(zygote, KILL_ZYGOTE);
+}
+
+static void hurt_guard(void)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
+    const struct member *keeper, *zygote;
+    if (!is_time_for_guards()) return;
+    kill_zygote_of_stopped_keeper();
+    if (!is_time_for_guards() || !guards_are_ready(&keeper, &zygote)) return;
+    bool first = chance(&killer.dice, 50);
+    const struct member *one = first ? keeper : zygote;
+    uint32_t number = roll_below(&killer.dice, 100);
+    if (number < 30) {
+        note(TEASE_GUARD, one->pid);
+        member_signal(one, ignored[roll_below(&killer.dice, count_of(ignored))]);
+        return;
+    }
+    if (number < 35) {
+        killer.guards_touched_ms = now_ms();
+        stop(one, STOP_GUARD, chance(&killer.dice, 50) ? 500 : 0);
+        return;
+    }
+    kill_guard(one, first ? KILL_KEEPER : KILL_ZYGOTE);
+    if (chance(&killer.dice, 15)) run_short(); /* the other one has a descriptor to send just now */
 }
 
 static bool any_guard(void)
@@ -265,7 +306,7 @@ static void expect_guards(void)
     const struct member *keeper, *zygote;
     const int64_t begun = now_ms();
     while (family_look(&killer.family), !family_guards(&killer.family, &keeper, &zygote)) {
-        if (!any_guard()) atomic_store(&history.guards_lost, 1);
+        if (!any_guard()) tell_that_guards_are_lost();
         if (guards_lost() || !GUARDS_CAN_BE_KILLED) return;
         if (now_ms() - begun > patience_ms()) {
             loss("there are not two guards again after %lld ms", (long long)patience_ms());
@@ -339,7 +380,7 @@ static void *kill_on(void *argument)
         pass_ms(1 + roll_below(&killer.dice, 20));
         continue_some(false);
         family_look(&killer.family);
-        if (!any_guard() && GUARDS_CAN_BE_KILLED) atomic_store(&history.guards_lost, 1);
+        if (!any_guard() && GUARDS_CAN_BE_KILLED) tell_that_guards_are_lost();
         act();
         if (now_ms() - killer.calm_ms > CALM_EVERY_MS) calm_down();
     }
