@@ -1,5 +1,5 @@
-/* guards.c - keeper and zygote: killed, stopped and signalled, alone, in turn and together; what is lost is at most what nobody can know. */
-#include "harness.h"
+/* guards.c - keeper and zygote replace each other: whichever is killed or stopped, no task is lost and every status is true. */
+#include "guarding.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,101 +15,8 @@
 #endif
 
 #include "../unit/dice.h"
-#include "family.h"
 
 enum { WORKERS = 3 };
-
-static struct family family;
-
-/* ---- the guards ---- */
-
-struct guards {
-    struct member keeper, zygote;
-};
-
-static bool guards_are_there(struct guards *guards)
-{
-    const struct member *keeper, *zygote;
-    family_look(&family);
-    if (!family_guards(&family, &keeper, &zygote)) return false;
-    *guards = (struct guards){*keeper, *zygote};
-    return true;
-}
-
-static struct guards guards_now(void)
-{
-    struct guards guards;
-    wait_until_within(guards_are_there(&guards), allowed_ms(1000));
-    return guards;
-}
-
-/* Every worker is the zygote's child, so that after its death the keeper can take it over. */
-static bool workers_have_two_guards(struct guards *guards)
-{
-    if (!guards_are_there(guards)) return false;
-    for (size_t i = 0; i < family.count; i++) {
-        const struct member *member = &family.members[i];
-        if (member_lives(member) && !member_is_guard(member) && member->parent != guards->zygote.pid) return false;
-    }
-    return true;
-}
-
-/* Dead, reaped or not. */
-static bool is_gone(const struct member *member)
-{
-    char state;
-    return !member_is_still(member, &state) || state == 'Z';
-}
-
-static bool is_stopped(const struct member *member)
-{
-    char state;
-    return member_is_still(member, &state) && state == 'T';
-}
-
-static void strike(const struct member *member, int signal) { assert_true(member_signal(member, signal)); }
-
-static void put_to_death(const struct member *member)
-{
-    strike(member, SIGKILL);
-    wait_until(is_gone(member));
-}
-
-/* Both at the same moment: neither runs when the first dies. */
-static void kill_both(const struct guards *guards)
-{
-    strike(&guards->keeper, SIGSTOP);
-    strike(&guards->zygote, SIGSTOP);
-    strike(&guards->keeper, SIGKILL);
-    strike(&guards->zygote, SIGKILL);
-    wait_until(is_gone(&guards->keeper) && is_gone(&guards->zygote));
-}
-
-static size_t zombies(void)
-{
-    size_t count = 0;
-    family_look(&family);
-    for (size_t i = 0; i < family.count; i++)
-        if (!member_lives(&family.members[i])) count++;
-    return count;
-}
-
-/* The same, and each worker has both. */
-static struct guards guards_of_all(void)
-{
-    struct guards guards;
-    const int64_t begun = now_ms();
-    while (!workers_have_two_guards(&guards)) {
-        if (now_ms() - begun > patience_ms()) {
-            for (size_t i = 0; i < family.count; i++)
-                fprintf(stderr, "%s, process %d, child of %d, %c\n", family.members[i].name, (int)family.members[i].pid,
-                        (int)family.members[i].parent, family.members[i].state);
-            fail_msg("after %lld ms not every worker has two guards", (long long)patience_ms());
-        }
-        moment();
-    }
-    return guards;
-}
 
 /* ---- tasks that end in every way ---- */
 
@@ -164,33 +71,6 @@ static void expect_fate(tandem_task *task, const struct fate *fate)
     tandem_task_clear(task);
 }
 
-static void expect_it_works(tandem_pool *pool)
-{
-    char word[] = "works";
-    tandem_task task = task_of(TANDEM_PROCESS, echo_task, word, 5);
-    assert_int_equal(tandem_submit(pool, &task), 0);
-    expect_end(&task, TANDEM_OK);
-    assert_string_equal(task.output, "works");
-    tandem_task_clear(&task);
-}
-
-/* As many at once as there may be workers. */
-static void expect_full_strength(tandem_pool *pool, struct gate *gate)
-{
-    tandem_task tasks[WORKERS];
-    *gate = (struct gate){0};
-    for (int i = 0; i < WORKERS; i++) {
-        tasks[i] = task_of(TANDEM_PROCESS, gate_task, &gate, sizeof gate);
-        assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
-    }
-    wait_until_within(atomic_load(&gate->entered) == WORKERS, allowed_ms(1000));
-    atomic_store(&gate->opened, 1);
-    for (int i = 0; i < WORKERS; i++) {
-        expect_end(&tasks[i], TANDEM_OK);
-        tandem_task_clear(&tasks[i]);
-    }
-}
-
 /* ---- promise 26: one is killed ---- */
 
 enum victim { KEEPER_ONLY, ZYGOTE_ONLY, IN_TURN, ANY };
@@ -231,8 +111,8 @@ static void kill_many(enum victim victim)
     expect_it_works(pool);
     for (size_t i = 0; i < scaled(1000); i++) kill_one_under_load(pool, victim, i, &dice, gate);
     guards_now();
-    expect_full_strength(pool, gate);
-    wait_until(zombies() == 0);
+    expect_full_strength(pool, WORKERS, gate);
+    expect_no_zombies();
     assert_int_equal(stats_of(pool).ended[TANDEM_NOT_STARTED], 0);
     end_pool(pool);
 }
@@ -377,97 +257,6 @@ static void a_cancel_just_after_the_keepers_death_kills_the_task(void) { stop_af
 static void a_timeout_after_the_zygotes_death_kills_the_task(void) { stop_after_a_kill(false, true); }
 static void a_timeout_after_the_keepers_death_kills_the_task(void) { stop_after_a_kill(true, true); }
 
-/* ---- promise 26: both at once ---- */
-
-static void expect_not_started(tandem_pool *pool)
-{
-    char line[256];
-    tandem_task task = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
-    assert_int_equal(tandem_submit(pool, &task), 0);
-    expect_end(&task, TANDEM_NOT_STARTED);
-    assert_true(task.code > 0);
-    assert_non_null(task.report->step);
-    assert_true(tandem_describe(&task, line, sizeof line) > 0);
-    assert_non_null(strstr(line, task.report->step));
-    tandem_task_clear(&task);
-}
-
-/* promise 26 */
-static void without_guards_what_runs_ends_and_the_rest_is_told_why(void)
-{
-    struct gate *gate = shared(sizeof *gate);
-    tandem_task running, waiting[5];
-    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
-    for (int round = 0; round < 3; round++) { /* after the end of the pool the program has one thread, and may begin anew */
-        wait_until(tandem_init() == 0);
-        *gate = (struct gate){0};
-        if (round > 0) pool = pool_of(TANDEM_PROCESS, 1, NULL);
-        running = task_of(TANDEM_PROCESS, gate_task, &gate, sizeof gate);
-        assert_int_equal(tandem_submit(pool, &running), 0);
-        assert_true(await(&gate->entered, 1));
-        for (size_t i = 0; i < count_of(waiting); i++) {
-            waiting[i] = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
-            assert_int_equal(tandem_submit(pool, &waiting[i]), 0);
-        }
-        struct guards guards = guards_now();
-        kill_both(&guards);
-        atomic_store(&gate->opened, 1);
-        expect_end(&running, TANDEM_OK);
-        for (size_t i = 0; i < count_of(waiting); i++) {
-            int status = tandem_wait(&waiting[i]); /* the same worker may have got it before the deaths were heard */
-            assert_true(status == TANDEM_OK || status == TANDEM_NOT_STARTED);
-            tandem_task_clear(&waiting[i]);
-        }
-        for (int i = 0; i < 3; i++) expect_not_started(pool);
-        tandem_task_clear(&running);
-        end_pool(pool);
-        assert_int_equal(tandem_quit(), 0);
-        wait_until(processes_of_ours() == 0);
-    }
-}
-
-/* promise 26: a crash that nobody has seen is told as one, without inventing how */
-static void without_guards_a_crash_is_still_one(void)
-{
-    struct gate *gate = shared(sizeof *gate);
-    tandem_task task;
-    struct fate fate = {.signal = SIGSEGV};
-    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
-    begin_fate(pool, &task, &fate, gate);
-    assert_true(await(&gate->entered, 1));
-    struct guards guards = guards_now();
-    kill_both(&guards);
-    atomic_store(&gate->opened, 1);
-    expect_end(&task, TANDEM_CRASHED);
-    assert_true(task.signal == 0 || task.signal == SIGSEGV);
-    if (task.signal == 0) assert_non_null(task.report->step);
-    tandem_task_clear(&task);
-    end_pool(pool);
-}
-
-/* promise 26 */
-static void without_guards_a_running_task_can_be_stopped(void)
-{
-    struct gate *gate = shared(sizeof *gate);
-    for (int by_timeout = 0; by_timeout < 2; by_timeout++) {
-        wait_until(tandem_init() == 0);
-        *gate = (struct gate){0};
-        tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
-        tandem_task task = task_of(TANDEM_PROCESS, spin_task, &gate, sizeof gate);
-        if (by_timeout) task.timeout_ms = 300 * (uint32_t)slowness();
-        assert_int_equal(tandem_submit(pool, &task), 0);
-        assert_true(await(&gate->entered, 1));
-        struct guards guards = guards_now();
-        kill_both(&guards);
-        if (!by_timeout) assert_int_equal(tandem_cancel(&task), 0);
-        expect_end(&task, by_timeout ? TANDEM_TIMED_OUT : TANDEM_CANCELLED);
-        wait_until(!process_lives(atomic_load(&gate->pid)));
-        tandem_task_clear(&task);
-        end_pool(pool);
-        assert_int_equal(tandem_quit(), 0);
-    }
-}
-
 /* ---- stopped guards ---- */
 
 /* promise 26: what it would have done is done by somebody else, and nobody waits for it for ever */
@@ -485,11 +274,11 @@ static void expect_a_stopped_one_to_do_no_harm(bool keeper)
     memcpy(own, fates, sizeof own);
     for (size_t i = 0; i < count_of(fates); i++) begin_fate(pool, &tasks[i], &own[i], gate);
     for (size_t i = 0; i < count_of(fates); i++) expect_fate(&tasks[i], &fates[i]);
-    expect_full_strength(pool, gate);
+    expect_full_strength(pool, WORKERS, gate);
     if (!keeper) wait_until(!is_stopped(victim)); /* a keeper has nothing to do as long as the zygote lives */
     guards = guards_now();
     put_to_death(&guards.zygote);
-    expect_full_strength(pool, gate);
+    expect_full_strength(pool, WORKERS, gate);
     wait_until(!is_stopped(victim));
     guards_now();
     end_pool(pool);
@@ -516,7 +305,7 @@ static void guards_that_die_while_descriptors_run_short_are_replaced(void)
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
         wait_until(is_gone(victim));
         guards_now();
-        expect_full_strength(pool, gate);
+        expect_full_strength(pool, WORKERS, gate);
     }
     end_pool(pool);
 }
@@ -539,80 +328,6 @@ static void a_guard_that_is_stopped_for_a_moment_goes_on(void)
     end_pool(pool);
 }
 
-/* promise 37 */
-static void a_terminals_signals_do_nothing_to_the_guards(void)
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
-    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
-    expect_it_works(pool);
-    struct guards before = guards_now();
-    for (size_t i = 0; i < 3 * count_of(signals); i++) {
-        strike(&before.keeper, signals[i % count_of(signals)]);
-        strike(&before.zygote, signals[i % count_of(signals)]);
-        expect_it_works(pool);
-    }
-    struct guards after = guards_now();
-    assert_true(before.keeper.pid == after.keeper.pid && before.zygote.pid == after.zygote.pid);
-    end_pool(pool);
-}
-
-/* ---- the host does not notice ---- */
-
-static void expect_no_children(void)
-{
-    siginfo_t info = {.si_pid = 0};
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-    assert_int_equal(errno, ECHILD);
-    assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT), -1);
-    assert_int_equal(errno, ECHILD);
-}
-
-/* promise 26 */
-static void the_host_waits_for_none_of_them(void)
-{
-    struct gate *gate = shared(sizeof *gate);
-    tandem_pool *pool = pool_of(TANDEM_PROCESS, WORKERS, NULL);
-    expect_it_works(pool);
-    for (int i = 0; i < 10; i++) {
-        struct guards guards = guards_now();
-        expect_no_children();
-        strike(i % 3 == 0 ? &guards.keeper : &guards.zygote, SIGSTOP);
-        expect_no_children();
-        put_to_death(i % 3 == 0 ? &guards.keeper : &guards.zygote);
-        for (int k = 0; k < 10; k++) {
-            expect_no_children();
-            moment();
-        }
-        expect_full_strength(pool, gate);
-    }
-    struct guards guards = guards_now();
-    kill_both(&guards);
-    expect_no_children();
-    end_pool(pool);
-    expect_no_children();
-}
-
-/* A host that is a subreaper, or the first process of a container, gets what others left behind. */
-static void a_host_that_adopts_orphans_keeps_no_zombies_of_ours(void)
-{
-    struct gate *gate = shared(sizeof *gate);
-#ifdef __linux__
-    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
-#endif
-    tandem_pool *pool = pool_of(TANDEM_PROCESS, WORKERS, NULL);
-    expect_it_works(pool);
-    for (int i = 0; i < 6; i++) {
-        struct guards guards = guards_now();
-        put_to_death(i % 2 == 0 ? &guards.keeper : &guards.zygote);
-        expect_full_strength(pool, gate);
-    }
-    guards_now();
-    wait_until(zombies() == 0);
-    end_pool(pool);
-    assert_int_equal(tandem_quit(), 0);
-    wait_until(zombies() == 0);
-}
-
 /* promise 26 */
 static void killed_guards_leave_no_descriptors(void)
 {
@@ -624,9 +339,9 @@ static void killed_guards_leave_no_descriptors(void)
     for (size_t i = 0; i < 5 + scaled(10000); i++) {
         struct guards guards = guards_now();
         put_to_death(choose(&guards, ANY, i, &dice));
-        expect_full_strength(pool, gate);
+        expect_full_strength(pool, WORKERS, gate);
         guards = guards_now();
-        wait_until(zombies() == 0);
+        expect_no_zombies();
         if (i < 4) continue; /* until all that is kept for good is there */
         snprintf(folder, sizeof folder, "/proc/%d/fd", (int)guards.keeper.pid);
         if (i == 4) host = entries_in("/proc/self/fd"), keeper = entries_in(folder);
@@ -637,81 +352,6 @@ static void killed_guards_leave_no_descriptors(void)
         wait_until(entries_in(folder) <= zygote);
     }
     end_pool(pool);
-}
-
-/* ---- the end, right after ---- */
-
-static void end_right_after(bool keeper, bool zygote)
-{
-    for (int i = 0; i < 6; i++) {
-        wait_until(tandem_init() == 0);
-        tandem_pool *pool = pool_of(TANDEM_PROCESS, WORKERS, NULL);
-        if (i % 2 == 1) expect_it_works(pool);
-        if (i >= 4) end_pool(pool); /* nobody listens to them any more */
-        struct guards guards = guards_now();
-        if (keeper && zygote)
-            kill_both(&guards);
-        else
-            strike(keeper ? &guards.keeper : &guards.zygote, SIGKILL);
-        if (i < 4) end_pool(pool);
-        assert_int_equal(tandem_quit(), 0);
-        wait_until(processes_of_ours() == 0);
-    }
-}
-
-static void quitting_right_after_a_keepers_death_leaves_nothing(void) { end_right_after(true, false); }
-static void quitting_right_after_a_zygotes_death_leaves_nothing(void) { end_right_after(false, true); }
-static void quitting_right_after_both_deaths_leaves_nothing(void) { end_right_after(true, true); }
-
-/* ---- promise 30: the host is killed, too ---- */
-
-static struct gate *spinning;
-
-static void host_with_spinning_workers(void)
-{
-    static tandem_task tasks[WORKERS];
-    tandem_pool *pool;
-    tandem_options options = {.threads = 1, .processes = WORKERS};
-    if (tandem_init() != 0 || tandem_pool_create(&pool, &options) != 0) _exit(1);
-    for (int i = 0; i < WORKERS; i++) {
-        tasks[i] = task_of(TANDEM_PROCESS, spin_task, &spinning, sizeof spinning);
-        if (tandem_submit(pool, &tasks[i]) != 0) _exit(1);
-    }
-    for (;;) pause();
-}
-
-static void kill_host_after(void (*hurt)(const struct guards *guards))
-{
-    spinning = shared(sizeof *spinning);
-    pid_t host = fork();
-    assert_true(host >= 0);
-    if (host == 0) host_with_spinning_workers();
-    assert_true(await(&spinning->entered, WORKERS));
-    struct guards guards = guards_now();
-    hurt(&guards);
-    assert_int_equal(kill(host, SIGKILL), 0);
-    assert_int_equal(waitpid(host, NULL, 0), host);
-    wait_until_within(processes_of_ours() == 0, allowed_ms(100));
-}
-
-static void kill_keeper(const struct guards *guards) { strike(&guards->keeper, SIGKILL); }
-static void kill_zygote(const struct guards *guards) { strike(&guards->zygote, SIGKILL); }
-
-static void kill_each_once(const struct guards *guards)
-{
-    put_to_death(&guards->zygote);
-    struct guards now = guards_now();
-    put_to_death(&now.keeper);
-    guards_now();
-}
-
-/* promise 30: each of them may be the one whose end the others have just begun to deal with */
-static void nothing_is_left_of_a_host_killed_with_its_guards(void)
-{
-    kill_host_after(kill_keeper);
-    kill_host_after(kill_zygote);
-    kill_host_after(kill_both);
-    kill_host_after(kill_each_once);
 }
 
 int main(int argc, char **argv)
@@ -729,21 +369,11 @@ int main(int argc, char **argv)
         test(a_cancel_just_after_the_keepers_death_kills_the_task),
         test(a_timeout_after_the_zygotes_death_kills_the_task),
         test(a_timeout_after_the_keepers_death_kills_the_task),
-        test(without_guards_what_runs_ends_and_the_rest_is_told_why),
-        test(without_guards_a_crash_is_still_one),
-        test(without_guards_a_running_task_can_be_stopped),
         test(a_stopped_zygote_is_woken_or_replaced),
         test(a_stopped_keeper_is_woken_or_replaced),
         test(guards_that_die_while_descriptors_run_short_are_replaced),
         test(a_guard_that_is_stopped_for_a_moment_goes_on),
-        test(a_terminals_signals_do_nothing_to_the_guards),
-        test(the_host_waits_for_none_of_them),
-        test(a_host_that_adopts_orphans_keeps_no_zombies_of_ours),
         test(killed_guards_leave_no_descriptors),
-        test(quitting_right_after_a_keepers_death_leaves_nothing),
-        test(quitting_right_after_a_zygotes_death_leaves_nothing),
-        test(quitting_right_after_both_deaths_leaves_nothing),
-        test(nothing_is_left_of_a_host_killed_with_its_guards),
     };
     if (getenv("TANDEM_TEST") != NULL) skip_on_portable("only Linux lets one process inherit another's children");
     return harness_main(argc, argv, tests, count_of(tests));

@@ -137,7 +137,7 @@ static const char *wrong_anyway(const struct record *record, const struct facts 
     if (facts->begun == UINT32_MAX) return "the ledger's page is damaged";
     if (facts->begun > runs_most(record)) return "run too often";
     if (facts->runs > runs_most(record)) return "reported as run too often";
-    if (in_process(record) && facts->runs < facts->begun) return "reported as run less often than it was";
+    if (facts->runs < facts->begun) return "reported as run less often than it was";
     if (!has_output && (task->output != NULL || task->output_size != 0)) return "an output";
     if (in_process(record) && task->report == NULL) return "no report";
     if (task->on_done != NULL && atomic_load(&record->calls) != 1) return "on_done not called once";
