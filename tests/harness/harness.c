@@ -40,6 +40,11 @@ void skip_without(const char *path, const char *reason)
     if (access(path, R_OK) != 0) skip_test(reason);
 }
 
+void skip_unless(bool possible, const char *reason)
+{
+    if (!possible) skip_test(reason);
+}
+
 void skip_under_sanitizer(const char *reason)
 {
     if (sanitized()) skip_test(reason);

@@ -70,6 +70,7 @@ int64_t now_ms(void);
 
 void skip_on_portable(const char *reason);               /* in a build with POSIX calls only */
 void skip_without(const char *path, const char *reason); /* where the system has no such file */
+void skip_unless(bool possible, const char *reason);
 void skip_under_sanitizer(const char *reason);
 void skip_under_valgrind(const char *reason);
 bool sanitized(void);
