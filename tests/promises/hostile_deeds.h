@@ -1,8 +1,8 @@
-/* hostile.h - what a worker does that has turned against its host: it finds its own channel and control page, and misuses them.
+/* hostile_deeds.h - what a worker does that has turned against its host: it finds its own channel and control page, and misuses them.
  *
  * All of this runs in a worker, or in a child or thread of one.  A deed may be cut short at any point: the host kills it. */
-#ifndef TANDEM_HOSTILE_H
-#define TANDEM_HOSTILE_H
+#ifndef TANDEM_HOSTILE_DEEDS_H
+#define TANDEM_HOSTILE_DEEDS_H
 
 #include "../unit/dice.h"
 #include "harness.h"
@@ -35,7 +35,7 @@ typedef void deed_fn(struct own *own);
 /* ---- finding ---- */
 
 /* A worker's descriptors are at 64 and above, requests before the lifeline. */
-static void find_descriptors(struct own *own)
+static inline void find_descriptors(struct own *own)
 {
     own->requests = own->replies = own->lifeline = -1;
     for (int fd = 64; fd < 1024; fd++) {
@@ -46,7 +46,7 @@ static void find_descriptors(struct own *own)
     }
 }
 
-static void find_control(struct own *own)
+static inline void find_control(struct own *own)
 {
     char line[512], mode[8];
     unsigned long from, to;
@@ -59,7 +59,7 @@ static void find_control(struct own *own)
     fclose(maps);
 }
 
-static void find_task(struct own *own)
+static inline void find_task(struct own *own)
 {
     own->entry = 0;
     own->sequence = 0;
@@ -71,7 +71,7 @@ static void find_task(struct own *own)
     }
 }
 
-static struct own find_own(uint64_t variant, uint64_t seed)
+static inline struct own find_own(uint64_t variant, uint64_t seed)
 {
     struct own own = {.variant = variant, .dice = {(seed + 1) * 0x9e3779b97f4a7c15u}};
     find_descriptors(&own);
@@ -82,7 +82,7 @@ static struct own find_own(uint64_t variant, uint64_t seed)
 
 /* ---- sending ---- */
 
-static bool send_bytes(const struct own *own, const void *bytes, size_t size)
+static inline bool send_bytes(const struct own *own, const void *bytes, size_t size)
 {
     for (size_t done = 0; done < size;) {
         ssize_t now = write(own->replies, (const char *)bytes + done, size - done);
@@ -92,7 +92,7 @@ static bool send_bytes(const struct own *own, const void *bytes, size_t size)
     return true;
 }
 
-static struct tdm_frame forge(const struct own *own, enum tdm_frame_kind kind, size_t payload)
+static inline struct tdm_frame forge(const struct own *own, enum tdm_frame_kind kind, size_t payload)
 {
     struct tdm_frame frame = tdm_frame_make(kind, payload);
     frame.sequence = own->sequence;
@@ -101,9 +101,9 @@ static struct tdm_frame forge(const struct own *own, enum tdm_frame_kind kind, s
     return frame;
 }
 
-static void send_frame(const struct own *own, const struct tdm_frame *frame) { send_bytes(own, frame, sizeof *frame); }
+static inline void send_frame(const struct own *own, const struct tdm_frame *frame) { send_bytes(own, frame, sizeof *frame); }
 
-static void send_random(struct own *own, size_t size)
+static inline void send_random(struct own *own, size_t size)
 {
     unsigned char bytes[8192];
     for (size_t i = 0; i < size && i < sizeof bytes; i++) bytes[i] = (unsigned char)roll(&own->dice);
@@ -112,10 +112,10 @@ static void send_random(struct own *own, size_t size)
 
 /* ---- deeds: frames ---- */
 
-static void write_garbage(struct own *own) { send_random(own, sizeof(struct tdm_frame) + roll_below(&own->dice, 8000)); }
+static inline void write_garbage(struct own *own) { send_random(own, sizeof(struct tdm_frame) + roll_below(&own->dice, 8000)); }
 
 #define WRONG_FIELDS 7
-static void write_wrong_field(struct own *own)
+static inline void write_wrong_field(struct own *own)
 {
     struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 0);
     switch (own->variant % WRONG_FIELDS) {
@@ -133,7 +133,7 @@ static void write_wrong_field(struct own *own)
 /* A reply as long as a frame can say, of which only the beginning comes.  A sanitizer marks all memory that is asked for, so there only
  * one way is so long. */
 #define HUGE_LENGTHS 4
-static void write_huge_length(struct own *own)
+static inline void write_huge_length(struct own *own)
 {
     static const uint32_t lengths[HUGE_LENGTHS] = {UINT32_MAX, UINT32_MAX - 1, UINT32_C(1) << 31, UINT32_C(1) << 28};
     uint32_t length = lengths[own->variant % HUGE_LENGTHS];
@@ -143,7 +143,7 @@ static void write_huge_length(struct own *own)
 }
 
 #define OTHER_TASKS 8
-static void reply_to_another_task(struct own *own)
+static inline void reply_to_another_task(struct own *own)
 {
     struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 0);
     switch (own->variant % OTHER_TASKS) {
@@ -159,14 +159,30 @@ static void reply_to_another_task(struct own *own)
     send_frame(own, &frame);
 }
 
-static void say_ready_again(struct own *own)
+static inline void say_ready_again(struct own *own)
 {
     struct tdm_frame frame = forge(own, own->variant % 2 == 0 ? TDM_FRAME_READY : TDM_FRAME_FAILED, 0);
     send_frame(own, &frame);
 }
 
+/* What a worker may say instead of a reply, or beside it. */
+#define OTHER_ANSWERS 5
+static inline void answer_otherwise(struct own *own)
+{
+    struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 0);
+    switch (own->variant % OTHER_ANSWERS) {
+    case 0: frame.kind = TDM_FRAME_REFUSED; break;
+    case 1: frame.kind = TDM_FRAME_OVERSIZED; break;
+    case 2: frame.code = INT32_MIN; break;
+    case 3: send_frame(own, &frame); break;
+    default: break;
+    }
+    if (own->variant % OTHER_ANSWERS > 2) frame = forge(own, TDM_FRAME_TIRED, 0);
+    send_frame(own, &frame);
+}
+
 /* Its own reply, as often as it likes, in one piece.  The first is as good as an honest one. */
-static void replay_reply(struct own *own)
+static inline void replay_reply(struct own *own)
 {
     struct tdm_frame frames[8];
     size_t count = 2 + own->variant % 7;
@@ -174,13 +190,13 @@ static void replay_reply(struct own *own)
     send_bytes(own, frames, count * sizeof *frames);
 }
 
-static void write_half_header(struct own *own)
+static inline void write_half_header(struct own *own)
 {
     struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 0);
     send_bytes(own, &frame, 1 + own->variant % (sizeof frame - 1));
 }
 
-static void write_half_payload(struct own *own)
+static inline void write_half_payload(struct own *own)
 {
     struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 20000);
     send_frame(own, &frame);
@@ -189,7 +205,7 @@ static void write_half_payload(struct own *own)
 
 /* Frame after frame, for as long as anybody reads them. */
 #define FLOODS 5
-static void flood(struct own *own)
+static inline void flood(struct own *own)
 {
     enum { FRAMES = 1600 };
     struct tdm_frame *frames = calloc(FRAMES, sizeof *frames);
@@ -209,13 +225,13 @@ static void flood(struct own *own)
 
 /* ---- deeds: the control page ---- */
 
-static void set_word(struct own *own)
+static inline void set_word(struct own *own)
 {
     if (own->control != NULL) atomic_store(&own->control->word[own->entry], own->sequence << 16 | own->variant % 8);
 }
 
 /* States and sequence numbers near the right ones, and any. */
-static void set_random_words(struct own *own)
+static inline void set_random_words(struct own *own)
 {
     for (int i = 0; own->control != NULL && i < 2000; i++) {
         uint64_t word = roll(&own->dice);
@@ -225,7 +241,7 @@ static void set_random_words(struct own *own)
 }
 
 /* All that is behind the words. */
-static void set_random_page(struct own *own)
+static inline void set_random_page(struct own *own)
 {
     if (own->control == NULL) return;
     atomic_uchar *page = (atomic_uchar *)own->control;
@@ -235,9 +251,38 @@ static void set_random_page(struct own *own)
         atomic_store(&page[i], all ? (unsigned char)roll(&own->dice) : byte);
 }
 
+/* As the crash handler writes them, but not true; then the handler is out of the way. */
+#define LIES 6
+static inline void lie_in_last_words(struct own *own)
+{
+    static const int signals[LIES] = {SIGABRT, SIGSEGV, SIGALRM, 0, -1, INT32_MAX};
+    if (own->control == NULL) return;
+    struct tdm_last_words *words = &own->control->last_words;
+    words->signal = signals[own->variant % LIES];
+    words->address = roll(&own->dice);
+    words->memory = roll(&own->dice);
+    words->user_ns = words->system_ns = own->variant % 2 == 0 ? UINT64_MAX : 0;
+    for (size_t i = 0; i < TDM_FRAMES_MOST; i++)
+        words->frames[i] = i % 2 == 0 ? roll(&own->dice) : (uint64_t)(uintptr_t)lie_in_last_words + i;
+    atomic_store(&words->frame_count, own->variant % 4 == 0 ? UINT32_MAX : TDM_FRAMES_MOST);
+    atomic_store(&words->crash, 1);
+    signal(SIGABRT, SIG_DFL);
+    signal(SIGALRM, SIG_DFL);
+    if (own->variant % 3 == 2) raise(SIGALRM);
+}
+
 /* ---- deeds: descriptors ---- */
 
-static void close_own(struct own *own)
+/* Its standard error, which the host may be reading. */
+static inline void flood_errors(struct own *own)
+{
+    char bytes[8192];
+    memset(bytes, (int)(own->variant % 256), sizeof bytes);
+    for (int i = 0; own->variant % 2 == 0 || i < 100; i++)
+        if (write(STDERR_FILENO, bytes, sizeof bytes) < 0) break;
+}
+
+static inline void close_own(struct own *own)
 {
     const int all[] = {own->requests, own->replies, own->lifeline};
     for (size_t i = 0; i < count_of(all); i++)
@@ -245,7 +290,7 @@ static void close_own(struct own *own)
 }
 
 /* Reads what the host has sent for later, so that the library's own code will not find it. */
-static void steal_requests(struct own *own)
+static inline void steal_requests(struct own *own)
 {
     char bytes[8192];
     fcntl(own->requests, F_SETFL, O_NONBLOCK);
@@ -255,7 +300,7 @@ static void steal_requests(struct own *own)
 
 /* ---- deeds: others that go on when the task has ended ---- */
 
-static void write_on_and_on(struct own *own)
+static inline void write_on_and_on(struct own *own)
 {
     own->variant >>= 1;
     if (own->variant % 2 == 0) flood(own);
@@ -263,7 +308,7 @@ static void write_on_and_on(struct own *own)
 }
 
 /* Half of them leave the process group, which is what the host kills. */
-static void leave_child(struct own *own)
+static inline void leave_child(struct own *own)
 {
     if (fork() != 0) return;
     if (own->variant % 2 == 1) setsid();
@@ -271,13 +316,13 @@ static void leave_child(struct own *own)
     _exit(0);
 }
 
-static void *thread_of_enemy(void *own)
+static inline void *thread_of_enemy(void *own)
 {
     write_on_and_on(own);
     return NULL;
 }
 
-static void leave_thread(struct own *own)
+static inline void leave_thread(struct own *own)
 {
     static struct own copy;
     pthread_t thread;
