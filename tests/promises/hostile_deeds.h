@@ -1,0 +1,333 @@
+/* hostile_deeds.h - what a worker does that has turned against its host: it finds its own channel and control page, and misuses them.
+ *
+ * All of this runs in a worker, or in a child or thread of one.  A deed may be cut short at any point: the host kills it. */
+#ifndef TANDEM_HOSTILE_DEEDS_H
+#define TANDEM_HOSTILE_DEEDS_H
+
+#include "../unit/dice.h"
+#include "harness.h"
+
+#include "job/control.h"
+#include "job/frame.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* What the host has given this worker, and the task that it has in hand. */
+struct own {
+    int requests, replies, lifeline; /* -1: not found */
+    struct tdm_control *control;     /* NULL: not found */
+    unsigned entry;
+    uint64_t sequence;
+    uint64_t variant; /* which of a deed's ways */
+    struct dice dice;
+};
+
+typedef void deed_fn(struct own *own);
+
+/* ---- finding ---- */
+
+/* A worker's descriptors are at 64 and above, requests before the lifeline. */
+static inline void find_descriptors(struct own *own)
+{
+    own->requests = own->replies = own->lifeline = -1;
+    for (int fd = 64; fd < 1024; fd++) {
+        int flags = fcntl(fd, F_GETFL);
+        if (flags < 0) continue;
+        int *found = (flags & O_ACCMODE) == O_WRONLY ? &own->replies : own->requests < 0 ? &own->requests : &own->lifeline;
+        *found = fd;
+    }
+}
+
+static inline void find_control(struct own *own)
+{
+    char line[512], mode[8];
+    unsigned long from, to;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    own->control = NULL;
+    if (maps == NULL) return;
+    while (own->control == NULL && fgets(line, sizeof line, maps) != NULL)
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3 && strcmp(mode, "rw-s") == 0 && strstr(line, "tandem") != NULL)
+            own->control = (struct tdm_control *)from; /* NOLINT */
+    fclose(maps);
+}
+
+static inline void find_task(struct own *own)
+{
+    own->entry = 0;
+    own->sequence = 0;
+    for (unsigned i = 0; own->control != NULL && i < TDM_CONTROL_WORDS; i++) {
+        uint64_t word = atomic_load(&own->control->word[i]);
+        if ((word & 0xffff) != TDM_CLAIMED) continue;
+        own->entry = i;
+        own->sequence = word >> 16;
+    }
+}
+
+static inline struct own find_own(uint64_t variant, uint64_t seed)
+{
+    struct own own = {.variant = variant, .dice = {(seed + 1) * 0x9e3779b97f4a7c15u}};
+    find_descriptors(&own);
+    find_control(&own);
+    find_task(&own);
+    return own;
+}
+
+/* ---- sending ---- */
+
+static inline bool send_bytes(const struct own *own, const void *bytes, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t now = write(own->replies, (const char *)bytes + done, size - done);
+        if (now <= 0) return false;
+        done += (size_t)now;
+    }
+    return true;
+}
+
+static inline struct tdm_frame forge(const struct own *own, enum tdm_frame_kind kind, size_t payload)
+{
+    struct tdm_frame frame = tdm_frame_make(kind, payload);
+    frame.sequence = own->sequence;
+    frame.entry = (uint16_t)own->entry;
+    if (payload > 0) frame.flags = TDM_FRAME_HAS_OUTPUT;
+    return frame;
+}
+
+static inline void send_frame(const struct own *own, const struct tdm_frame *frame) { send_bytes(own, frame, sizeof *frame); }
+
+static inline void send_random(struct own *own, size_t size)
+{
+    unsigned char bytes[8192];
+    for (size_t i = 0; i < size && i < sizeof bytes; i++) bytes[i] = (unsigned char)roll(&own->dice);
+    send_bytes(own, bytes, size < sizeof bytes ? size : sizeof bytes);
+}
+
+/* ---- deeds: frames ---- */
+
+static inline void write_garbage(struct own *own) { send_random(own, sizeof(struct tdm_frame) + roll_below(&own->dice, 8000)); }
+
+#define WRONG_FIELDS 7
+static inline void write_wrong_field(struct own *own)
+{
+    struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 0);
+    switch (own->variant % WRONG_FIELDS) {
+    case 0: frame.magic ^= 1u << roll_below(&own->dice, 32); break;
+    case 1: frame.kind = 0; break;
+    case 2: frame.kind = TDM_FRAME_TASK; break;
+    case 3: frame.kind = (uint16_t)(TDM_FRAME_REFUSED + 1 + roll_below(&own->dice, 60000)); break;
+    case 4: frame.flags = 2u << roll_below(&own->dice, 31); break;
+    case 5: frame.payload = 1 + roll_below(&own->dice, 1000); break;
+    default: frame.kind = TDM_FRAME_READY, frame.flags = TDM_FRAME_HAS_OUTPUT, frame.payload = UINT32_MAX; break;
+    }
+    send_frame(own, &frame);
+}
+
+/* A reply as long as a frame can say, of which only the beginning comes.  A sanitizer marks all memory that is asked for, so there only
+ * one way is so long. */
+#define HUGE_LENGTHS 4
+static inline void write_huge_length(struct own *own)
+{
+    static const uint32_t lengths[HUGE_LENGTHS] = {UINT32_MAX, UINT32_MAX - 1, UINT32_C(1) << 31, UINT32_C(1) << 28};
+    uint32_t length = lengths[own->variant % HUGE_LENGTHS];
+    struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, sanitized() && own->variant != 0 ? length % 1000003 : length);
+    send_frame(own, &frame);
+    send_random(own, roll_below(&own->dice, 8000));
+}
+
+#define OTHER_TASKS 8
+static inline void reply_to_another_task(struct own *own)
+{
+    struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 0);
+    switch (own->variant % OTHER_TASKS) {
+    case 0: frame.sequence++; break;
+    case 1: frame.sequence--; break;
+    case 2: frame.sequence = 0; break;
+    case 3: frame.sequence = UINT64_MAX; break;
+    case 4: frame.sequence += UINT64_C(1) << 48; break; /* the same in a word of the page */
+    case 5: frame.entry = (uint16_t)(frame.entry + 1); break;
+    case 6: frame.entry = UINT16_MAX; break;
+    default: frame.kind = TDM_FRAME_REFUSED, frame.sequence += 2; break;
+    }
+    send_frame(own, &frame);
+}
+
+static inline void say_ready_again(struct own *own)
+{
+    struct tdm_frame frame = forge(own, own->variant % 2 == 0 ? TDM_FRAME_READY : TDM_FRAME_FAILED, 0);
+    send_frame(own, &frame);
+}
+
+/* What a worker may say instead of a reply, or beside it. */
+#define OTHER_ANSWERS 5
+static inline void answer_otherwise(struct own *own)
+{
+    struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 0);
+    switch (own->variant % OTHER_ANSWERS) {
+    case 0: frame.kind = TDM_FRAME_REFUSED; break;
+    case 1: frame.kind = TDM_FRAME_OVERSIZED; break;
+    case 2: frame.code = INT32_MIN; break;
+    case 3: send_frame(own, &frame); break;
+    default: break;
+    }
+    if (own->variant % OTHER_ANSWERS > 2) frame = forge(own, TDM_FRAME_TIRED, 0);
+    send_frame(own, &frame);
+}
+
+/* Its own reply, as often as it likes, in one piece.  The first is as good as an honest one. */
+static inline void replay_reply(struct own *own)
+{
+    struct tdm_frame frames[8];
+    size_t count = 2 + own->variant % 7;
+    for (size_t i = 0; i < count; i++) frames[i] = forge(own, TDM_FRAME_REPLY, 0);
+    send_bytes(own, frames, count * sizeof *frames);
+}
+
+static inline void write_half_header(struct own *own)
+{
+    struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 0);
+    send_bytes(own, &frame, 1 + own->variant % (sizeof frame - 1));
+}
+
+static inline void write_half_payload(struct own *own)
+{
+    struct tdm_frame frame = forge(own, TDM_FRAME_REPLY, 20000);
+    send_frame(own, &frame);
+    send_random(own, own->variant % 2 == 0 ? 0 : 1 + roll_below(&own->dice, 8000));
+}
+
+/* Frame after frame, for as long as anybody reads them. */
+#define FLOODS 5
+static inline void flood(struct own *own)
+{
+    enum { FRAMES = 1600 };
+    struct tdm_frame *frames = calloc(FRAMES, sizeof *frames);
+    if (frames == NULL) return;
+    for (size_t i = 0; i < FRAMES; i++) {
+        switch (own->variant % FLOODS) {
+        case 0: frames[i] = forge(own, TDM_FRAME_REPLY, 0); break;
+        case 1: frames[i] = forge(own, TDM_FRAME_READY, 0); break;
+        case 2: frames[i] = forge(own, TDM_FRAME_FAILED, 0); break;
+        case 3: frames[i] = forge(own, TDM_FRAME_REPLY, i % 2 * sizeof *frames); break; /* each second one is a payload or an end */
+        default: memset(&frames[i], 0xff, sizeof *frames); break;
+        }
+    }
+    while (send_bytes(own, frames, FRAMES * sizeof *frames)) continue;
+    free(frames);
+}
+
+/* ---- deeds: the control page ---- */
+
+static inline void set_word(struct own *own)
+{
+    if (own->control != NULL) atomic_store(&own->control->word[own->entry], own->sequence << 16 | own->variant % 8);
+}
+
+/* States and sequence numbers near the right ones, and any. */
+static inline void set_random_words(struct own *own)
+{
+    for (int i = 0; own->control != NULL && i < 2000; i++) {
+        uint64_t word = roll(&own->dice);
+        if (word % 4 != 0) word = (own->sequence + roll_below(&own->dice, 4) - 1) << 16 | roll_below(&own->dice, 8);
+        atomic_store(&own->control->word[roll_below(&own->dice, TDM_CONTROL_WORDS)], word);
+    }
+}
+
+/* All that is behind the words. */
+static inline void set_random_page(struct own *own)
+{
+    if (own->control == NULL) return;
+    atomic_uchar *page = (atomic_uchar *)own->control;
+    bool all = own->variant % 3 == 2; /* else one byte that is the same everywhere, or all but that */
+    unsigned char byte = own->variant % 3 == 0 ? 0xff : 1;
+    for (size_t i = sizeof *own->control; i < TDM_CONTROL_SIZE; i++)
+        atomic_store(&page[i], all ? (unsigned char)roll(&own->dice) : byte);
+}
+
+/* As the crash handler writes them, but not true; then the handler is out of the way. */
+#define LIES 6
+static inline void lie_in_last_words(struct own *own)
+{
+    static const int signals[LIES] = {SIGABRT, SIGSEGV, SIGALRM, 0, -1, INT32_MAX};
+    if (own->control == NULL) return;
+    struct tdm_last_words *words = &own->control->last_words;
+    words->signal = signals[own->variant % LIES];
+    words->address = roll(&own->dice);
+    words->memory = roll(&own->dice);
+    words->user_ns = words->system_ns = own->variant % 2 == 0 ? UINT64_MAX : 0;
+    for (size_t i = 0; i < TDM_FRAMES_MOST; i++)
+        words->frames[i] = i % 2 == 0 ? roll(&own->dice) : (uint64_t)(uintptr_t)lie_in_last_words + i;
+    atomic_store(&words->frame_count, own->variant % 4 == 0 ? UINT32_MAX : TDM_FRAMES_MOST);
+    atomic_store(&words->crash, 1);
+    signal(SIGABRT, SIG_DFL);
+    signal(SIGALRM, SIG_DFL);
+    if (own->variant % 3 == 2) raise(SIGALRM);
+}
+
+/* ---- deeds: descriptors ---- */
+
+/* Its standard error, which the host may be reading. */
+static inline void flood_errors(struct own *own)
+{
+    char bytes[8192];
+    memset(bytes, (int)(own->variant % 256), sizeof bytes);
+    for (int i = 0; own->variant % 2 == 0 || i < 100; i++)
+        if (write(STDERR_FILENO, bytes, sizeof bytes) < 0) break;
+}
+
+static inline void close_own(struct own *own)
+{
+    const int all[] = {own->requests, own->replies, own->lifeline};
+    for (size_t i = 0; i < count_of(all); i++)
+        if ((own->variant + 1) >> i & 1) close(all[i]);
+}
+
+/* Reads what the host has sent for later, so that the library's own code will not find it. */
+static inline void steal_requests(struct own *own)
+{
+    char bytes[8192];
+    fcntl(own->requests, F_SETFL, O_NONBLOCK);
+    while (read(own->requests, bytes, sizeof bytes) > 0) continue;
+    fcntl(own->requests, F_SETFL, 0);
+}
+
+/* ---- deeds: others that go on when the task has ended ---- */
+
+static inline void write_on_and_on(struct own *own)
+{
+    own->variant >>= 1;
+    if (own->variant % 2 == 0) flood(own);
+    while (send_bytes(own, own, 1)) moment(); /* a byte now and then */
+}
+
+/* Half of them leave the process group, which is what the host kills. */
+static inline void leave_child(struct own *own)
+{
+    if (fork() != 0) return;
+    if (own->variant % 2 == 1) setsid();
+    write_on_and_on(own);
+    _exit(0);
+}
+
+static inline void *thread_of_enemy(void *own)
+{
+    write_on_and_on(own);
+    return NULL;
+}
+
+static inline void leave_thread(struct own *own)
+{
+    static struct own copy;
+    pthread_t thread;
+    copy = *own;
+    if (pthread_create(&thread, NULL, thread_of_enemy, &copy) == 0) pthread_detach(thread);
+}
+
+#endif
