@@ -371,8 +371,8 @@ struct tandem_options {
     uint32_t worker_error;      /* TANDEM_STDIO_...: the standard error of worker processes */
     uint32_t core_dumps;        /* 1: workers may dump core, as far as the program's own limit lets them */
     uint32_t reserved_;
-    uint64_t memory_per_worker; /* a worker process whose private memory has grown beyond these bytes is replaced after its task, as soon as
-                                   another is ready; 0: no limit */
+    uint64_t memory_per_worker; /* a worker process that has grown by more than these bytes since its start (resident, private) is replaced after
+                                   its task, as soon as another is ready; 0: no limit */
     size_t stack_size;          /* of a pool thread; 0: 1 MiB.  Raised to the system's least */
     tandem_limits limits;       /* of each process task that brings none */
     int (*on_worker_start)(void **worker_data, void *argument); /* first thing in each pool thread and worker process; what it

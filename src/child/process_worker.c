@@ -41,6 +41,11 @@ static struct {
     void *argument;
     void *data; /* what on_worker_start left */
     bool has_said_tired;
+    /* what on_worker_start has left is no task's fault */
+    bool had_child;
+    int threads;
+    sigset_t mask;
+    uint64_t memory;
 } worker;
 
 /* ---- setting up ---- */
@@ -127,11 +132,22 @@ static void send_plain(enum tdm_frame_kind kind, const struct tdm_frame *about, 
 typedef int start_fn(void **worker_data, void *argument);
 typedef void stop_fn(void *worker_data, void *argument);
 
+/* What a fork has copied of the program counts as resident, so only what comes on top is this worker's. */
+static void note_what_is(void)
+{
+    siginfo_t info;
+    worker.had_child = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+    worker.threads = tdm_platform_surely_single_threaded() ? 1 : tdm_proc_threads();
+    if (worker.setup.memory_per_worker != 0) worker.memory = tdm_platform_private_memory();
+    sigprocmask(SIG_SETMASK, NULL, &worker.mask);
+}
+
 static void start(void)
 {
     start_fn *on_start = (start_fn *)(uintptr_t)worker.setup.on_start;
     int code = on_start ? on_start(&worker.data, worker.argument) : 0;
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* on_worker_start forked, and this is the child */
+    note_what_is();
     fflush(NULL);
     send_plain(code == 0 ? TDM_FRAME_READY : TDM_FRAME_FAILED, NULL, code);
     if (code != 0) _exit(TDM_EXIT_LEFT);
@@ -151,7 +167,7 @@ static _Noreturn void leave(void)
 static bool has_lost_or_left_something(void)
 {
     siginfo_t info;
-    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) return true;
+    if (!worker.had_child && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) return true;
     struct pollfd fds[] = {
         {.fd = 0}, {.fd = 1}, {.fd = 2}, {.fd = worker.channel.in}, {.fd = worker.channel.out}, {.fd = worker.lifeline}};
     nfds_t count = sizeof fds / sizeof *fds;
@@ -163,16 +179,15 @@ static bool has_lost_or_left_something(void)
 
 static bool has_blocked_signals(void)
 {
-    sigset_t now, none;
-    sigemptyset(&none);
+    sigset_t now;
     if (sigprocmask(SIG_SETMASK, NULL, &now) != 0) return false;
     for (int signal = 1; signal < 32; signal++)
-        if (sigismember(&now, signal) == 1) return true;
+        if (sigismember(&now, signal) != sigismember(&worker.mask, signal)) return true;
     return false;
 }
 
 /* Looked up in /proc only when the C library cannot rule it out. */
-static bool has_threads(void) { return !tdm_platform_surely_single_threaded() && tdm_proc_threads() > 1; }
+static bool has_threads(void) { return !tdm_platform_surely_single_threaded() && tdm_proc_threads() > worker.threads; }
 
 /* The next task must find none of it.  The result of the last one has been sent already. */
 static bool is_clean(void)
@@ -185,7 +200,9 @@ static bool is_clean(void)
 static void look_at_size(void)
 {
     uint64_t most = worker.setup.memory_per_worker;
-    if (most == 0 || worker.has_said_tired || tdm_platform_private_memory() <= most) return;
+    if (most == 0 || worker.has_said_tired) return;
+    uint64_t now = tdm_platform_private_memory();
+    if (now <= worker.memory || now - worker.memory <= most) return;
     worker.has_said_tired = true;
     send_plain(TDM_FRAME_TIRED, NULL, 0);
 }

@@ -79,7 +79,7 @@ static void adopt_limits(const struct tdm_setup *setup)
 
 void tdm_setup_adopt(const struct tdm_setup *setup, char *environment)
 {
-    if (environment) adopt_environment(environment, (size_t)setup->environment_size);
+    adopt_environment(environment, (size_t)setup->environment_size);
     if (setup->mask >= 0) umask((mode_t)setup->mask);
     adopt_limits(setup);
     tdm_platform_set_affinity(setup->affinity, setup->affinity_size);

@@ -54,6 +54,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
     if (!alone && sizeof(struct tdm_frame) + task->input_size > WHOLE) return false;
     struct tdm_entry *entry = free_entry(slot);
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .begun_ns = tdm_clock_ns()};
+    entry->next_ns = entry->begun_ns;
     struct tdm_frame frame = make_frame(slot, entry);
     tdm_report_start((tandem_report *)(uintptr_t)task->report, entry->begun_ns, slot->number, slot->pid);
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
@@ -231,18 +232,16 @@ static enum stop cancel(struct tdm_slot *slot, struct tdm_entry *entry)
     return doubt(slot, entry, TANDEM_CANCELLED);
 }
 
-/* With the lock held, for the oldest.  If the worker did not begin it in all the time it had, it hangs: all that it has goes back to the
- * queue.  It may begin it in the middle of that. */
-static enum stop time_out(struct tdm_slot *slot, struct tdm_entry *entry, struct tdm_node *revoked)
+/* With the lock held, for the oldest.  One that has not begun has not run: its time begins anew.  A worker that is merely slow must not be
+ * killed for a short timeout; one that hangs is found by tdm_slot_look. */
+static enum stop time_out(struct tdm_slot *slot, struct tdm_entry *entry)
 {
-    if (tdm_slot_move(slot, entry, TDM_CLAIMED, TDM_KILLING)) return decide(slot, entry, TANDEM_TIMED_OUT);
     if (tdm_slot_is(slot, entry, TDM_OFFERED)) {
-        if (tdm_slot_revoke_all(slot, revoked)) {
-            tdm_slot_set_state(slot, TDM_SLOT_DYING);
-            return TAKEN_BACK;
-        }
-        if (tdm_slot_move(slot, entry, TDM_CLAIMED, TDM_KILLING)) return decide(slot, entry, TANDEM_TIMED_OUT);
+        entry->begun_ns = tdm_clock_ns();
+        tdm_slot_set_deadline(slot);
+        return NOT_STOPPED;
     }
+    if (tdm_slot_move(slot, entry, TDM_CLAIMED, TDM_KILLING)) return decide(slot, entry, TANDEM_TIMED_OUT);
     return doubt(slot, entry, TANDEM_TIMED_OUT);
 }
 
@@ -261,18 +260,14 @@ static struct tdm_entry *find(struct tdm_slot *slot, const struct tdm_task *task
 /* The reactor is told under the lock: once the task is let go it may end by other hands, and its pool with it. */
 bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status)
 {
-    struct tdm_node revoked;
     enum stop stop = NOT_STOPPED;
-    tdm_list_init(&revoked);
     tdm_slot_lock(slot);
-    struct tdm_process_lane *lane = slot->lane;
     struct tdm_entry *entry = find(slot, task, status);
     if (entry && entry->decided == 0 && slot->state != TDM_SLOT_EMPTY)
-        stop = status == TANDEM_TIMED_OUT ? time_out(slot, entry, &revoked) : cancel(slot, entry);
+        stop = status == TANDEM_TIMED_OUT ? time_out(slot, entry) : cancel(slot, entry);
     if (stop != NOT_STOPPED) tdm_reactor_post(&slot->attend);
     tdm_slot_unlock(slot);
-    put_back_all(lane, &revoked);
-    return stop == TAKEN_BACK && status == TANDEM_CANCELLED;
+    return stop == TAKEN_BACK;
 }
 
 /* ---- a worker that does not begin: the reactor ---- */
@@ -283,7 +278,7 @@ bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs)
     tdm_list_init(&revoked);
     tdm_slot_lock(slot);
     const struct tdm_entry *oldest = tdm_slot_oldest(slot);
-    bool has_task = oldest != NULL, late = oldest && oldest->begun_ns < before_ns && slot->state != TDM_SLOT_DYING;
+    bool has_task = oldest != NULL, late = oldest && oldest->next_ns < before_ns && slot->state != TDM_SLOT_DYING;
     bool revoked_all = late && tdm_slot_is(slot, oldest, TDM_OFFERED) && tdm_slot_revoke_all(slot, &revoked);
     if (revoked_all) {
         *hangs = true;

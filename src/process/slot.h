@@ -26,8 +26,10 @@ enum tdm_slot_state {
 struct tdm_entry {
     struct tdm_task *task; /* NULL: free */
     uint64_t sequence;     /* rises in the order in which they were handed over; the worker takes them in that order */
-    uint64_t begun_ns;     /* handed over, or the end of the one before it: from then on its time counts */
-    int decided;           /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
+    uint64_t next_ns;      /* handed over */
+    uint64_t
+        begun_ns; /* the same, or the end of the one before it, or when it was last found not begun: from then on its time counts */
+    int decided;  /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
 };
 
 struct tdm_slot {
@@ -71,15 +73,16 @@ struct tdm_slot {
     bool cannot_start; /* and no other worker could */
     bool in_use;       /* not empty */
     bool said_ready, was_ready, said_tired;
-    bool was_offered; /* it has been handed a task at least once */
-    bool stands;      /* ready, and waits for a seat; guarded by the ledger's lock */
-    bool seated;      /* one of those that may have tasks; see process_lane */
-    bool retiring;    /* it is to be replaced, as soon as its successor is ready */
-    bool replaced;    /* its successor is, and has a seat of its own */
-    bool recycled;    /* it was told to leave for another reason than having nothing to do */
-    bool orphan;      /* no guard is left that knows it: its end shows only in its pipe */
-    bool deaf;        /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */
-    bool asked;       /* it was sent SIGTERM */
+    bool has_answered; /* at least one task */
+    bool was_offered;  /* it has been handed a task at least once */
+    bool stands;       /* ready, and waits for a seat; guarded by the ledger's lock */
+    bool seated;       /* one of those that may have tasks; see process_lane */
+    bool retiring;     /* it is to be replaced, as soon as its successor is ready */
+    bool replaced;     /* its successor is, and has a seat of its own */
+    bool recycled;     /* it was told to leave for another reason than having nothing to do */
+    bool orphan;       /* no guard is left that knows it: its end shows only in its pipe */
+    bool deaf;         /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */
+    bool asked;        /* it was sent SIGTERM */
     bool kill_sent;
 
     /* guarded by the ledger's lock */

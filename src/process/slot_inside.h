@@ -72,7 +72,7 @@ static inline void tdm_slot_drop(struct tdm_slot *slot, struct tdm_entry *entry)
     if (!was_oldest) return;
     slot->suspect = false;
     struct tdm_entry *next = tdm_slot_oldest(slot);
-    if (next) next->begun_ns = tdm_clock_ns();
+    if (next) next->next_ns = next->begun_ns = tdm_clock_ns();
     tdm_slot_set_deadline(slot);
 }
 

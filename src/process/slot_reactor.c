@@ -180,6 +180,7 @@ static void take_reply(struct tdm_slot *slot)
         if (!dropped) set_dying(slot, tdm_slot_broken);
         return;
     }
+    slot->has_answered = true;
     tdm_report_count_run((tandem_report *)(uintptr_t)tdm_task_public(task)->report);
     struct tdm_outcome outcome = outcome_of(slot, &facts);
     outcome.started_ns = started_ns;
@@ -382,12 +383,13 @@ static void bury(struct tdm_slot *slot, const struct tdm_death *death)
     tdm_process_lane_not_idle(slot->lane, slot);
     if (slot->replies >= 0) read_replies(slot);
     bool left_by_itself = death->known && death->signal == 0 && death->code == TDM_EXIT_LEFT;
-    bool begun = judge(slot, death, left_by_itself);
+    bool begun = judge(slot, death, left_by_itself && slot->has_answered);
+    bool useless = !slot->was_offered || (left_by_itself && !slot->has_answered && !begun); /* nothing has come of it */
     close_all(slot);
 
     bool unasked = was == TDM_SLOT_STARTING || was == TDM_SLOT_READY;
     struct tdm_burial burial = {.slot = slot,
-                                .failed_start = !slot->was_offered && was != TDM_SLOT_LEAVING && slot->start_error != ESTALE,
+                                .failed_start = useless && was != TDM_SLOT_LEAVING && slot->start_error != ESTALE,
                                 .crashed = unasked && slot->start_error != ESTALE && (begun || !left_by_itself),
                                 .lost_task = begun,
                                 .is_final = slot->cannot_start,
