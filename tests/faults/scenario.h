@@ -45,6 +45,15 @@ static void complain(const char *format, ...)
     verdicts.complaints++;
 }
 
+static bool is_portable(void)
+{
+#if defined(TANDEM_PORTABLE) || !defined(__linux__)
+    return true;
+#else
+    return false;
+#endif
+}
+
 /* ---- tasks ---- */
 
 enum kind { ECHO, FAIL, DIE, DIE_ONCE, OVERSIZED, SPIN_TIMED, SPIN_CANCELLED };
@@ -126,9 +135,16 @@ static bool try_again(const char *call, int result, int *tries)
     return false;
 }
 
+/* With POSIX calls only, nobody can end a worker that has lost its guards and runs on. */
+static bool could_never_be_ended(const struct job *job)
+{
+    return is_portable() && verdicts.may & MAY_LOSE_STATUS && job->isolation == TANDEM_PROCESS && job->kind >= SPIN_TIMED;
+}
+
 static void submit(tandem_pool *pool, struct job *job)
 {
     int result, tries = 0;
+    if (could_never_be_ended(job)) return;
     do result = tandem_submit(pool, &job->task);
     while (try_again("tandem_submit", result, &tries));
     job->taken = result == 0;

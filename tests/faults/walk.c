@@ -3,15 +3,6 @@
 
 #include <sys/resource.h>
 
-static bool is_portable(void)
-{
-#if defined(TANDEM_PORTABLE) || !defined(__linux__)
-    return true;
-#else
-    return false;
-#endif
-}
-
 /* What is done on this system at all. */
 static bool is_done_here(enum tdm_fault_point point)
 {
