@@ -256,10 +256,11 @@ static bool is_time_for_guards(void)
     return false;
 }
 
-/* Both, if they have been these two for long enough to know of each other. */
+/* Both, if they have been these two for long enough to know of each other.  One that was killed may look alive for some time. */
 static bool guards_are_paired(const struct member **keeper, const struct member **zygote)
 {
-    if (!family_guards(&killer.family, keeper, zygote)) {
+    bool both = family_guards(&killer.family, keeper, zygote);
+    if (!both || (*keeper)->pid == killer.condemned.pid || (*zygote)->pid == killer.condemned.pid) {
         killer.keeper.pid = 0;
         return false;
     }
