@@ -27,13 +27,14 @@ static bool read_member(pid_t pid, struct member *member)
     text[length] = 0;
     const char *name = strchr(text, '('), *after = strrchr(text, ')');
     if (name == NULL || after == NULL) return false;
-    long parent;
+    long parent, group;
     *member = (struct member){.pid = pid};
     snprintf(member->name, sizeof member->name, "%.*s", (int)(after - name - 1), name + 1);
-    int got = sscanf(after + 1, " %c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &member->state,
-                     &parent, &member->born);
+    int got = sscanf(after + 1, " %c %ld %ld %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &member->state,
+                     &parent, &group, &member->born);
     member->parent = (pid_t)parent;
-    return got == 3;
+    member->group = (pid_t)group;
+    return got == 4;
 }
 
 /* Every process of the machine; false in the last place where there is no room for more. */
@@ -90,27 +91,22 @@ bool member_is_still(const struct member *member, char *state)
     return true;
 }
 
-/* The one that lives and has this name and this parent (0: any); count says how many there are. */
-static const struct member *find(const struct family *family, const char *name, pid_t parent, size_t *count)
+static bool is_keeper(const struct member *member) { return member_lives(member) && strcmp(member->name, KEEPER) == 0; }
+
+static bool is_zygote_of(const struct member *member, const struct member *keeper)
 {
-    const struct member *one = NULL;
-    *count = 0;
-    for (size_t i = 0; i < family->count; i++) {
-        const struct member *member = &family->members[i];
-        if (!member_lives(member) || strcmp(member->name, name) != 0 || (parent != 0 && member->parent != parent)) continue;
-        one = member;
-        ++*count;
-    }
-    return one;
+    return member_lives(member) && strcmp(member->name, ZYGOTE) == 0 && member->parent == keeper->pid &&
+           member->group != member->pid;
 }
 
 bool family_guards(const struct family *family, const struct member **keeper, const struct member **zygote)
 {
-    size_t keepers, zygotes;
-    *zygote = NULL;
-    *keeper = find(family, KEEPER, 0, &keepers);
-    if (keepers != 1) return false;
-    *zygote = find(family, ZYGOTE, (*keeper)->pid, &zygotes);
+    size_t keepers = 0, zygotes = 0;
+    *keeper = *zygote = NULL;
+    for (size_t i = 0; i < family->count; i++)
+        if (is_keeper(&family->members[i])) *keeper = &family->members[i], keepers++;
+    for (size_t i = 0; i < family->count && keepers == 1; i++)
+        if (is_zygote_of(&family->members[i], *keeper)) *zygote = &family->members[i], zygotes++;
     return zygotes == 1;
 }
 

@@ -13,7 +13,7 @@
 #define ZYGOTE "tandem-zygote"
 
 struct member {
-    pid_t pid, parent;
+    pid_t pid, parent, group;
     unsigned long long born; /* with the pid: nobody else, ever */
     char state;              /* R, S, D, T, Z, as the kernel says */
     char name[17];
@@ -30,7 +30,8 @@ bool member_lives(const struct member *member);                 /* as it was see
 bool member_is_guard(const struct member *member);              /* by its name; a worker bears its parent's for its first moments */
 bool member_is_still(const struct member *member, char *state); /* now; and its state */
 
-/* The keeper and its zygote if there is exactly one of each, living. */
+/* The keeper and its zygote if there is exactly one of each, living.  A worker that has just been forked bears its zygote's name, too;
+ * but it leads a process group, and a zygote does not. */
 bool family_guards(const struct family *family, const struct member **keeper, const struct member **zygote);
 size_t family_workers(const struct family *family); /* that live and bear a name of their own */
 

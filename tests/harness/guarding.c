@@ -130,7 +130,16 @@ void expect_full_strength(tandem_pool *pool, int workers, struct gate *gate)
         tasks[i] = task_of(TANDEM_PROCESS, gate_task, &gate, sizeof gate);
         assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
     }
-    wait_until_within(atomic_load(&gate->entered) == workers, allowed_ms(1000));
+    const int64_t begun = now_ms();
+    while (atomic_load(&gate->entered) != workers) {
+        if (now_ms() - begun > allowed_ms(1000)) {
+            family_look(&family);
+            print_family();
+            tandem_pool_dump(pool, 2);
+            fail_msg("of %d workers only %d are there", workers, atomic_load(&gate->entered));
+        }
+        moment();
+    }
     atomic_store(&gate->opened, 1);
     for (int i = 0; i < workers; i++) {
         expect_end(&tasks[i], TANDEM_OK);

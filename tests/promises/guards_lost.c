@@ -133,6 +133,7 @@ static void a_terminals_signals_do_nothing_to_the_guards(void)
 /* ---- a terminal ---- */
 
 static struct gate *gate_of_terminal;
+static atomic_int *looked_at; /* shared: the host may end */
 static atomic_int interrupts;
 
 static void count_interrupt(int number)
@@ -155,6 +156,7 @@ static int host_on_a_terminal(const char *name)
     if (tandem_wait(&task) != TANDEM_OK) return __LINE__;
     tandem_task_clear(&task);
     expect_it_works(pool);
+    if (!await(looked_at, 1)) return __LINE__;
     if (tandem_pool_destroy(pool) != 0 || tandem_quit() != 0) return __LINE__;
     return atomic_load(&interrupts) == 1 ? 0 : __LINE__;
 }
@@ -163,6 +165,7 @@ static int host_on_a_terminal(const char *name)
 static void ctrl_c_on_a_terminal_reaches_the_host_only(void)
 {
     gate_of_terminal = shared(sizeof *gate_of_terminal);
+    looked_at = shared(sizeof *looked_at);
     int status, terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     skip_unless(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0, "there are no terminals here");
     pid_t host = fork();
@@ -173,6 +176,7 @@ static void ctrl_c_on_a_terminal_reaches_the_host_only(void)
     assert_int_equal(write(terminal, "\003", 1), 1);
     assert_true(await(&gate_of_terminal->left, 1));
     assert_false(is_gone(&before.keeper) || is_gone(&before.zygote));
+    atomic_store(looked_at, 1);
     assert_int_equal(waitpid(host, &status, 0), host);
     if (status != 0) fail_msg("the host ended with %#x", (unsigned)status);
     close(terminal);

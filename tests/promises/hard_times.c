@@ -64,24 +64,34 @@ static int run_what_can_be_run(tandem_pool *pool, int *well)
     return 0;
 }
 
+static int get_limit(bool of_processes, struct rlimit *limit)
+{
+    return of_processes ? getrlimit(RLIMIT_NPROC, limit) : getrlimit(RLIMIT_NOFILE, limit);
+}
+
+static int set_limit(bool of_processes, const struct rlimit *limit)
+{
+    return of_processes ? setrlimit(RLIMIT_NPROC, limit) : setrlimit(RLIMIT_NOFILE, limit);
+}
+
 /* As far as it comes, then all is given back, then once more without the shortage. */
-static int live_with_a_limit(int resource, struct rlimit low, bool *worked)
+static int live_with_a_limit(bool of_processes, struct rlimit low, bool *worked)
 {
     struct rlimit before;
     tandem_pool *pool = NULL;
     tandem_options options = {.threads = 2, .processes = 8};
     int well = 0;
     const size_t descriptors = entries_in("/proc/self/fd");
-    expect_in_child(getrlimit(resource, &before) == 0, errno);
+    expect_in_child(get_limit(of_processes, &before) == 0, errno);
     low.rlim_max = before.rlim_max;
-    expect_in_child(setrlimit(resource, &low) == 0, errno);
+    expect_in_child(set_limit(of_processes, &low) == 0, errno);
     int error = tandem_init();
     expect_in_child(error == 0 || is_shortage(-error), error);
     error = tandem_pool_create(&pool, &options);
     expect_in_child(error == 0 || is_shortage(-error), error);
     if (error == 0 && run_what_can_be_run(pool, &well) != 0) return 1;
     *worked = well == 20;
-    expect_in_child(setrlimit(resource, &before) == 0, errno);
+    expect_in_child(set_limit(of_processes, &before) == 0, errno);
     expect_in_child(error != 0 || tandem_pool_destroy(pool) == 0, 0);
     expect_in_child(tandem_quit() == 0, 0);
     expect_in_child(entries_in("/proc/self/fd") == descriptors, descriptors);
@@ -124,7 +134,7 @@ static int host_with_descriptors(int number)
 {
     bool worked;
     struct rlimit low = {.rlim_cur = (rlim_t)number};
-    int result = live_with_a_limit(RLIMIT_NOFILE, low, &worked);
+    int result = live_with_a_limit(false, low, &worked);
     expect_in_child(result != 0 || worked || number < open_before + 25, number);
     return result;
 }
@@ -187,7 +197,7 @@ static int host_with_processes(int number)
     bool worked;
     struct rlimit low = {.rlim_cur = (rlim_t)number};
     expect_in_child(become_somebody() == 0, errno);
-    int result = live_with_a_limit(RLIMIT_NPROC, low, &worked);
+    int result = live_with_a_limit(true, low, &worked);
     expect_in_child(result != 0 || worked || number < 12, number);
     return result;
 }

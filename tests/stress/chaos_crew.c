@@ -84,8 +84,10 @@ void submit_nested_and_wait(struct record *record)
 
 /* ---- cancelling ---- */
 
+/* What its own on_done may submit again, nobody else may cancel. */
 static void cancel(struct record *record)
 {
+    if (record->relayed) return;
     atomic_store(&record->asked, 1);
     int result = tandem_cancel(&record->task);
     if (result != 0 && result != -EALREADY) loss("a cancel: %s", tandem_strerror(result));
@@ -98,6 +100,8 @@ static void cancel_some(struct hand *hand, size_t count, bool grouped)
     for (size_t i = 0; i < count; i++)
         if (must_be_cancelled(&hand->records[i]) || chance(&hand->dice, storm ? 60 : 4)) cancel(&hand->records[i]);
     if (!grouped || !chance(&hand->dice, 10)) return;
+    for (size_t i = 0; i < count; i++)
+        if (hand->records[i].relayed) return;
     for (size_t i = 0; i < count; i++) atomic_store(&hand->records[i].asked, 1);
     int asked = tandem_group_cancel(&hand->group);
     if (asked < 0) loss("a cancel of a group: %d", asked);

@@ -76,12 +76,19 @@ static bool died_as_planned(const struct record *record, const struct facts *fac
     }
 }
 
+/* The killer looks now and then only, so what has just happened may not be known yet. */
+static bool are_guards_lost(void)
+{
+    for (const int64_t end = now_ms() + 2000 * slowness(); !guards_lost() && now_ms() < end;) moment();
+    return guards_lost();
+}
+
 /* Nobody knows how its worker ended: only where both guards that it had have died, one after the other. */
 static bool may_be_unknown(const struct record *record, const struct facts *facts)
 {
     const tandem_task *task = &record->task;
     if (task->signal != 0 || task->code != 0 || task->report->step == NULL) return false;
-    if (!guards_lost() && guards_killed(facts->started_ns - BEFORE_NS, facts->ended_ns) < 2) return false;
+    if (guards_killed(facts->started_ns - BEFORE_NS, facts->ended_ns) < 2 && !are_guards_lost()) return false;
     atomic_fetch_add(&unknown, 1);
     return true;
 }
@@ -124,7 +131,7 @@ static const char *wrong_not_started(const struct record *record, const struct f
     if (!in_process(record)) return "a thread is there";
     if (record->task.code <= 0 || report == NULL || report->step == NULL) return "no code or no step";
     if (facts->begun != 0 && !may_retry(record)) return "it has run";
-    if (!guards_lost() && !may_lack_workers(facts->queued_ns - BEFORE_NS, facts->ended_ns)) return "there was no reason";
+    if (!may_lack_workers(facts->queued_ns - BEFORE_NS, facts->ended_ns) && !are_guards_lost()) return "there was no reason";
     atomic_fetch_add(&excused, 1);
     return NULL;
 }

@@ -132,6 +132,8 @@ static struct {
     struct dice dice;
     struct family family;
     int64_t guards_touched_ms, calm_ms;
+    struct member keeper, zygote; /* as they were seen last, and since when */
+    int64_t paired_ms;
     struct member condemned; /* the guard that was killed last; dying takes time, too */
     struct stopped {
         struct member member;
@@ -254,28 +256,35 @@ static bool is_time_for_guards(void)
     return false;
 }
 
-static bool guards_are_ready(const struct member **keeper, const struct member **zygote)
+/* Both, if they have been these two for long enough to know of each other.  One that was killed may look alive for some time. */
+static bool guards_are_paired(const struct member **keeper, const struct member **zygote)
 {
-    return family_guards(&killer.family, keeper, zygote) && (*keeper)->state != 'T' && (*zygote)->state != 'T' &&
-           !is_stopped_by_us(*keeper) && !is_stopped_by_us(*zygote);
+    bool both = family_guards(&killer.family, keeper, zygote);
+    if (!both || (*keeper)->pid == killer.condemned.pid || (*zygote)->pid == killer.condemned.pid) {
+        killer.keeper.pid = 0;
+        return false;
+    }
+    if ((*keeper)->pid != killer.keeper.pid || (*zygote)->pid != killer.zygote.pid) killer.paired_ms = now_ms();
+    killer.keeper = **keeper;
+    killer.zygote = **zygote;
+    return now_ms() - killer.paired_ms >= BETWEEN_GUARDS_MS * slowness();
 }
 
 /* The keeper is stopped: now is the time to need it. */
-static void kill_zygote_of_stopped_keeper(void)
+static void kill_zygote_of_stopped_keeper(const struct member *keeper, const struct member *zygote)
 {
-    const struct member *keeper, *zygote;
-    if (!family_guards(&killer.family, &keeper, &zygote) || zygote->state == 'T') return;
-    if (keeper->state != 'T' || !is_stopped_by_us(keeper) || !chance(&killer.dice, 20)) return;
+    if (keeper->state != 'T' || zygote->state == 'T' || !is_stopped_by_us(keeper) || !chance(&killer.dice, 20)) return;
     kill_guard(zygote, KILL_ZYGOTE);
 }
 
-static void hurt_guard(void)
+static void hurt_guard(const struct member *keeper, const struct member *zygote)
 {
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
-    const struct member *keeper, *zygote;
     if (!is_time_for_guards()) return;
-    kill_zygote_of_stopped_keeper();
-    if (!is_time_for_guards() || !guards_are_ready(&keeper, &zygote)) return;
+    if (keeper->state == 'T' || zygote->state == 'T' || is_stopped_by_us(keeper) || is_stopped_by_us(zygote)) {
+        kill_zygote_of_stopped_keeper(keeper, zygote);
+        return;
+    }
     bool first = chance(&killer.dice, 50);
     const struct member *one = first ? keeper : zygote;
     uint32_t number = roll_below(&killer.dice, 100);
@@ -363,14 +372,16 @@ static void calm_down(void)
 
 static void act(void)
 {
+    const struct member *keeper, *zygote;
+    bool paired = guards_are_paired(&keeper, &zygote); /* asked each time, so that a change in between is seen */
     uint32_t number = roll_below(&killer.dice, 100);
     if (number < 50)
         kill_worker();
     else if (number < 58)
         stop_worker();
-    else if (number < 75)
-        hurt_guard();
-    else if (number < 77)
+    else if (number < 75 && paired)
+        hurt_guard(keeper, zygote);
+    else if (number >= 75 && number < 77)
         run_short();
 }
 
