@@ -26,10 +26,9 @@ enum tdm_slot_state {
 struct tdm_entry {
     struct tdm_task *task; /* NULL: free */
     uint64_t sequence;     /* rises in the order in which they were handed over; the worker takes them in that order */
-    uint64_t next_ns;      /* handed over */
-    uint64_t
-        begun_ns; /* the same, or the end of the one before it, or when it was last found not begun: from then on its time counts */
-    int decided;  /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
+    uint64_t next_ns;      /* handed over, or the end of the one before it: since then it is what the worker has to do */
+    uint64_t begun_ns;     /* the same, or when it was last found not begun: from then on its time counts */
+    int decided;           /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
 };
 
 struct tdm_slot {
