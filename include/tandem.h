@@ -169,7 +169,7 @@ struct tandem_task {
 };
 
 /* What one task may use of its process.  0 in a field: no limit.  Each holds for that task alone: the next one on the same worker has
- * its own.  They add to the limits that the program itself has (setrlimit). */
+ * its own.  They add to the limits that the program itself has (setrlimit).  A build with POSIX calls only does not limit memory. */
 struct tandem_limits {
     uint64_t memory;     /* bytes of address space that it may add.  Calls that go beyond fail with ENOMEM, and that is no ending by
                             itself: OVER_LIMIT only if the process then died, with less than an eighth of this left */

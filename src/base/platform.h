@@ -40,6 +40,9 @@ void tdm_platform_end_unseen(pid_t pid);
 /* Has this process become the parent of what its dead descendants leave; false where there is no such thing. */
 bool tdm_platform_inherit_orphans(void);
 
+/* Does this process get what dead descendants of its children leave? */
+bool tdm_platform_adopts_orphans(void);
+
 /* How a child has ended, and what it has used (0 where that is not known). */
 struct tdm_end {
     pid_t pid;

@@ -165,6 +165,12 @@ bool tdm_platform_inherit_orphans(void)
     return tdm_fault(TDM_FAULT_inherit_orphans) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
 }
 
+bool tdm_platform_adopts_orphans(void)
+{
+    int adopts = 0;
+    return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &adopts, 0, 0, 0) == 0 && adopts != 0);
+}
+
 static uint64_t ns_of(const struct timeval *time) { return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_usec * 1000u; }
 
 /* The system call gives more than the function of that name: what the child has used. */

@@ -151,6 +151,8 @@ void tdm_platform_reap_watched(int watch) { (void)watch; }
 
 bool tdm_platform_inherit_orphans(void) { return false; }
 
+bool tdm_platform_adopts_orphans(void) { return false; }
+
 /* What it has used is known only when it has been reaped, and of all children together. */
 bool tdm_platform_peek_end(pid_t pid, struct tdm_end *end)
 {

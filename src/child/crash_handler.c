@@ -28,6 +28,7 @@ static struct {
     pid_t owner; /* a child that a task forks inherits the handlers, but not the right to the words */
     uint64_t page_size;
     _Atomic bool taken; /* threads may crash together: one writes */
+    pthread_t writer;   /* that one; only its own thread can find itself here */
 } crash;
 
 /* No mapping, so nothing that can fail.  Pages that are not touched cost nothing. */
@@ -35,9 +36,9 @@ static char stack[STACK_SIZE + 2 * PAGE_MOST];
 
 /* ---- in the handler: async-signal-safe calls only ---- */
 
-/* From here on a fault kills at once, and so does the alarm; and a thread that was cancelled and has not noticed yet does not notice it
- * here, where it would leave the handler alive. */
-static void set_defaults(void)
+/* Whoever hangs from here on is killed by the alarm.  A thread that was cancelled and has not noticed yet does not notice it here, where it
+ * would leave the handler alive. */
+static void set_alarm(void)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t alarm_only;
@@ -48,6 +49,11 @@ static void set_defaults(void)
     sigaddset(&alarm_only, SIGALRM);
     pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
     alarm(HANG_SECONDS);
+}
+
+static void set_defaults(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
     for (size_t i = 0; i < DEADLY; i++) sigaction(deadly[i], &action, NULL);
 }
 
@@ -125,16 +131,21 @@ static bool repeats_itself(const siginfo_t *info)
     return info->si_signo == SIGSEGV || info->si_signo == SIGBUS || info->si_signo == SIGFPE || info->si_signo == SIGILL;
 }
 
-/* Who comes second waits for the death by the first's signal, or by the alarm. */
+/* Another thread that crashes waits for the death by the first's signal, or by the alarm; until that one has written all it can, no signal is
+ * at its default, or the other's would be faster.  A fault of the writer's own brings it here again, and kills. */
 static void handle(int signal, siginfo_t *info, void *context)
 {
-    set_defaults();
     if (getpid() == crash.owner) {
-        if (exchange_seq(&crash.taken, true))
+        set_alarm();
+        if (!exchange_seq(&crash.taken, true)) {
+            crash.writer = pthread_self();
+            write_signal(info);
+            write_frames(info, context);
+        } else if (!pthread_equal(crash.writer, pthread_self())) {
             for (;;) pause();
-        write_signal(info);
-        write_frames(info, context);
+        }
     }
+    set_defaults();
     if (!repeats_itself(info)) raise(signal);
 }
 
@@ -160,7 +171,7 @@ static bool set_stack(void)
 static bool set_handlers(void)
 {
     bool all = true;
-    struct sigaction action = {.sa_flags = (int)(SA_ONSTACK | SA_SIGINFO | SA_RESETHAND | SA_NODEFER)};
+    struct sigaction action = {.sa_flags = (int)(SA_ONSTACK | SA_SIGINFO | SA_NODEFER)};
     action.sa_sigaction = handle;
     sigfillset(&action.sa_mask); /* no handler of a task's runs meanwhile */
     sigdelset(&action.sa_mask, SIGALRM);

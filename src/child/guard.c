@@ -88,6 +88,7 @@ static _Noreturn void give_up(void) { _exit(1); }
 static void tell(const struct tdm_guard_notice *notice, const int *fds, size_t count)
 {
     int error = tdm_fds_send(guard.socket, notice, sizeof *notice, fds, count);
+    for (size_t i = 0; error != 0 && i < count; i++) close(fds[i]); /* whoever waits for the end of these must see it */
     if (error == -EPIPE || error == -ECONNRESET) leave();
     if (error != 0) give_up();
 }

@@ -272,10 +272,10 @@ static struct tdm_child *first_of(struct tdm_node *list)
 static void orphan_all(struct tdm_guard *guard)
 {
     for (struct tdm_child *child; (child = first_of(&guard->children)) != NULL;) {
-        bool was_spawned = child->pid != 0;
+        pid_t pid = child->pid;
         tdm_guards_forget(child);
-        if (was_spawned)
-            child->orphaned(child);
+        if (pid != 0)
+            child->orphaned(child, pid);
         else
             child->spawned(child, ESTALE);
     }

@@ -162,10 +162,10 @@ bool tdm_slot_revoke_all(struct tdm_slot *slot, struct tdm_node *revoked)
     return true;
 }
 
-/* The last of the list was the worker's next, and may be why it hangs. */
-static void put_back_all(struct tdm_process_lane *lane, struct tdm_node *revoked)
+/* all: the last of the list was the worker's next, and may be why it hangs; else the worker goes on. */
+static void put_back_all(struct tdm_process_lane *lane, struct tdm_node *revoked, bool all)
 {
-    if (!tdm_list_empty(revoked)) container_of(revoked->previous, struct tdm_task, link)->deaths++;
+    if (all) container_of(revoked->previous, struct tdm_task, link)->deaths++;
     for (struct tdm_node *node; (node = tdm_list_pop_front(revoked)) != NULL;) {
         struct tdm_task *task = container_of(node, struct tdm_task, link);
         if (task->deaths < TDM_DEATHS_MOST)
@@ -288,6 +288,6 @@ bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs)
     oldest = tdm_slot_oldest(slot);
     if (late && oldest && !slot->suspect && tdm_slot_is(slot, oldest, TDM_FINISHED)) suspect(slot);
     tdm_slot_unlock(slot);
-    put_back_all(slot->lane, &revoked);
+    put_back_all(slot->lane, &revoked, revoked_all);
     return has_task;
 }

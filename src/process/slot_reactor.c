@@ -8,7 +8,6 @@
 #include "process/verdict.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,12 +276,20 @@ static void read_replies(struct tdm_slot *slot)
     }
 }
 
+/* Nothing that it says matters, but its end shows only here. */
+static int read_nothing(struct tdm_slot *slot)
+{
+    char bytes[4096];
+    ssize_t got = tdm_fds_read(slot->replies, bytes, sizeof bytes);
+    return got == 0 ? -EPIPE : got > 0 ? 0 : (int)got;
+}
+
 void tdm_slot_replies_ready(struct tdm_source *source, unsigned events)
 {
     (void)events;
     struct tdm_slot *slot = container_of(source, struct tdm_slot, reply_source);
     bool was_deaf = slot->deaf;
-    int result = read_reply(slot);
+    int result = was_deaf && slot->orphan ? read_nothing(slot) : read_reply(slot);
     if (result == 0 || result == -EAGAIN) return;
     tdm_reactor_watch(&slot->reply_source, 0);
     if (result != -EPIPE)
@@ -356,7 +363,7 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
         left.memory_most = slot->control->memory_most;
     }
     for (struct tdm_entry *entry; (entry = tdm_slot_oldest(slot)) != NULL; is_head = false) {
-        bool waits = entry->decided == 0 && tdm_slot_is(slot, entry, TDM_OFFERED);
+        bool waits = entry->decided == 0 && tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* one given up may still live */
         if (waits && is_head && !retired && ++entry->task->deaths == TDM_DEATHS_MOST) waits = false;
         if (waits)
             tdm_list_push_front(&back, &entry->task->link);
@@ -437,22 +444,20 @@ static void ended(struct tdm_child *child, const struct tdm_guard_notice *notice
                                    .peak_memory = notice->peak_memory});
 }
 
-/* While its end of the pipe is open it is there, so what was opened by its number is of itself. */
-static void watch_orphan(struct tdm_slot *slot)
+/* It is the program's child now, if the program is one that adopts orphans, and keeps its number until it is collected. */
+static void watch_orphan(struct tdm_slot *slot, pid_t pid)
 {
-    struct pollfd replies = {.fd = slot->replies, .events = POLLIN};
-    int watch = slot->pid > 0 ? tdm_platform_watch_process(slot->pid) : -1;
+    int watch = tdm_platform_adopts_orphans() ? tdm_platform_watch_process(pid) : -1;
     if (watch >= 0) watch = tdm_fds_take_in(watch);
     slot->watch = watch < 0 ? -1 : watch;
-    if (poll(&replies, 1, 0) < 0 || replies.revents & POLLHUP) tdm_fds_close(&slot->watch);
 }
 
 /* It finishes what it holds, and gets no more. */
-static void orphaned(struct tdm_child *child)
+static void orphaned(struct tdm_child *child, pid_t pid)
 {
     struct tdm_slot *slot = container_of(child, struct tdm_slot, child);
     slot->orphan = true;
-    watch_orphan(slot);
+    watch_orphan(slot, pid);
     tdm_process_lane_not_idle(slot->lane, slot);
     tdm_slot_lock(slot);
     bool busy = slot->in_hand > 0, dying = slot->state == TDM_SLOT_DYING;

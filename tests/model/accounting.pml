@@ -537,7 +537,16 @@ cancel: /* taken back, it is ours and ends at once */
     kill_claimed(CANCELLED);
     atomic { doubt(); UNLOCK }
 
-late: /* time_out */
+late: /* time_out.  One that has not begun has not run: its time begins anew.  Whether it ever will is tdm_slot_look's to find out; what comes
+       * for certain stands for both. */
+#ifndef deadline_kills_what_is_begun
+    atomic {
+        if
+        :: why == LATE && ENTRY_IS(0, OFFERED) -> UNLOCK
+        :: else
+        fi
+    }
+#endif
     kill_claimed(TIMED_OUT);
     if
 #ifndef deadline_knows_claimed_only
