@@ -24,6 +24,7 @@ static struct {
     ino_t inode;
 } identities[REMEMBERED];
 static _Atomic uint32_t used; /* words of it that were ever written: only grows */
+static _Atomic pid_t owner;   /* the process whose descriptors these are; written by whoever remembers one [fds-owner] */
 
 static void remember(int fd)
 {
@@ -31,6 +32,7 @@ static void remember(int fd)
     if ((unsigned)fd >= REMEMBERED || fstat(fd, &status) != 0) return;
     identities[fd].device = status.st_dev;
     identities[fd].inode = status.st_ino;
+    store_seq(&owner, getpid()); /* [fds-owner] */
     or_seq(&table[fd / 32], 1u << fd % 32);
     uint32_t words = load_seq(&used), mine = (uint32_t)fd / 32 + 1;
     while (words < mine && !cas_seq(&used, &words, mine)) {
@@ -71,9 +73,11 @@ static bool handed_down; /* set and read by the one thread that forks, and by it
 
 void tdm_fds_hand_down(bool hand_down) { handed_down = hand_down; }
 
+/* Only in a child of the process whose they are.  A guard of another copy of this library is a child in which no handler ran, and by the
+ * time it forks the same numbers are its own. */
 static void in_forked_child(void)
 {
-    if (!handed_down) take_all_out(is_any);
+    if (!handed_down && getppid() == load_seq(&owner)) take_all_out(is_any); /* [fds-owner] */
 }
 
 /* Without memory for it, the child's first call closes them; see tdm_identity. */

@@ -295,6 +295,7 @@ static _Noreturn void serve_for_ever(void)
         struct timespec while_without = {.tv_nsec = TRY_AGAIN_MS * 1000000L};
         int ready = pselect(most + 1, &readable, NULL, NULL, wants_zygote ? &while_without : NULL, &guard.while_waiting);
         if (ready == 0 && wants_zygote) pair();
+        if (ready < 0 && errno != EINTR) give_up();
         if (ready <= 0) continue;
         if (is_set(&readable, guard.host_watch)) leave();
         if (is_set(&readable, guard.keeper_pipe)) become_keeper();
