@@ -53,12 +53,11 @@ static const struct fate fates[] = {
     {.signal = SIGABRT, .code = 0},
 };
 
-static tandem_task begin_fate(tandem_pool *pool, tandem_task *task, struct fate *fate, struct gate *gate)
+static void begin_fate(tandem_pool *pool, tandem_task *task, struct fate *fate, struct gate *gate)
 {
     fate->gate = gate;
     *task = task_of(TANDEM_PROCESS, fate_task, fate, sizeof *fate);
     assert_int_equal(tandem_submit(pool, task), 0);
-    return *task;
 }
 
 static void expect_fate(tandem_task *task, const struct fate *fate)
