@@ -32,6 +32,7 @@ static struct {
     int zygote_hold; /* the keeper's: the other end */
     pid_t zygote;    /* the keeper's: 0: there is none */
     uint64_t zygote_ns; /* when it was forked */
+    uint64_t tried_ns;  /* when the last was tried for */
     bool inherits;
     sigset_t while_waiting;
 } guard;
@@ -195,7 +196,8 @@ static void pair(void)
 {
     struct tdm_guard_notice notice = {.kind = TDM_PAIR, .inherits = guard.inherits};
     int fds[2] = {-1, -1};
-    bool too_soon = tdm_clock_ns() - guard.zygote_ns < TRY_AGAIN_MS * 1000000u;
+    guard.tried_ns = tdm_clock_ns();
+    bool too_soon = guard.tried_ns - guard.zygote_ns < TRY_AGAIN_MS * 1000000u;
     int error = too_soon ? -EAGAIN : fork_zygote(&fds[0]);
     notice.pid = error != 0 ? error : guard.zygote;
     if (error == 0) fds[1] = tdm_platform_watch_process(guard.zygote);
@@ -294,8 +296,8 @@ static _Noreturn void serve_for_ever(void)
         bool wants_zygote = is_keeper() && guard.zygote == 0;
         struct timespec while_without = {.tv_nsec = TRY_AGAIN_MS * 1000000L};
         int ready = pselect(most + 1, &readable, NULL, NULL, wants_zygote ? &while_without : NULL, &guard.while_waiting);
-        if (ready == 0 && wants_zygote) pair();
         if (ready < 0 && errno != EINTR) give_up();
+        if (wants_zygote && tdm_clock_ns() - guard.tried_ns >= TRY_AGAIN_MS * 1000000u) pair();
         if (ready <= 0) continue;
         if (is_set(&readable, guard.host_watch)) leave();
         if (is_set(&readable, guard.keeper_pipe)) become_keeper();

@@ -29,6 +29,7 @@ struct tdm_guard {
     int watch;                /* see tdm_platform_watch_process; -1: none */
     bool is_child;            /* the host's own, to be reaped */
     bool ended;               /* its socket has been read to the end */
+    bool full;                /* its socket would not take what was to be sent */
     struct tdm_node children; /* whose ends it tells, and those that it was asked to fork */
 };
 
@@ -47,6 +48,7 @@ static struct {
     uint64_t numbers;         /* given out so far */
     struct tdm_node outgoing; /* children that want something sent: no zygote yet, or its socket would not take it */
     struct tdm_timer timer;   /* for answers that do not come */
+    bool timing;              /* it is set; a later question must not put it off */
 } line;
 
 static void ready(struct tdm_source *source, unsigned events);
@@ -60,6 +62,7 @@ static void open_line(void)
     line.keeper = line.zygote = NULL;
     line.zygote_lost_ns = 0;
     line.listeners = 0;
+    line.timing = false;
     line.timer.due = look_for_answers;
     tdm_list_init(&line.outgoing);
 }
@@ -301,10 +304,25 @@ static void hand_over(struct tdm_guard *dead, struct tdm_guard *heir)
 /* ---- sending ---- */
 
 /* The timer runs only while an answer is due. */
+static void look_later(void)
+{
+    if (line.timing || line.listeners == 0) return;
+    line.timing = true;
+    tdm_reactor_set_timer(&line.timer, tdm_clock_ns() + NUDGE_NS);
+}
+
 static void expect_answer(struct tdm_child *child)
 {
     child->asked_ns = tdm_clock_ns();
-    tdm_reactor_set_timer(&line.timer, child->asked_ns + NUDGE_NS);
+    look_later();
+}
+
+/* To one of the guards: 0 or a negative errno value. */
+static int send_to(struct tdm_guard *guard, const struct tdm_guard_request *request, const int *fds, size_t count)
+{
+    int error = tdm_fds_send(guard->source.fd, request, sizeof *request, fds, count);
+    if (error == -EAGAIN) guard->full = true;
+    return error;
 }
 
 static int send_spawn(struct tdm_child *child)
@@ -317,7 +335,7 @@ static int send_spawn(struct tdm_child *child)
         request.fds |= 1u << i;
         fds[count++] = child->fds[i];
     }
-    int error = tdm_fds_send(line.zygote->source.fd, &request, sizeof request, fds, count);
+    int error = send_to(line.zygote, &request, fds, count);
     if (error == -EPIPE) return -EAGAIN; /* it has died: the next one gets it */
     if (error != 0) return error;
     child->wants_spawn = false;
@@ -338,7 +356,7 @@ static int send_wants(struct tdm_child *child)
     }
     if (child->wants_signal != 0 && child->pid != 0) {
         struct tdm_guard_request request = {.kind = TDM_KILL, .pid = child->pid, .signal = child->wants_signal};
-        int error = tdm_fds_send(child->guard->source.fd, &request, sizeof request, NULL, 0);
+        int error = send_to(child->guard, &request, NULL, 0);
         if (error == -EAGAIN) return error;
         child->wants_signal = 0; /* a dead guard's heir gets the kill again */
         expect_answer(child);
@@ -346,19 +364,16 @@ static int send_wants(struct tdm_child *child)
     return 0;
 }
 
-/* First come, first served; what a socket does not take now goes when it has room. */
+/* First come, first served; what a socket does not take now goes when it has room, and what has no zygote when there is one. */
 static void flush(void)
 {
     struct tdm_node *node = line.outgoing.next;
-    bool full = false;
+    for (int i = 0; i < GUARDS_MOST; i++) line.guards[i].full = false;
     while (node != &line.outgoing) {
         struct tdm_child *child = container_of(node, struct tdm_child, outgoing);
         node = node->next;
         int error = send_wants(child);
-        if (error == -EAGAIN) {
-            full = true;
-            continue;
-        }
+        if (error == -EAGAIN) continue;
         tdm_list_remove(&child->outgoing);
         if (error == 0) continue;
         fail_spawn(child, -error);
@@ -366,9 +381,8 @@ static void flush(void)
     }
     for (int i = 0; i < GUARDS_MOST; i++) {
         struct tdm_guard *guard = &line.guards[i];
-        bool waits = full && (guard == line.zygote || guard == line.keeper);
         if (guard->source.fd >= 0 && !guard->ended && line.listeners > 0)
-            tdm_reactor_watch(&guard->source, TDM_POLL_IN | (waits ? TDM_POLL_OUT : 0u));
+            tdm_reactor_watch(&guard->source, TDM_POLL_IN | (guard->full ? TDM_POLL_OUT : 0u));
     }
 }
 
@@ -428,8 +442,8 @@ static void has_ended(struct tdm_guard *guard)
         both_gone();
     } else if (guard == line.keeper) {
         orphan_all(guard);
-    } else if (guard == line.zygote && line.listeners > 0) {
-        tdm_reactor_set_timer(&line.timer, tdm_clock_ns() + NUDGE_NS);
+    } else if (guard == line.zygote) {
+        look_later();
     }
 }
 
@@ -581,10 +595,12 @@ static bool press(struct tdm_guard *guard, uint64_t now)
 
 static void look_for_answers(struct tdm_timer *timer)
 {
+    (void)timer;
     uint64_t now = tdm_clock_ns();
+    line.timing = false;
     bool more = press(line.keeper, now);
     more |= press(line.zygote, now);
-    if (more && line.listeners > 0) tdm_reactor_set_timer(timer, now + NUDGE_NS);
+    if (more) look_later();
 }
 
 /* ---- listening ---- */
@@ -605,4 +621,5 @@ void tdm_guards_unlisten(void)
     if (--line.listeners > 0) return;
     watch_all(0);
     tdm_reactor_clear_timer(&line.timer);
+    line.timing = false;
 }
