@@ -66,7 +66,10 @@ void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *t
     lock(lane);
     bool closing = lane->closing;
     task->place = NULL;
-    if (!closing) queue_again(lane, task);
+    if (!closing) {
+        queue_again(lane, task);
+        tdm_staff_asked(lane); /* nobody else may ask for it */
+    }
     if (!closing && !tdm_list_empty(&lane->idle) && (task = tdm_lane_dequeue_locked(&lane->lane)) != NULL) {
         slot = take_idle(lane, &number);
         task->place = slot;
@@ -278,7 +281,7 @@ void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *
     if (must_go(lane, slot, in_hand)) return;
     for (;; room--) {
         lock(lane);
-        if (slot->was_offered && !slot->dedicated) {
+        if (slot->was_offered) {
             lane->staff.failed = 0;
             lane->staff.tripped = false;
             lane->claim_ns = 0;

@@ -238,6 +238,7 @@ static enum stop time_out(struct tdm_slot *slot, struct tdm_entry *entry)
 {
     if (tdm_slot_is(slot, entry, TDM_OFFERED)) {
         entry->begun_ns = tdm_clock_ns();
+        slot->suspect = false; /* a word that went back is a lie, and is looked at afresh */
         tdm_slot_set_deadline(slot);
         return NOT_STOPPED;
     }
