@@ -284,7 +284,8 @@ TANDEM_API const char *tandem_status_name(int status);
 /* What an error of this library means, in English; takes an errno of either sign.  Static. */
 TANDEM_API const char *tandem_strerror(int error);
 
-/* Writes one line a person can act on about how the task ended, such as "decode crashed: SIGSEGV (worker 3, pid 4711, after 12 ms)".
+/* Writes one line a person can act on about how the task ended, such as
+ * "decode crashed: SIGSEGV at address 0x10 in inflate+0x1f (viewer) (worker 3, pid 4711, after 12.3 ms)".
  * At most size bytes with the final 0 byte.  Returns the length of the whole line, as snprintf does.  Only for a task that is
  * yours (never submitted, or ended).  -EINVAL: task NULL, or text NULL with a size. */
 TANDEM_API int tandem_describe(const tandem_task *task, char *text, size_t size);
