@@ -94,7 +94,13 @@ static void wait_for_all(void)
         if (tandem_wait(&tasks[i]) != TANDEM_OK) abort();
 }
 
-static void ignore(tandem_task *task) { (void)task; }
+static atomic_int done;
+
+static void count_done(tandem_task *task)
+{
+    (void)task;
+    atomic_fetch_add(&done, 1);
+}
 
 static void use_in_every_way(tandem_pool *pool)
 {
@@ -105,10 +111,12 @@ static void use_in_every_way(tandem_pool *pool)
     wait_for_all();
     submit_all(pool, 0, &group, NULL);
     if (tandem_group_wait(&group, -1) != TANDEM_OK) abort();
-    submit_all(pool, 0, NULL, ignore);
+    atomic_store(&done, 0);
+    submit_all(pool, 0, NULL, count_done);
     for (int i = 0; i < TASKS; i++) list[i] = &tasks[i];
     for (int i = 0; i < TASKS; i++) list[tandem_wait_any(list, TASKS, -1)] = NULL;
-    submit_all(pool, 0, &group, ignore);
+    if (!await(&done, TASKS)) abort(); /* ended, but not the caller's before on_done has been entered */
+    submit_all(pool, 0, &group, count_done);
     tandem_group_cancel(&group);
     tandem_group_wait(&group, -1);
 }
