@@ -66,6 +66,7 @@
     X(guard_told_end)                                                                                                              \
     X(guard_reaped)                                                                                                                \
     X(guard_fork_guard)                                                                                                            \
+    X(guard_forked_guard)                                                                                                          \
     X(guard_told_pair)                                                                                                             \
     X(host_offered)                                                                                                                \
     X(host_frame_written)                                                                                                          \

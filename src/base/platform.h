@@ -81,9 +81,6 @@ void tdm_platform_offer_to_oom(void);
 /* Does this process have one thread for certain?  Costs nothing; false: look it up. */
 bool tdm_platform_surely_single_threaded(void);
 
-/* Collects a child of this process by what watch_process gave for it, if it is one; waits a moment for one that is just ending. */
-void tdm_platform_reap_watched(int watch);
-
 /* Has the kernel SIGKILL this process when the last write end of the pipe closes.  Elsewhere: nothing; the zygote kills. */
 void tdm_platform_arm_lifeline(int read_fd);
 

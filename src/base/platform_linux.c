@@ -149,17 +149,6 @@ bool tdm_platform_signal_watched(int watch, int signal)
     return watch >= 0 && syscall(SYS_pidfd_send_signal, watch, signal, NULL, 0) == 0;
 }
 
-/* A process closes what it has open a moment before it can be collected. */
-#define MOMENT_MS 100
-
-void tdm_platform_reap_watched(int watch)
-{
-    const int by_watch = 3; /* P_PIDFD */
-    struct pollfd process = {.fd = watch, .events = POLLIN};
-    if (watch >= 0) poll(&process, 1, MOMENT_MS);
-    if (watch >= 0) syscall(SYS_waitid, by_watch, watch, NULL, WEXITED | WNOHANG | __WALL, NULL);
-}
-
 bool tdm_platform_inherit_orphans(void)
 {
     return tdm_fault(TDM_FAULT_inherit_orphans) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;

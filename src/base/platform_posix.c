@@ -147,8 +147,6 @@ bool tdm_platform_signal_watched(int watch, int signal)
     return false;
 }
 
-void tdm_platform_reap_watched(int watch) { (void)watch; }
-
 bool tdm_platform_inherit_orphans(void) { return false; }
 
 bool tdm_platform_adopts_orphans(void) { return false; }

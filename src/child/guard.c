@@ -133,7 +133,7 @@ static void spawn(const struct tdm_guard_request *request, const int got[TDM_FDS
 static void report_end(const struct tdm_end *end)
 {
     tdm_fault(TDM_FAULT_guard_saw_end);
-    if (tdm_roll_has(end->pid)) kill(-end->pid, SIGKILL);
+    if (tdm_roll_has(end->pid)) kill(-end->pid, SIGKILL); /* not that of a daemon which a task has made */
     struct tdm_guard_notice notice = {.kind = TDM_EXIT,
                                       .pid = end->pid,
                                       .signal = end->signal,
@@ -143,8 +143,8 @@ static void report_end(const struct tdm_end *end)
                                       .peak_memory = end->peak_memory};
     tell(&notice, NULL, 0);
     tdm_fault(TDM_FAULT_guard_told_end);
-    tdm_roll_remove(end->pid);
     waitpid(end->pid, NULL, 0);
+    tdm_roll_remove(end->pid);
     tdm_fault(TDM_FAULT_guard_reaped);
 }
 
@@ -154,6 +154,7 @@ static _Noreturn void serve_for_ever(void);
 
 static _Noreturn void be_zygote(int socket, int keeper_pipe)
 {
+    tdm_roll_add(getpid());
     guard.zygote = 0;
     set_descriptors(socket, keeper_pipe);
     tdm_platform_name_thread("tandem-zygote");
@@ -177,6 +178,7 @@ static int fork_zygote(int *socket)
     pid_t pid = fault != 0 ? -1 : fork();
     error = fault != 0 ? -fault : pid < 0 ? -errno : 0;
     if (pid == 0) be_zygote(ends[1], hold[0]);
+    tdm_fault(TDM_FAULT_guard_forked_guard);
     close(ends[1]);
     close(hold[0]);
     if (error != 0) {
@@ -213,6 +215,7 @@ static void replace_dead_zygote(void)
     struct tdm_end end;
     if (guard.zygote == 0 || !tdm_platform_peek_end(guard.zygote, &end)) return;
     waitpid(guard.zygote, NULL, 0);
+    tdm_roll_tidy();
     guard.zygote = 0;
     pair();
 }
@@ -222,7 +225,7 @@ static void become_keeper(void)
     close(guard.keeper_pipe);
     guard.keeper_pipe = -1;
     tdm_platform_name_thread("tandem-keeper");
-    tdm_roll_keep(is_child);
+    tdm_roll_tidy();
     pair();
 }
 
@@ -316,7 +319,6 @@ _Noreturn void tdm_keeper_main(int socket, pid_t host)
     tdm_platform_name_thread("tandem-keeper");
     guard.inherits = tdm_platform_inherit_orphans();
     tdm_crash_handler_prepare();
-    tdm_roll_open();
     pair();
     if (guard.zygote == 0) _exit(0); /* the host is told why, and gives up */
     serve_for_ever();

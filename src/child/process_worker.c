@@ -326,6 +326,7 @@ static void take(const struct tdm_frame *task)
 
 _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
 {
+    tdm_roll_add(getpid());
     setpgid(0, 0);
     tdm_platform_arm_lifeline(fds[TDM_WORKER_LIFELINE]);
     set_signals();

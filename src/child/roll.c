@@ -1,11 +1,13 @@
-/* roll.c - the pids of all workers, in memory that keeper and zygotes share. */
+/* roll.c - the pids of all workers and zygotes, in memory that host and guards share. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include "child/roll.h"
 
 #include "base/atomics.h"
 
-#include <stddef.h>
+#include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 /* Untouched memory costs nothing, so there is room for more than a system has processes.  Without the memory, or beyond it, a worker's
  * group is killed only by the guard that asked for it. */
@@ -41,34 +43,25 @@ static uint32_t find(pid_t pid)
     return place < used ? place : MOST;
 }
 
-/* Another guard may be about to take the same place.  Who dies here has not told the host the pid yet. */
+/* Another process may be about to take the same place, or to add the same pid: then it is there twice. */
 void tdm_roll_add(pid_t pid)
 {
-    while (roll) {
+    while (roll && find(pid) == MOST) {
         uint32_t place = find(0);
         if (place == MOST && (place = add_seq(&roll->used, 1)) >= MOST) {
             store_seq(&roll->used, MOST);
             return;
         }
-        if (swap(place, 0, pid)) return;
+        swap(place, 0, pid);
     }
 }
 
 void tdm_roll_remove(pid_t pid)
 {
-    uint32_t place = roll ? find(pid) : MOST;
-    if (place < MOST) swap(place, pid, 0);
+    for (uint32_t place; roll && (place = find(pid)) < MOST;) swap(place, pid, 0);
 }
 
 bool tdm_roll_has(pid_t pid) { return roll && find(pid) < MOST; }
-
-void tdm_roll_keep(bool (*is_ours)(pid_t pid))
-{
-    for (uint32_t i = 0; roll && i < load_seq(&roll->used); i++) {
-        pid_t pid = load_seq(&roll->pids[i]);
-        if (pid != 0 && !is_ours(pid)) swap(i, pid, 0);
-    }
-}
 
 pid_t tdm_roll_find(bool (*is_ours)(pid_t pid))
 {
@@ -77,4 +70,27 @@ pid_t tdm_roll_find(bool (*is_ours)(pid_t pid))
         if (pid != 0 && is_ours(pid)) return pid;
     }
     return 0;
+}
+
+void tdm_roll_tidy(void)
+{
+    for (uint32_t i = 0; roll && i < load_seq(&roll->used); i++) {
+        pid_t pid = load_seq(&roll->pids[i]);
+        if (pid != 0 && kill(pid, 0) != 0 && errno == ESRCH) swap(i, pid, 0);
+    }
+}
+
+size_t tdm_roll_collect(void)
+{
+    size_t others = 0;
+    for (uint32_t i = 0; roll && i < load_seq(&roll->used); i++) {
+        pid_t pid = load_seq(&roll->pids[i]);
+        siginfo_t info = {.si_pid = 0};
+        if (pid == 0 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) != 0) continue;
+        if (info.si_pid == pid)
+            tdm_roll_remove(pid);
+        else
+            others++;
+    }
+    return others;
 }

@@ -8,6 +8,8 @@
 #include "base/platform.h"
 #include "base/proc.h"
 #include "base/reactor.h"
+#include "child/roll.h"
+#include "process/adopted.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -87,11 +89,9 @@ static void drop_guard(struct tdm_guard *guard)
 {
     if (guard->source.wants != 0) tdm_reactor_watch(&guard->source, 0);
     tdm_fds_close(&guard->source.fd);
-    if (guard->is_child)
-        tdm_platform_end_unseen(guard->pid);
-    else
-        tdm_platform_reap_watched(guard->watch); /* a host that adopts orphans finds it among its children */
+    if (guard->is_child) tdm_platform_end_unseen(guard->pid);
     tdm_fds_close(&guard->watch);
+    if (line.listeners > 0) tdm_adopted_look();
 }
 
 /* While its socket has not ended the process is there, so the number is its own even where there is nothing better. */
@@ -111,6 +111,7 @@ static pid_t fork_keeper(int ends[2])
     sigset_t all, before;
     pid_t host = getpid();
     fflush(NULL);
+    tdm_roll_open();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     tdm_fds_hand_down(true);
@@ -225,12 +226,15 @@ void tdm_guards_stop(void)
     for (int i = GUARDS_MOST - 1; i >= 0; i--)
         if (line.guards[i].source.fd >= 0) drop_guard(&line.guards[i]);
     line.keeper = line.zygote = NULL;
+    tdm_adopted_end();
+    tdm_roll_drop();
 }
 
 void tdm_guards_reset(void)
 {
     store_seq(&line.alive, false);
     line.timer = (struct tdm_timer){0};
+    tdm_roll_drop();
     open_line();
 }
 
@@ -278,7 +282,7 @@ static void orphan_all(struct tdm_guard *guard)
         pid_t pid = child->pid;
         tdm_guards_forget(child);
         if (pid != 0)
-            child->orphaned(child, pid);
+            child->orphaned(child);
         else
             child->spawned(child, ESTALE);
     }
@@ -620,6 +624,7 @@ void tdm_guards_unlisten(void)
 {
     if (--line.listeners > 0) return;
     watch_all(0);
+    tdm_adopted_look_no_more();
     tdm_reactor_clear_timer(&line.timer);
     line.timing = false;
 }

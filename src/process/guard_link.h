@@ -42,8 +42,8 @@ struct tdm_child {
     /* error: 0 or a positive errno, ESTALE: the zygote died over it, ask for another; then it is forgotten */
     void (*spawned)(struct tdm_child *child, int error);
     void (*ended)(struct tdm_child *child, const struct tdm_guard_notice *notice); /* and is forgotten */
-    void (*orphaned)(struct tdm_child *child, pid_t pid); /* nobody is left who could tell of its end; forgotten */
-    void (*bared)(struct tdm_child *child);               /* only one guard stands between it and being an orphan */
+    void (*orphaned)(struct tdm_child *child); /* nobody is left who could tell of its end; forgotten */
+    void (*bared)(struct tdm_child *child);    /* only one guard stands between it and being an orphan */
 };
 
 /* On the reactor's thread: from now on, or no more, somebody wants to hear. */

@@ -68,7 +68,6 @@ struct tdm_slot {
     struct tdm_timer timer; /* of what the state is about: its start, its oldest task, its leaving, its death */
     struct tdm_job attend;
     int start_error;
-    int watch;         /* of an orphan's process, -1: none: a host that adopts orphans has to collect it */
     bool cannot_start; /* and no other worker could */
     bool in_use;       /* not empty */
     bool said_ready, was_ready, said_tired;

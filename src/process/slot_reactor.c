@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/fds.h"
 #include "base/platform.h"
+#include "process/adopted.h"
 #include "process/slot_inside.h"
 #include "process/slot_start.h"
 #include "process/verdict.h"
@@ -317,8 +318,7 @@ static void close_all(struct tdm_slot *slot)
     slot->outbox = (struct tdm_outbox){0};
     free(slot->setup);
     slot->setup = NULL;
-    if (slot->watch >= 0) tdm_platform_reap_watched(slot->watch);
-    tdm_fds_close(&slot->watch);
+    if (slot->orphan) tdm_adopted_look();
     tdm_inbox_clear(&slot->inbox);
 }
 
@@ -444,20 +444,11 @@ static void ended(struct tdm_child *child, const struct tdm_guard_notice *notice
                                    .peak_memory = notice->peak_memory});
 }
 
-/* It is the program's child now, if the program is one that adopts orphans, and keeps its number until it is collected. */
-static void watch_orphan(struct tdm_slot *slot, pid_t pid)
-{
-    int watch = tdm_platform_adopts_orphans() ? tdm_platform_watch_process(pid) : -1;
-    if (watch >= 0) watch = tdm_fds_take_in(watch);
-    slot->watch = watch < 0 ? -1 : watch;
-}
-
 /* It finishes what it holds, and gets no more. */
-static void orphaned(struct tdm_child *child, pid_t pid)
+static void orphaned(struct tdm_child *child)
 {
     struct tdm_slot *slot = container_of(child, struct tdm_slot, child);
     slot->orphan = true;
-    watch_orphan(slot, pid);
     tdm_process_lane_not_idle(slot->lane, slot);
     tdm_slot_lock(slot);
     bool busy = slot->in_hand > 0, dying = slot->state == TDM_SLOT_DYING;
@@ -556,7 +547,7 @@ static void time_over(struct tdm_timer *timer)
 void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
 {
     slot->lane = lane;
-    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = slot->watch = -1;
+    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
     slot->deadline_ns = TDM_FOREVER;
     tdm_list_init(&slot->idle);
     slot->child.spawned = spawned;

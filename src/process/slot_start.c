@@ -106,7 +106,6 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->in_use = true;
     slot->start_error = 0;
     slot->cannot_start = false;
-    slot->watch = -1;
     slot->said_ready = slot->was_ready = slot->said_tired = slot->has_answered = slot->was_offered = false;
     slot->seated = slot->stands = slot->retiring = slot->replaced = slot->recycled = slot->orphan = slot->deaf = slot->asked =
         slot->kill_sent = false;

@@ -22,7 +22,8 @@ static void a_guard_may_be_killed_at_any_step(void)
     walk(killed_at(guard_fork_worker, MAY_LOSE_STATUS), killed_at(guard_forked_worker, MAY_LOSE_STATUS),
          killed_at(guard_told_spawned, MAY_LOSE_STATUS), killed_at(guard_saw_end, MAY_LOSE_STATUS),
          killed_at(guard_told_end, MAY_LOSE_STATUS), killed_at(guard_reaped, MAY_LOSE_STATUS),
-         killed_at(guard_fork_guard, MAY_LOSE_STATUS), killed_at(guard_told_pair, MAY_LOSE_STATUS));
+         killed_at(guard_fork_guard, MAY_LOSE_STATUS), killed_at(guard_forked_guard, MAY_LOSE_STATUS),
+         killed_at(guard_told_pair, MAY_LOSE_STATUS));
 }
 
 /* promise 26, promise 36 */
@@ -48,6 +49,15 @@ static void both_guards_may_be_killed(void)
          two_are_killed_at(guard_saw_end, guard_told_end, MAY_LOSE_STATUS | MAY_NOT_START | MAY_CRASH));
 }
 
+/* A guard that dies between doing and telling, or between telling and collecting, leaves a child that nobody knows.  Promises 26 and 30. */
+static void an_adopting_host_collects_what_dead_guards_leave(void)
+{
+    enum { MAY = MAY_LOSE_STATUS | MAY_NOT_START | MAY_CRASH | ADOPTS };
+    walk(two_are_killed_at(guard_told_spawned, guard_forked_worker, MAY),
+         two_are_killed_at(guard_told_spawned, guard_told_end, MAY), two_are_killed_at(guard_told_spawned, guard_forked_guard, MAY),
+         two_are_killed_at(guard_told_end, guard_told_end, MAY), two_are_killed_at(guard_forked_worker, guard_saw_end, MAY));
+}
+
 /* promise 30 */
 static void a_host_killed_at_any_step_leaves_no_process(void)
 {
@@ -57,9 +67,13 @@ static void a_host_killed_at_any_step_leaves_no_process(void)
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
-        test(a_worker_may_be_killed_at_any_step), test(a_worker_may_be_stopped_at_any_step),
-        test(a_guard_may_be_killed_at_any_step),  test(a_guard_may_die_when_there_is_little_to_replace_it_with),
-        test(both_guards_may_be_killed),          test(a_host_killed_at_any_step_leaves_no_process),
+        test(a_worker_may_be_killed_at_any_step),
+        test(a_worker_may_be_stopped_at_any_step),
+        test(a_guard_may_be_killed_at_any_step),
+        test(a_guard_may_die_when_there_is_little_to_replace_it_with),
+        test(both_guards_may_be_killed),
+        test(an_adopting_host_collects_what_dead_guards_leave),
+        test(a_host_killed_at_any_step_leaves_no_process),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

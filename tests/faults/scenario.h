@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +29,7 @@ enum {
     MAY_LOSE_STATUS = 8, /* nobody is left who could tell how a worker ended */
     MAY_BE_STOPPED = 16, /* process tasks get a time limit, and time out */
     STAYS_BROKEN = 32,   /* what failed once goes on failing */
+    ADOPTS = 64,         /* the host gets what its descendants leave, and must have collected it in the end */
 };
 
 static struct verdicts {
@@ -394,6 +398,9 @@ static int run_scenario(unsigned may, struct cell cells[32])
     struct names *descriptors = names_in("/proc/self/fd");
     size_t threads = entries_in("/proc/self/task");
     verdicts = (struct verdicts){.may = may};
+#ifdef __linux__
+    if (may & ADOPTS) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+#endif
     do result = tandem_init();
     while (try_again("tandem_init", result, &tries));
     use_a_pool(cells);
@@ -401,6 +408,7 @@ static int run_scenario(unsigned may, struct cell cells[32])
     result = tandem_quit();
     if (result != 0) complain("tandem_quit gives %d", result);
     look_around(descriptors, threads);
+    if (may & ADOPTS && (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)) complain("a child of ours is left");
     names_free(descriptors);
     return verdicts.complaints;
 }
