@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/futex.h"
 
+#include "base/clock.h"
 #include "base/fault.h"
 
 #include <errno.h>
@@ -91,6 +92,21 @@ void tdm_futex_wake_all(_Atomic uint32_t *word)
 }
 
 void tdm_futex_wake_one(_Atomic uint32_t *word) { tdm_futex_wake_all(word); }
+
+/* Who changes the word may be another process, and has no way of telling. */
+#define NEXT_LOOK_NS 1000000
+
+void tdm_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+    if (load_seq(word) != expected || (deadline_ns != TDM_FOREVER && tdm_clock_ns() >= deadline_ns)) return;
+    nanosleep(&(struct timespec){.tv_nsec = NEXT_LOOK_NS}, NULL);
+}
+
+void tdm_futex_wake_shared(_Atomic uint32_t *word, int most)
+{
+    (void)word;
+    (void)most;
+}
 #else
 typedef int tdm_futex_portable_is_not_used_here;
 #endif

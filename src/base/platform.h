@@ -27,6 +27,13 @@ int tdm_platform_bell(int fds[2]);
 /* Unnamed memory of this size behind a descriptor, to be mapped by several processes.  A descriptor or -errno. */
 int tdm_platform_memory(size_t size);
 
+/* Can a process sleep on a word in memory that another one changes?  Where not, bytes go through pipes. */
+bool tdm_platform_has_shared_futex(void);
+
+/* What lies there is nothing for a core dump; or besides, nothing for a forked child. */
+void tdm_platform_keep_out_of_dumps(void *memory, size_t size);
+void tdm_platform_keep_out_of_forks(void *memory, size_t size);
+
 /* Closes every descriptor from low to high, both included. */
 void tdm_platform_close_range(unsigned low, unsigned high);
 

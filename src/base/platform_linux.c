@@ -87,6 +87,11 @@ int tdm_platform_memory(size_t size)
     return -error;
 }
 
+bool tdm_platform_has_shared_futex(void) { return true; }
+
+void tdm_platform_keep_out_of_dumps(void *memory, size_t size) { madvise(memory, size, MADV_DONTDUMP); }
+void tdm_platform_keep_out_of_forks(void *memory, size_t size) { madvise(memory, size, MADV_DONTFORK); }
+
 void tdm_platform_close_range(unsigned low, unsigned high)
 {
 #ifndef SYS_close_range

@@ -86,6 +86,20 @@ int tdm_platform_memory(size_t size)
     return -EEXIST;
 }
 
+bool tdm_platform_has_shared_futex(void) { return false; }
+
+void tdm_platform_keep_out_of_dumps(void *memory, size_t size)
+{
+    (void)memory;
+    (void)size;
+}
+
+void tdm_platform_keep_out_of_forks(void *memory, size_t size)
+{
+    (void)memory;
+    (void)size;
+}
+
 void tdm_platform_close_range(unsigned low, unsigned high) { tdm_proc_close_range(low, high); }
 
 static pid_t fork_once(void)

@@ -13,6 +13,7 @@
 #define TDM_JOB_CONTROL_H
 
 #include "job/last_words.h"
+#include "job/ring.h"
 
 #include <tandem.h>
 
@@ -42,6 +43,12 @@ struct tdm_control {
     struct tdm_use use[TDM_CONTROL_WORDS];    /* the worker's, before the reply */
     uint64_t memory_most;                     /* the worker's: the address space that the task it has claimed may have; 0: any */
     struct tdm_last_words last_words;         /* the worker's */
+};
+
+/* The page, and behind it the rings, where the bytes go through rings. */
+struct tdm_shared_page {
+    _Alignas(TDM_CONTROL_SIZE) struct tdm_control control;
+    _Alignas(TDM_CONTROL_SIZE) struct tdm_rings rings;
 };
 
 uint64_t tdm_control_word(uint64_t sequence, enum tdm_control_state state);

@@ -20,6 +20,7 @@ struct tdm_setup {
     uint64_t on_start, on_stop; /* addresses, or 0 */
     uint64_t memory_per_worker;
     uint64_t seed;
+    uint64_t watch_ns; /* how long the worker may watch for its next task before it sleeps */
     uint64_t environment_size, argument_size;
     char name[16];
     uint32_t errors_to;

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/proc.h"
 #include "job/setup.h"
+#include "process/reading.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -227,12 +228,30 @@ static void end(struct tdm_lane *base)
         if (quiet) break;
         tdm_futex_wait(&lane->deaths, deaths, TDM_FOREVER);
     }
+    for (uint32_t guests = or_seq(&lane->guests, TDM_HOST_LEAVES); (guests & ~TDM_HOST_LEAVES) != 0;
+         guests = load_seq(&lane->guests))
+        tdm_futex_wait(&lane->guests, guests, TDM_FOREVER); /* [lane-guests] */
     tdm_reactor_post(&lane->close_job);
     while (load_seq(&lane->closed) == 0) tdm_futex_wait(&lane->closed, 0, TDM_FOREVER); /* [lane-closed] */
 }
 
-static const struct tdm_lane_ops ops = {
-    .submit = submit, .cancel = cancel, .deadline = deadline, .fill_stats = fill_stats, .begin_end = begin_end, .end = end};
+/* Where is it?  Only one that a worker has can be brought nearer. */
+static bool lead(struct tdm_lane *base, struct tdm_task *task, uint64_t deadline)
+{
+    lock(mine(base));
+    bool held = tdm_task_state(load_seq(&task->state)) == TDM_HELD;
+    struct tdm_slot *slot = held ? task->place : NULL;
+    unlock(mine(base));
+    return slot && tdm_reading_lead(slot, task, deadline);
+}
+
+static const struct tdm_lane_ops ops = {.lead = lead,
+                                        .submit = submit,
+                                        .cancel = cancel,
+                                        .deadline = deadline,
+                                        .fill_stats = fill_stats,
+                                        .begin_end = begin_end,
+                                        .end = end};
 
 /* ---- slots to tasks: the reactor ---- */
 
@@ -300,6 +319,24 @@ void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *
     }
 }
 
+void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slot)
+{
+    unsigned in_hand, room = tdm_slot_room(slot, &in_hand);
+    struct tdm_task *task = NULL;
+    lock(lane);
+    bool simple = room > 0 && !lane->closing && slot->seated && !slot->retiring && !slot->replaced;
+    if (simple) {
+        lane->staff.failed = 0;
+        lane->staff.tripped = false;
+        lane->claim_ns = 0;
+        task = next_for(lane, slot);
+        if (!task && in_hand == 0) tdm_staff_go_idle(lane, slot);
+    }
+    unlock(lane);
+    if (task) hand(lane, slot, slot->number, task);
+    if (!simple) tdm_slot_release(slot, slot->number);
+}
+
 /* ---- opening ---- */
 
 char *tdm_process_lane_make_setup(struct tdm_process_lane *lane, struct tdm_setup *setup)
@@ -339,6 +376,7 @@ int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, 
 {
     tdm_lane_open(&lane->lane, &ops, core);
     lane->options = options;
+    if (tdm_platform_cpus() > 1 && options->spin_us != TANDEM_NONE) lane->watch_ns = options->spin_us * 1000u;
     lane->cannot_start = error != 0 ? error : lacks_code(options) ? ENOEXEC : 0;
     lane->cannot_step = error != 0 ? step : "on_worker_start";
     tdm_staff_open(lane);

@@ -2,6 +2,7 @@
 #include "process/slot.h"
 
 #include "base/fault.h"
+#include "process/reading.h"
 #include "process/slot_inside.h"
 #include "task/report.h"
 
@@ -60,7 +61,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_fault(TDM_FAULT_host_offered);
     tdm_outbox_put(&slot->outbox, &frame, task->input);
-    int left = tdm_outbox_push(&slot->outbox, slot->requests[1]);
+    int left = tdm_outbox_push(&slot->outbox, &slot->out);
     tdm_fault(TDM_FAULT_host_frame_written);
     if (left != 0 && !alone) {
         tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* it wins: the worker has seen nothing of the frame */
@@ -148,6 +149,7 @@ static void take_back(struct tdm_slot *slot, struct tdm_entry *entry)
     if (!tdm_outbox_empty(&slot->outbox)) tdm_slot_set_state(slot, TDM_SLOT_DYING);
     slot->handed--;
     tdm_slot_drop(slot, entry);
+    tdm_reading_look_up(slot);
     if (slot->in_hand == 0) slot->freed = true;
 }
 
