@@ -37,6 +37,7 @@ extern const struct row row_thread_submit;
 extern const struct row row_thread_submit_4;
 extern const struct row row_thread_round_trip;
 extern const struct row row_process_round_trip;
+extern const struct row row_process_round_trip_pinned;
 extern const struct row row_process_submit;
 extern const struct row row_idle_cpu;
 extern const struct row row_task_memory;

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static int write_all(int to, const char *bytes, size_t size)
@@ -84,9 +83,5 @@ void echo_stop(struct echo *echo)
 {
     close(echo->to);
     close(echo->from);
-    int status = 0;
-    pid_t ended;
-    while ((ended = waitpid(echo->pid, &status, 0)) == -1 && errno == EINTR) continue;
-    must_call(ended, "waitpid");
-    if (status != 0) give_up("the echo", "did not end well");
+    must_have_ended(echo->pid, "the echo");
 }
