@@ -39,6 +39,8 @@ extern const struct row row_thread_round_trip;
 extern const struct row row_process_round_trip;
 extern const struct row row_process_round_trip_pinned;
 extern const struct row row_process_submit;
+extern const struct row row_process_scaling;
+extern const struct row row_process_payload;
 extern const struct row row_idle_cpu;
 extern const struct row row_task_memory;
 extern const struct row row_worker_start;

@@ -8,8 +8,9 @@
 #include <stddef.h>
 
 enum {
-    THREADS = 2,      /* of every thread pool */
-    MESSAGE_SIZE = 64 /* bytes that a limit sends for one task, and gets back */
+    THREADS = 2,       /* of every thread pool */
+    MESSAGE_SIZE = 64, /* bytes that a limit sends for one task, and gets back */
+    PAYLOAD = 64 << 20 /* bytes of a large input, and of a large answer */
 };
 
 /* One subject of a row.  A function that no row asks of it is NULL. */
@@ -54,6 +55,9 @@ extern const struct peer peer_tandem_no_help;
 extern const struct peer peer_tandem_process;
 extern const struct peer peer_tandem_processes;
 extern const struct peer peer_tandem_pipe;
+extern const struct peer peer_tandem_working;
+extern const struct peer peer_tandem_working_2;
+extern const struct peer peer_tandem_payload;
 extern const struct peer peer_tandem_both;
 extern const struct peer peer_tandem_10MB;
 extern const struct peer peer_tandem_1GB;
@@ -72,8 +76,12 @@ extern const struct peer limit_fork_10MB;
 extern const struct peer limit_fork_1GB;
 extern const struct peer limit_fork_4GB;
 extern const struct peer limit_futex;
+extern const struct peer limit_loop;
+extern const struct peer limit_loop_2;
+extern const struct peer limit_memcpy;
 extern const struct peer limit_pipe;
 extern const struct peer limit_pipe_batched;
+extern const struct peer limit_pipe_payload;
 extern const struct peer limit_posix_spawn;
 extern const struct peer limit_spin;
 extern const struct peer limit_spsc;

@@ -1,5 +1,7 @@
-/* peer_tandem.c - tandem itself: threads, threads that nobody helps, one and two worker processes, with and without rings, both kinds at once. */
+/* peer_tandem.c - tandem itself: threads, threads that nobody helps, one and two worker processes, with and without rings, empty and
+ * working, both kinds at once. */
 #define _POSIX_C_SOURCE 200809L
+#include "busy.h"
 #include "must.h"
 #include "peers/end_well.h"
 #include "peers/peer.h"
@@ -26,6 +28,13 @@ static int wait_at_gate(tandem_context *context, void *input, size_t input_size)
 {
     (void)context, (void)input_size;
     gate_pass(input);
+    return 0;
+}
+
+static int be_busy(tandem_context *context, void *input, size_t input_size)
+{
+    (void)context, (void)input, (void)input_size;
+    busy_work();
     return 0;
 }
 
@@ -69,6 +78,17 @@ static void *start_pipe(size_t task_count)
 {
     return start_processes(task_count, (tandem_options){.processes = 1, .pipes_only = 1});
 }
+
+static void *start_working(size_t task_count, uint32_t processes)
+{
+    struct tandem_subject *subject = start_processes(task_count, (tandem_options){.processes = processes});
+    for (size_t i = 0; i < task_count; i++) subject->tasks[i].run = be_busy;
+    return subject;
+}
+
+static void *start_one_working(size_t task_count) { return start_working(task_count, 1); }
+
+static void *start_two_working(size_t task_count) { return start_working(task_count, 2); }
 
 static void *start_both(size_t task_count)
 {
@@ -127,4 +147,6 @@ const struct peer peer_tandem_no_help = {.name = "tandem_no_help", .start = star
 const struct peer peer_tandem_process = {.name = "tandem", .processes = 1, .start = start_one_process, EVERY_POOL};
 const struct peer peer_tandem_processes = {.name = "tandem_2", .processes = 2, .start = start_two_processes, EVERY_POOL};
 const struct peer peer_tandem_pipe = {.name = "tandem_pipe", .processes = 1, .start = start_pipe, EVERY_POOL};
+const struct peer peer_tandem_working = {.name = "tandem", .processes = 1, .start = start_one_working, EVERY_POOL};
+const struct peer peer_tandem_working_2 = {.name = "tandem_2", .processes = 2, .start = start_two_working, EVERY_POOL};
 const struct peer peer_tandem_both = {.name = "tandem", .processes = 2, .start = start_both, EVERY_POOL};
