@@ -3,6 +3,7 @@
 #define _DARWIN_C_SOURCE
 #include "must.h"
 #include "peers/peer.h"
+#include "pin.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -47,6 +48,7 @@ static uint32_t watch(const _Atomic uint32_t *word, uint32_t old, pid_t parent)
 
 static _Noreturn void be_the_other(struct words *words, pid_t parent)
 {
+    pin_to_last();
     for (uint32_t trips = 0; (trips = watch(&words->asked, trips, parent)) != CLOSED;)
         atomic_store_explicit(&words->answered, trips, memory_order_release);
     _exit(EXIT_SUCCESS);
@@ -63,6 +65,7 @@ static void *start(size_t task_count)
     must_call(fflush(NULL), "fflush");
     must_call(spin->other = fork(), "fork");
     if (spin->other == 0) be_the_other(spin->words, self);
+    pin_to_first(); /* together on one processor, where a busy machine might leave them, they only get into each other's way */
     return spin;
 }
 
