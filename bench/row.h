@@ -41,6 +41,8 @@ extern const struct row row_process_round_trip_pinned;
 extern const struct row row_process_submit;
 extern const struct row row_process_scaling;
 extern const struct row row_process_payload;
+extern const struct row row_shared_handover;
+extern const struct row row_shared_handover_64k;
 extern const struct row row_idle_cpu;
 extern const struct row row_task_memory;
 extern const struct row row_worker_start;

@@ -2,7 +2,7 @@
 #include "measure.h"
 #include "row.h"
 
-static const struct peer *const peers[] = {&peer_tandem_payload, &limit_memcpy, &limit_pipe_payload, NULL};
+static const struct peer *const peers[] = {&peer_tandem_payload, &peer_tandem_in_place, &limit_memcpy, &limit_pipe_payload, NULL};
 
 /* A byte that goes there and comes back counts twice; bytes a ns are GB a second. */
 static double measure(const struct peer *peer, void *pool, size_t count)
@@ -13,7 +13,7 @@ static double measure(const struct peer *peer, void *pool, size_t count)
 const struct row row_process_payload = {
     .name = "process_payload",
     .unit = "GB/s, p50",
-    .sentence = "call one isolated task with an input of 64 MiB, which it replies",
+    .sentence = "call one isolated task with an input of 64 MiB, which it replies (tandem_shared: copies in shared memory)",
     .count = 20,
     .quick_count = 10,
     .peers = peers,
