@@ -102,9 +102,11 @@ static inline bool send_through_ring(const struct own *own, const void *bytes, s
     struct tdm_ring ring = tdm_ring_of_replies(own->rings);
     ring.own = atomic_load(&ring.counts->tail);
     ring.foreign = atomic_load(&ring.counts->head);
+    int idle = 0;
     for (size_t done = 0; done < size;) {
         struct iovec part = {(char *)(uintptr_t)bytes + done, size - done};
         ssize_t now = tdm_ring_write(&ring, &part, 1);
+        if (now == -EAGAIN && ++idle == 1000) return false; /* nobody takes it any more */
         if (now == -EAGAIN) moment();
         if (now < 0 && now != -EAGAIN) return false;
         if (now > 0) done += (size_t)now;
