@@ -27,6 +27,14 @@ int tdm_platform_bell(int fds[2]);
 /* Unnamed memory of this size behind a descriptor, to be mapped by several processes.  A descriptor or -errno. */
 int tdm_platform_memory(size_t size);
 
+/* Makes sure that this part of such memory is there, so that nobody who touches it dies of its lack; or gives it back to the system: it is
+ * zero afterwards.  0 or -errno: nothing was given back. */
+int tdm_platform_commit(int fd, size_t offset, size_t size);
+int tdm_platform_decommit(int fd, size_t offset, size_t size);
+
+/* Has core dumps do without this memory. */
+void tdm_platform_leave_out_of_dumps(void *memory, size_t size);
+
 /* Closes every descriptor from low to high, both included. */
 void tdm_platform_close_range(unsigned low, unsigned high);
 

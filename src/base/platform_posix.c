@@ -86,6 +86,30 @@ int tdm_platform_memory(size_t size)
     return -EEXIST;
 }
 
+/* Where the call is missing, memory behind a descriptor has no holes, or nobody can tell. */
+int tdm_platform_commit(int fd, size_t offset, size_t size)
+{
+    int fault = tdm_fault(TDM_FAULT_commit);
+    if (fault != 0) return -fault;
+#if defined(_POSIX_ADVISORY_INFO) && _POSIX_ADVISORY_INFO > 0
+    int error;
+    do error = posix_fallocate(fd, (off_t)offset, (off_t)size);
+    while (error == EINTR);
+    return -error;
+#else
+    (void)fd, (void)offset, (void)size;
+    return 0;
+#endif
+}
+
+int tdm_platform_decommit(int fd, size_t offset, size_t size)
+{
+    (void)fd, (void)offset, (void)size;
+    return -ENOSYS;
+}
+
+void tdm_platform_leave_out_of_dumps(void *memory, size_t size) { (void)memory, (void)size; }
+
 void tdm_platform_close_range(unsigned low, unsigned high) { tdm_proc_close_range(low, high); }
 
 static pid_t fork_once(void)

@@ -7,6 +7,7 @@
 #include "base/fds.h"
 #include "base/memory.h"
 #include "job/setup.h"
+#include "process/shared_memory.h"
 #include "process/slot_inside.h"
 
 #include <errno.h>
@@ -56,6 +57,11 @@ static int open_rest(struct tdm_slot *slot)
     if (error == 0 && slot->lane->options->worker_error == TANDEM_STDIO_CAPTURE)
         error = tdm_error_tail_open(&slot->errors, &slot->child.fds[TDM_WORKER_ERRORS]);
     if (error != 0) return error;
+    if (slot->lane->shared->has_file) {
+        int shared = tdm_fds_duplicate(slot->lane->shared->fd);
+        if (shared < 0) return shared;
+        slot->child.fds[TDM_WORKER_SHARED] = shared;
+    }
     int directory = tdm_platform_open_cwd();
     if (directory >= 0) directory = tdm_fds_take_in(directory);
     slot->child.fds[TDM_WORKER_CWD] = directory < 0 ? -1 : directory;
@@ -84,6 +90,8 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
                               .memory_per_worker = options->memory_per_worker,
                               .seed = (tdm_clock_ns() ^ (uint64_t)number << 40) * 0x9e3779b97f4a7c15u,
                               .argument_size = options->argument_size,
+                              .shared_address = (uint64_t)(uintptr_t)slot->lane->shared->window.start,
+                              .shared_size = slot->lane->shared->has_file ? slot->lane->shared->window.size : 0,
                               .errors_to = errors_to(options),
                               .no_crash_report = options->no_crash_report,
                               .core_dumps = options->core_dumps};
