@@ -5,6 +5,8 @@
 #include "pool.h"
 #include "quiet.h"
 
+#include <limits.h>
+
 void *tandem_shared_alloc(tandem_pool *pool, size_t size)
 {
     if (tdm_pool_check(pool) != 0) return NULL;
@@ -47,6 +49,6 @@ int tandem_atomic_wait(const volatile void *word, uint32_t expected, int64_t tim
 int tandem_atomic_notify(const volatile void *word, uint32_t most)
 {
     int error = check_word(word);
-    if (error == 0) tdm_futex_wake_shared(word_at(word), most);
+    if (error == 0) tdm_futex_wake_shared(word_at(word), most < INT_MAX ? (int)most : INT_MAX);
     return error;
 }

@@ -22,7 +22,7 @@ void tdm_futex_wake_all(_Atomic uint32_t *word);
 /* The same for a word that may lie in memory shared by several processes.  True: woken; false: the word differs, the time is over, or for
  * no reason at all. */
 bool tdm_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
-void tdm_futex_wake_shared(_Atomic uint32_t *word, uint32_t most);
+void tdm_futex_wake_shared(_Atomic uint32_t *word, int most);
 
 /* Makes the primitive usable in a forked child, whose parent's threads may have been inside of it. */
 void tdm_futex_after_fork(void);

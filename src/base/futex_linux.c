@@ -45,7 +45,7 @@ bool tdm_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected, uint64_t d
     return wait_for(word, 0, expected, deadline_ns);
 }
 
-void tdm_futex_wake_shared(_Atomic uint32_t *word, uint32_t most) { wake(word, 0, most < INT_MAX ? (int)most : INT_MAX); }
+void tdm_futex_wake_shared(_Atomic uint32_t *word, int most) { wake(word, 0, most); }
 void tdm_futex_after_fork(void) {} /* the kernel keeps the sleepers, and keeps none for a new process */
 #else
 typedef int tdm_futex_linux_is_not_used_here;

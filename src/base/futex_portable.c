@@ -127,7 +127,7 @@ bool tdm_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected, uint64_t d
     return false;
 }
 
-void tdm_futex_wake_shared(_Atomic uint32_t *word, uint32_t most) { (void)word, (void)most; }
+void tdm_futex_wake_shared(_Atomic uint32_t *word, int most) { (void)word, (void)most; }
 #else
 typedef int tdm_futex_portable_is_not_used_here;
 #endif

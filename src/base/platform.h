@@ -32,8 +32,8 @@ int tdm_platform_memory(size_t size);
 int tdm_platform_commit(int fd, size_t offset, size_t size);
 int tdm_platform_decommit(int fd, size_t offset, size_t size);
 
-/* Has core dumps do without this memory. */
-void tdm_platform_leave_out_of_dumps(void *memory, size_t size);
+/* What lies there is nothing for a core dump. */
+void tdm_platform_keep_out_of_dumps(void *memory, size_t size);
 
 /* Closes every descriptor from low to high, both included. */
 void tdm_platform_close_range(unsigned low, unsigned high);

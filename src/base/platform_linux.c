@@ -107,7 +107,7 @@ int tdm_platform_decommit(int fd, size_t offset, size_t size)
     return fault != 0 ? -fault : allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
 }
 
-void tdm_platform_leave_out_of_dumps(void *memory, size_t size) { madvise(memory, size, MADV_DONTDUMP); }
+void tdm_platform_keep_out_of_dumps(void *memory, size_t size) { madvise(memory, size, MADV_DONTDUMP); }
 
 void tdm_platform_close_range(unsigned low, unsigned high)
 {

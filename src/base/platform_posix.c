@@ -108,7 +108,7 @@ int tdm_platform_decommit(int fd, size_t offset, size_t size)
     return -ENOSYS;
 }
 
-void tdm_platform_leave_out_of_dumps(void *memory, size_t size) { (void)memory, (void)size; }
+void tdm_platform_keep_out_of_dumps(void *memory, size_t size) { (void)memory, (void)size; }
 
 void tdm_platform_close_range(unsigned low, unsigned high) { tdm_proc_close_range(low, high); }
 

@@ -141,7 +141,7 @@ int tdm_region_map(struct tdm_span at, int fd, size_t offset)
     if (fault != 0) return -fault;
     void *mapped = mmap(at.start, at.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
     if (mapped == MAP_FAILED) return -errno;
-    tdm_platform_leave_out_of_dumps(at.start, at.size);
+    tdm_platform_keep_out_of_dumps(at.start, at.size);
     return 0;
 }
 
