@@ -8,6 +8,7 @@
 #include "process/shared_memory.h"
 
 #include "base/fds.h"
+#include "base/memory_left.h"
 #include "base/platform.h"
 
 #include <errno.h>
@@ -17,6 +18,9 @@
 
 /* To have the system make less than this zero again costs more than to do it here. */
 #define SMALL ((size_t)64 << 10)
+
+/* How much may be taken between two looks at how much there is. */
+#define LOOK_AFTER ((size_t)16 << 20)
 
 /* At once: a signal undoes what was begun, and where they come often much memory would never be had. */
 #define PIECE ((size_t)2 << 20)
@@ -187,6 +191,18 @@ static int commit_and_clear(const struct tdm_shared *shared, struct tdm_extent b
 
 /* ---- taking and giving ---- */
 
+/* To ask for much memory that is not there may be the end of this process. */
+static bool is_there(struct tdm_shared *shared, size_t size)
+{
+    lock(shared);
+    shared->unlooked += size < LOOK_AFTER ? size : LOOK_AFTER;
+    bool look = shared->unlooked >= LOOK_AFTER;
+    if (look) shared->unlooked = 0;
+    unlock(shared);
+    uint64_t left = look ? tdm_memory_left() : UINT64_MAX;
+    return size <= left - left / 16;
+}
+
 /* With the lock held. */
 static int take(struct tdm_shared *shared, size_t size, struct tdm_extent *block)
 {
@@ -205,6 +221,7 @@ void *tdm_shared_take(struct tdm_shared *shared, size_t most, size_t size)
     if (size == 0) size = 1;
     if (size > SIZE_MAX / 2) return NULL;
     size = (size + TDM_ARENA_GRAIN - 1) / TDM_ARENA_GRAIN * TDM_ARENA_GRAIN;
+    if (!is_there(shared, size)) return NULL;
     lock(shared);
     if (!shared->tried) open_file(shared, most);
     int error = shared->has_file && size <= shared->window.size ? take(shared, size, &block) : -ENOSPC;

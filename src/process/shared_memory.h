@@ -22,6 +22,7 @@ struct tdm_shared {
     bool owns_window;       /* no other pool has a part of it */
     size_t used;            /* of a window of its own: so much of it is mapped here */
     struct tdm_arena arena; /* of what is mapped here */
+    size_t unlooked;        /* given out since somebody last looked how much memory there is */
 };
 
 /* Makes the file: for a pool with workers before the first of them.  most: the limit, 0: none.  If it cannot be had there is no room. */

@@ -27,6 +27,11 @@ static int visit(tandem_context *context, size_t begin, size_t end, void *argume
     return field->fails_at > begin && field->fails_at <= end ? 3 : 0;
 }
 
+static int visit_all(tandem_pool *pool, size_t begin, size_t end, size_t grain, struct field *field, int isolation)
+{
+    return tandem_for(pool, begin, end, grain, visit, field, (tandem_isolation)isolation);
+}
+
 static struct field *field_of(tandem_pool *pool)
 {
     struct field *field = tandem_shared_alloc(pool, sizeof *field);
@@ -58,7 +63,7 @@ static void each_index_is_visited_once_for_every_grain(int isolation)
             if (isolation == TANDEM_PROCESS && grain > 0 && length / grain > 300 && !full_run()) continue;
             atomic_store(&field->parts, 0);
             atomic_store(&field->longest, 0);
-            assert_int_equal(tandem_for(pool, ranges[r].begin, ranges[r].end, grain, visit, field, isolation), 0);
+            assert_int_equal(visit_all(pool, ranges[r].begin, ranges[r].end, grain, field, isolation), 0);
             expect_once(field, ranges[r].begin, ranges[r].end);
             if (grain == 0) continue;
             assert_int_equal(atomic_load(&field->parts), length / grain + (length % grain != 0));
@@ -106,11 +111,11 @@ static void a_part_that_fails_is_told_and_the_others_run(int isolation)
     static const size_t failing[] = {1, 50, 100};
     for (size_t i = 0; i < count_of(failing); i++) {
         field->fails_at = failing[i];
-        assert_int_equal(tandem_for(pool, 0, 100, 9, visit, field, isolation), -ECANCELED);
+        assert_int_equal(visit_all(pool, 0, 100, 9, field, isolation), -ECANCELED);
         expect_once(field, 0, 100);
     }
     field->fails_at = 0;
-    assert_int_equal(tandem_for(pool, 0, 100, 9, visit, field, isolation), 0);
+    assert_int_equal(visit_all(pool, 0, 100, 9, field, isolation), 0);
     end_pool(pool);
 }
 
@@ -137,17 +142,17 @@ static void a_full_queue_is_no_reason_to_leave_a_loop_half_done(int isolation)
     tandem_pool *pool = pool_of(isolation, 1, &options);
     struct field *field = field_of(pool);
     tandem_task busy = task_of(isolation, gate_task, &gate, sizeof gate), waits = task_of(isolation, nothing_task, NULL, 0);
-    assert_int_equal(tandem_for(pool, 0, 100, 1, visit, field, isolation), 0);
+    assert_int_equal(visit_all(pool, 0, 100, 1, field, isolation), 0);
     expect_once(field, 0, 100);
     assert_int_equal(tandem_submit(pool, &busy), 0);
     assert_true(await(&gate->entered, 1));
     assert_int_equal(tandem_submit(pool, &waits), 0);
-    assert_int_equal(tandem_for(pool, 0, 100, 1, visit, field, isolation), -EAGAIN);
+    assert_int_equal(visit_all(pool, 0, 100, 1, field, isolation), -EAGAIN);
     expect_once(field, 0, 0); /* and nothing has run */
     atomic_store(&gate->opened, 1);
     expect_end(&busy, TANDEM_OK);
     expect_end(&waits, TANDEM_OK);
-    assert_int_equal(tandem_for(pool, 0, 100, 1, visit, field, isolation), 0);
+    assert_int_equal(visit_all(pool, 0, 100, 1, field, isolation), 0);
     expect_once(field, 0, 100);
     tandem_task_clear(&busy);
     tandem_task_clear(&waits);
@@ -159,8 +164,8 @@ static void a_draining_pool_takes_no_loop(int isolation)
     tandem_pool *pool = pool_of(isolation, 1, NULL);
     struct field *field = field_of(pool);
     assert_int_equal(tandem_pool_drain(pool, -1), 0);
-    assert_int_equal(tandem_for(pool, 0, 100, 1, visit, field, isolation), -ESHUTDOWN);
-    assert_int_equal(tandem_for(pool, 5, 5, 1, visit, field, isolation), 0);
+    assert_int_equal(visit_all(pool, 0, 100, 1, field, isolation), -ESHUTDOWN);
+    assert_int_equal(visit_all(pool, 5, 5, 1, field, isolation), 0);
     expect_once(field, 0, 0);
     end_pool(pool);
 }
@@ -178,7 +183,7 @@ static int inner_loop(tandem_context *context, size_t begin, size_t end, void *a
     struct nest *nest = argument;
     (void)context;
     for (size_t i = begin; i < end; i++)
-        if (tandem_for(nest->pool, i * 10, i * 10 + 10, 3, visit, nest->field, nest->isolation) != 0) return __LINE__;
+        if (visit_all(nest->pool, i * 10, i * 10 + 10, 3, nest->field, nest->isolation) != 0) return __LINE__;
     return 0;
 }
 
@@ -204,7 +209,7 @@ static void *loop_thread(void *argument)
     struct field *field = tandem_shared_alloc(loops->pool, sizeof *field);
     bool well = field != NULL;
     for (int i = 0; well && i < 10; i++) {
-        well = tandem_for(loops->pool, 0, 100, 7, visit, field, loops->isolation) == 0;
+        well = visit_all(loops->pool, 0, 100, 7, field, loops->isolation) == 0;
         for (size_t k = 0; well && k < 100; k++) well = atomic_load(&field->visits[k]) == i + 1;
     }
     return well && tandem_shared_free(loops->pool, field) == 0 ? argument : NULL;
