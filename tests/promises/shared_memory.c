@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -291,45 +293,79 @@ static int misuse_task(tandem_context *context, void *input, size_t size)
     return 0;
 }
 
+/* Forks; what the child's function returns is a line that is wrong, or 0. */
+static void expect_well_in_a_child(int (*body)(struct foreign *foreign), struct foreign *foreign)
+{
+    int status;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int line = body(foreign);
+        if (line != 0) printf("line %d\n", line);
+        fflush(NULL);
+        _exit(line != 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static struct foreign *foreign_of(tandem_pool *pool)
+{
+    struct foreign *foreign = take(pool, sizeof *foreign);
+    *foreign = (struct foreign){.pool = pool, .memory = foreign};
+    return foreign;
+}
+
 static void a_worker_can_neither_allocate_nor_free(void)
 {
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
-    struct foreign *foreign = take(pool, sizeof *foreign);
-    *foreign = (struct foreign){.pool = pool, .memory = foreign};
+    struct foreign *foreign = foreign_of(pool);
     assert_int_equal(run(pool, TANDEM_PROCESS, misuse_task, foreign, sizeof *foreign), TANDEM_OK);
     give(pool, foreign);
     end_pool(pool);
 }
 
+static int misuse_all(struct foreign *foreign)
+{
+    if (tandem_atomic_notify(&foreign->word, 1) != -EPERM) return __LINE__;
+    if (tandem_atomic_wait(&foreign->word, 0, 0) != -EPERM) return __LINE__;
+    return misuse_task(NULL, foreign, sizeof *foreign);
+}
+
 static void a_forked_child_can_neither_allocate_nor_free(void)
 {
     tandem_pool *pool = pool_of_both(1, 1);
-    struct foreign *foreign = take(pool, sizeof *foreign);
-    *foreign = (struct foreign){.pool = pool, .memory = foreign};
-    pid_t pid = fork();
-    if (pid == 0) {
-        int line = misuse_task(NULL, foreign, sizeof *foreign);
-        if (line == 0 && tandem_atomic_notify(&foreign->word, 1) != -EPERM) line = __LINE__;
-        if (line == 0 && tandem_atomic_wait(&foreign->word, 0, 0) != -EPERM) line = __LINE__;
-        if (line == 0 && tandem_init() != 0) line = __LINE__; /* starts afresh, with a region of its own again */
-        tandem_pool *own = NULL;
-        tandem_options options = {.threads = 1, .processes = 1};
-        if (line == 0 && tandem_pool_create(&own, &options) != 0) line = __LINE__;
-        char *memory = line == 0 ? tandem_shared_alloc(own, 10000) : NULL;
-        if (line == 0 && (!memory || memory[9999] != 0)) line = __LINE__;
-        tandem_task task = task_of(TANDEM_PROCESS, last_byte_task, memory, 10000);
-        if (line == 0 && (tandem_call(own, &task) != TANDEM_OK || memory[9999] != 1)) line = __LINE__;
-        tandem_task_clear(&task);
-        if (own) tandem_pool_destroy(own);
-        if (line == 0 && tandem_quit() != 0) line = __LINE__;
-        fflush(NULL);
-        _exit(line == 0 ? 0 : 1 + line % 250);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    struct foreign *foreign = foreign_of(pool);
+    expect_well_in_a_child(misuse_all, foreign);
     assert_ptr_equal(foreign->memory, foreign);
     give(pool, foreign);
+    end_pool(pool);
+}
+
+static int start_afresh(struct foreign *unused)
+{
+    tandem_pool *pool;
+    tandem_options options = {.threads = 1, .processes = 1};
+    (void)unused;
+    if (tandem_init() != 0 || tandem_pool_create(&pool, &options) != 0) return __LINE__;
+    char *memory = tandem_shared_alloc(pool, 10000);
+    if (!memory || memory[0] != 0 || memory[9999] != 0) return __LINE__;
+    tandem_task task = task_of(TANDEM_PROCESS, last_byte_task, memory, 10000);
+    if (tandem_call(pool, &task) != TANDEM_OK || memory[9999] != 1) return __LINE__;
+    tandem_task_clear(&task);
+    if (tandem_pool_destroy(pool) != 0 || tandem_quit() != 0) return __LINE__;
+    return 0;
+}
+
+static void a_forked_child_that_starts_afresh_has_shared_memory_of_its_own(void)
+{
+    skip_under_sanitizer("a forked child of a program with threads may not start threads under it");
+    tandem_pool *pool = pool_of_both(1, 1);
+    struct foreign *foreign = foreign_of(pool);
+    expect_well_in_a_child(start_afresh, foreign);
+    assert_ptr_equal(foreign->memory, foreign);
+    give(pool, foreign);
+    assert_int_equal(run(pool, TANDEM_PROCESS, look_task, NULL, 0), TANDEM_OK);
     end_pool(pool);
 }
 
@@ -460,6 +496,63 @@ static void a_worker_that_writes_where_nothing_was_given_out_harms_nobody(void)
     end_pool(pool);
 }
 
+/* ---- a program with limits ---- */
+
+static void limit(int resource, rlim_t most) { assert_int_equal(setrlimit(resource, &(struct rlimit){most, most}), 0); }
+
+static void a_program_with_little_address_space_keeps_most_of_it(void)
+{
+    enum { LIMIT = 400 * MIB };
+    skip_on_portable("POSIX does not tell how much address space a process has");
+    skip_under_sanitizer("a sanitizer needs address space of its own");
+    skip_under_valgrind("valgrind needs address space of its own");
+    limit(RLIMIT_AS, LIMIT);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    void *much = malloc(LIMIT / 2);
+    assert_non_null(much);
+    assert_null(tandem_shared_alloc(pool, LIMIT / 2));
+    unsigned char *memory = take(pool, 10 * MIB);
+    assert_int_equal(run(pool, TANDEM_PROCESS, last_byte_task, memory, 10 * MIB), TANDEM_OK);
+    assert_int_equal(memory[10 * MIB - 1], 1);
+    free(much);
+    end_pool(pool);
+}
+
+static void a_program_whose_files_may_not_be_large_has_less(void)
+{
+    limit(RLIMIT_FSIZE, 5 * MIB); /* a larger file would be the end of this process, by SIGXFSZ */
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    assert_null(tandem_shared_alloc(pool, 5 * MIB + 1));
+    unsigned char *memory = take(pool, 4 * MIB);
+    assert_int_equal(run(pool, TANDEM_PROCESS, last_byte_task, memory, 4 * MIB), TANDEM_OK);
+    assert_int_equal(memory[4 * MIB - 1], 1);
+    end_pool(pool);
+    pool = pool_of(TANDEM_THREAD, 1, NULL);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){100, 5 * MIB});
+    void *none = tandem_shared_alloc(pool, 1);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){5 * MIB, 5 * MIB});
+    assert_null(none);
+    end_pool(pool);
+}
+
+static void handled(int signal) { (void)signal; }
+
+static void much_memory_is_had_under_a_storm_of_signals(void)
+{
+    struct sigaction action = {.sa_handler = handled};
+    sigaction(SIGALRM, &action, NULL);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 1000}, {0, 1000}}, NULL);
+    for (int i = 0; i < 3; i++) {
+        unsigned char *memory = tandem_shared_alloc(pool, 200 * MIB);
+        assert_non_null(memory);
+        memory[200 * MIB - 1] = 1;
+        give(pool, memory);
+    }
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    end_pool(pool);
+}
+
 /* ---- what it costs ---- */
 
 static void begin_counting(void)
@@ -570,11 +663,15 @@ int main(int argc, char **argv)
         test(a_size_of_nothing_is_still_a_block),
         test(a_worker_can_neither_allocate_nor_free),
         test(a_forked_child_can_neither_allocate_nor_free),
+        test(a_forked_child_that_starts_afresh_has_shared_memory_of_its_own),
         test(a_pool_inside_a_worker_has_shared_memory_of_its_own),
         test(two_pools_do_not_see_each_others_memory),
         test(a_pool_of_threads_only_has_it_too),
         test(a_buffer_freed_after_its_worker_crashed_is_reusable),
         test(a_worker_that_writes_where_nothing_was_given_out_harms_nobody),
+        test(a_program_with_little_address_space_keeps_most_of_it),
+        test(a_program_whose_files_may_not_be_large_has_less),
+        test(much_memory_is_had_under_a_storm_of_signals),
         test(freed_pages_return_to_the_system),
         test(a_thousand_blocks_taken_and_freed_leave_no_memory),
         test(addresses_go_round_among_pools_that_come_and_go),
