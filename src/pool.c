@@ -78,7 +78,10 @@ static int quit(void)
     settle();
     tdm_lock(&process.lock, TDM_RANK_POOLS);
     int error = process.pools > 0 ? -EBUSY : 0;
-    if (error == 0) tdm_guards_stop();
+    if (error == 0) {
+        tdm_guards_stop();
+        tdm_region_close();
+    }
     tdm_unlock(&process.lock, TDM_RANK_POOLS);
     return error;
 }

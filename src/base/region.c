@@ -145,6 +145,16 @@ int tdm_region_map(struct tdm_span at, int fd, size_t offset)
     return 0;
 }
 
+void tdm_region_close(void)
+{
+    tdm_lock(&region.lock, TDM_RANK_REGION);
+    struct tdm_span whole = tdm_region_whole();
+    if (whole.size > 0) munmap(whole.start, whole.size);
+    store_release(&region.start, 0); /* [region-start] */
+    region.tried = false;
+    tdm_unlock(&region.lock, TDM_RANK_REGION);
+}
+
 /* ---- after a fork ---- */
 
 void tdm_region_reset(void)

@@ -31,6 +31,9 @@ void tdm_region_give_back_all(const void *owner);
  * 0 or -errno. */
 int tdm_region_map(struct tdm_span at, int fd, size_t offset);
 
+/* Gives the addresses back; the next open reserves others.  No pool exists, and no guard that was forked with them. */
+void tdm_region_close(void);
+
 /* In a forked child that goes on as a process of its own, with one thread: what the parent has mapped there is gone, all of it is free. */
 void tdm_region_reset(void);
 

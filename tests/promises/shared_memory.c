@@ -1,4 +1,5 @@
 /* shared_memory.c - one address everywhere; whatever a worker does to it, the host's books are right; and it costs what is used. */
+#include "guarding.h"
 #include "harness.h"
 
 #include <errno.h>
@@ -342,12 +343,24 @@ static void a_forked_child_can_neither_allocate_nor_free(void)
     end_pool(pool);
 }
 
-static int start_afresh(struct foreign *unused)
+/* Can this process read there?  The system looks, so that nobody has to crash. */
+static bool is_readable(const void *memory)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    bool readable = write(fds[1], memory, 1) == 1;
+    close(fds[0]);
+    close(fds[1]);
+    return readable;
+}
+
+static int start_afresh(struct foreign *inherited)
 {
     tandem_pool *pool;
     tandem_options options = {.threads = 1, .processes = 1};
-    (void)unused;
+    if (!is_readable(inherited)) return __LINE__;
     if (tandem_init() != 0 || tandem_pool_create(&pool, &options) != 0) return __LINE__;
+    if (is_readable(inherited)) return __LINE__;
     char *memory = tandem_shared_alloc(pool, 10000);
     if (!memory || memory[0] != 0 || memory[9999] != 0) return __LINE__;
     tandem_task task = task_of(TANDEM_PROCESS, last_byte_task, memory, 10000);
@@ -434,6 +447,22 @@ static void two_pools_do_not_see_each_others_memory(void)
     memset(more, 3, 100000);
     assert_int_equal(byte_there(second, more + 99999), 3);
     end_pool(second);
+}
+
+/* A keeper that is forked while a pool has shared memory must not hand it down. */
+static void workers_of_new_guards_do_not_see_other_pools_memory_either(void)
+{
+    skip_on_portable("guards have no names there to be found by");
+    tandem_options options = {.no_crash_report = 1, .shared_size = MIB};
+    tandem_pool *first = pool_of(TANDEM_PROCESS, 1, &options);
+    unsigned char *mine = take(first, 100);
+    struct guards guards = guards_now();
+    kill_both(&guards);
+    tandem_pool *second = pool_of(TANDEM_PROCESS, 1, &options);
+    mine[0] = 1;
+    assert_int_not_equal(byte_there(second, mine), 1);
+    end_pool(second);
+    end_pool(first);
 }
 
 static void a_pool_of_threads_only_has_it_too(void)
@@ -609,6 +638,34 @@ static void addresses_go_round_among_pools_that_come_and_go(void)
     }
 }
 
+static size_t address_space(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A plugin may be loaded and unloaded again and again. */
+static void the_end_of_the_library_gives_the_addresses_back(void)
+{
+    skip_without("/proc/self/statm", "addresses are counted there");
+    skip_under_sanitizer("a sanitizer takes and keeps addresses of its own");
+    size_t before = 0;
+    for (int round = 0; round < 5; round++) {
+        assert_int_equal(tandem_init(), 0);
+        tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+        unsigned char *memory = take(pool, 100);
+        assert_int_equal(run(pool, TANDEM_PROCESS, last_byte_task, memory, 100), TANDEM_OK);
+        end_pool(pool);
+        assert_int_equal(tandem_quit(), 0);
+        if (round == 0) before = address_space();
+    }
+    assert_in_range(address_space(), 0, before + MIB);
+}
+
 /* ---- threads ---- */
 
 struct crowd {
@@ -666,6 +723,7 @@ int main(int argc, char **argv)
         test(a_forked_child_that_starts_afresh_has_shared_memory_of_its_own),
         test(a_pool_inside_a_worker_has_shared_memory_of_its_own),
         test(two_pools_do_not_see_each_others_memory),
+        test(workers_of_new_guards_do_not_see_other_pools_memory_either),
         test(a_pool_of_threads_only_has_it_too),
         test(a_buffer_freed_after_its_worker_crashed_is_reusable),
         test(a_worker_that_writes_where_nothing_was_given_out_harms_nobody),
@@ -675,6 +733,7 @@ int main(int argc, char **argv)
         test(freed_pages_return_to_the_system),
         test(a_thousand_blocks_taken_and_freed_leave_no_memory),
         test(addresses_go_round_among_pools_that_come_and_go),
+        test(the_end_of_the_library_gives_the_addresses_back),
         test(threads_allocate_and_free_at_the_same_time),
     };
     return harness_main(argc, argv, tests, count_of(tests));
