@@ -41,7 +41,7 @@
  * descriptors is replaced before the next task.  A new worker begins with the program's present working directory, umask, resource
  * limits and CPU affinity, and with the environment as it was when a call last had a worker started; it is never started with other
  * credentials than the program has by then (NOT_STARTED, step "credentials").  Bytes travel by input and reply only; a pointer inside them means nothing on
- * the other side.  Call tandem_init() first thing in main(), before the first thread: a program that has threads is never forked.
+ * the other side, unless it points into shared memory (tandem_shared_alloc).  Call tandem_init() first thing in main(), before the first thread: a program that has threads is never forked.
  * tandem_init() flushes stdio output once, lest a worker print again what was still in a buffer.
  *
  * CONVENTIONS
@@ -102,14 +102,16 @@ typedef struct tandem_report tandem_report;   /* what is known of how a task ran
 typedef struct tandem_stats tandem_stats;     /* a pool's counters */
 
 /* The work.  One function serves both isolations: input is aligned for any type, and the reply goes through the context.
- * On a thread, input is the caller's own pointer.  In a process it is a copy: what the function writes there stays there.
+ * On a thread, input is the caller's own pointer.  In a process it is a copy: what the function writes there stays there; unless it
+ * lies in shared memory (tandem_shared_alloc): that is the same everywhere.
  * Return 0, or a code of your own; the task then ends FAILED with that code. */
 typedef int tandem_fn(tandem_context *context, void *input, size_t input_size);
 
 /* Where a task runs. */
 typedef enum tandem_isolation {
     TANDEM_THREAD = 0, /* on a pool thread: shares all memory, nothing is copied, the cheapest.  A crash is the program's. */
-    TANDEM_PROCESS = 1 /* in a worker process: input and reply are copied; a crash, a leak, an endless loop stays there. */
+    TANDEM_PROCESS = 1 /* in a worker process: input and reply are copied (input in shared memory is not); a crash, a leak, an endless
+                          loop stays there. */
 } tandem_isolation;
 
 /* How a task ended.  The numbers are fixed. */
@@ -247,7 +249,7 @@ TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
  * without input, a process task with a pool that has no processes, or a thread task with one that has no threads.
  * -EBUSY: the task has been submitted and has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be
  * started for what the task needs.  -ESHUTDOWN: the pool is draining.  -EMSGSIZE: input of a process task is larger than
- * UINT32_MAX.  -ENOMEM: no memory for its report. */
+ * UINT32_MAX and not in shared memory.  -ENOMEM: no memory for its report. */
 TANDEM_API int tandem_submit(tandem_pool *pool, tandem_task *task);
 
 /* Submits tasks[0] to tasks[count - 1] in order.  Returns how many were taken before the first was refused; if that was the very
@@ -338,6 +340,44 @@ TANDEM_API int tandem_fd(tandem_pool *pool);
  * -EINVAL: pool NULL, or without callbacks_by_host. */
 TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 
+/* Runs body over the indices from begin up to, not including, end: on the pool's workers of that isolation, cut into parts of grain
+ * indices (the last may be shorter; grain 0: chosen for you), and returns when all have ended.  Each index is in exactly one part, and each
+ * part is run once, whatever becomes of others.  Parts may run at the same time and in any order.  On threads this thread helps as
+ * tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
+ * is also where parts leave what they have found; nothing comes back otherwise.  Returns 0; -ECANCELED: a part has failed: body did not
+ * return 0, its process died, or it could not be started.  -EINVAL: pool or body NULL, end below begin, no workers of that isolation, or
+ * PROCESS with an argument elsewhere; -ENOEXEC: PROCESS, and body came into the program after tandem_init().  The errors of
+ * tandem_submit(), if nothing was run. */
+TANDEM_API int tandem_for(tandem_pool *pool, size_t begin, size_t end, size_t grain,
+                          int (*body)(tandem_context *context, size_t begin, size_t end, void *argument), void *argument,
+                          tandem_isolation isolation);
+
+/* ---- shared memory --------------------------------------------------------------------------------------------------------------------- */
+/* Memory of a pool that its threads, its worker processes and the caller all see at one address, so that pointers within it are good
+ * everywhere.  What is written there by one is there for all; who writes when is theirs to agree on, with atomics for example.  A task that
+ * crashes leaves its bytes as they are.  A task whose input lies wholly in one allocation finds it in place, nothing is copied, and
+ * it may be of any size.  It reserves addresses (at most 16 GiB a program, a quarter of what RLIMIT_AS leaves) when workers become possible,
+ * and takes memory only as it is allocated.  It has no name, and no other pool's workers see it. */
+
+/* size bytes, zeroed, at a multiple of 64 bytes; yours until tandem_shared_free() or the pool's end.  size 0: as 1.  NULL: no room within
+ * shared_size or the system's memory.  In the process that made the pool only, on any thread; elsewhere, as in a worker, NULL. */
+TANDEM_API void *tandem_shared_alloc(tandem_pool *pool, size_t size);
+
+/* Gives it back; nobody may use it any more, no task may have it as its input.  0, also for NULL; -EINVAL: pool NULL, or memory is not the
+ * start of a live allocation of this pool (it was freed before, lies inside one, or is foreign), and nothing has changed; -EPERM: in another
+ * process than the one that made the pool. */
+TANDEM_API int tandem_shared_free(tandem_pool *pool, void *memory);
+
+/* Sleeps while the 4-byte word holds the expected value, until it is woken by tandem_atomic_notify() or timeout_ms is over.  The word may
+ * lie in shared memory, for threads and worker processes, tasks and the host alike, or anywhere, for threads.  Returns 0: woken, or the word
+ * differs; look at it again.  -ETIMEDOUT; -EINVAL: word NULL, or not at a multiple of 4.  Change the word first, then notify: so no
+ * wake-up is lost.  (Where the system cannot sleep on a word that processes share it is looked at about every millisecond, and a
+ * notify without a change goes unseen.) */
+TANDEM_API int tandem_atomic_wait(const volatile void *word, uint32_t expected, int64_t timeout_ms);
+
+/* Wakes at most so many of those that sleep on the word, in whatever thread or process; UINT32_MAX: all.  0; -EINVAL as above. */
+TANDEM_API int tandem_atomic_notify(const volatile void *word, uint32_t most);
+
 /* ---- settings --------------------------------------------------------------------------------------------------------------------------- */
 
 /* tandem_options.worker_error: where the standard error of worker processes goes. */
@@ -377,6 +417,7 @@ struct tandem_options {
     uint32_t reserved_;
     uint64_t memory_per_worker; /* a worker process that has grown by more than these bytes since its start (resident, private) is replaced after
                                    its task, as soon as another is ready; 0: no limit */
+    size_t shared_size;         /* most bytes of this pool's shared memory, in whole pages; 0: no limit but the program's; see tandem_shared_alloc() */
     size_t stack_size;          /* of a pool thread; 0: 1 MiB.  Raised to the system's least */
     tandem_limits limits;       /* of each process task that brings none */
     int (*on_worker_start)(void **worker_data, void *argument); /* first thing in each pool thread and worker process; what it

@@ -22,7 +22,13 @@ bool tdm_limits_are_valid(const tandem_limits *limits)
     return reserved == 0;
 }
 
-static int check_task(const tandem_pool *pool, const tandem_task *task)
+/* For a worker: copied, or where it lies. */
+static bool can_travel(tandem_pool *pool, const tandem_task *task)
+{
+    return task->input_size <= TDM_FRAME_PAYLOAD_MOST || tdm_shared_holds(&pool->shared, task->input, task->input_size);
+}
+
+static int check_task(tandem_pool *pool, const tandem_task *task)
 {
     if (!task->run || task->flags & ~KNOWN_FLAGS) return -EINVAL;
     if (!task->input && task->input_size > 0) return -EINVAL;
@@ -31,12 +37,12 @@ static int check_task(const tandem_pool *pool, const tandem_task *task)
     case TANDEM_THREAD: return pool->has_threads ? 0 : -EINVAL;
     case TANDEM_PROCESS:
         if (!pool->has_processes) return -EINVAL;
-        return task->input_size > TDM_FRAME_PAYLOAD_MOST ? -EMSGSIZE : 0;
+        return can_travel(pool, task) ? 0 : -EMSGSIZE;
     default: return -EINVAL;
     }
 }
 
-static int check(const tandem_pool *pool, const tandem_task *task)
+static int check(tandem_pool *pool, const tandem_task *task)
 {
     if (!pool || !task) return -EINVAL;
     uint32_t me = tdm_identity();

@@ -7,34 +7,15 @@
 #include "base/memory.h"
 #include "base/platform.h"
 #include "base/proc.h"
+#include "base/region.h"
 #include "base/symbols.h"
+#include "quiet.h"
 #include "task/group.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- calls that the host must not notice ---- */
-
-/* They leave errno as it was, and cannot be cancelled half-way: a lock would stay locked, a guard half started. */
-struct quiet {
-    int saved_errno, cancel_state;
-};
-
-static struct quiet begin_quietly(void)
-{
-    struct quiet quiet = {.saved_errno = errno};
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &quiet.cancel_state);
-    return quiet;
-}
-
-static int end_quietly(const struct quiet *quiet, int result)
-{
-    pthread_setcancelstate(quiet->cancel_state, NULL);
-    errno = quiet->saved_errno;
-    return result;
-}
 
 /* ---- the process ---- */
 
@@ -56,6 +37,7 @@ static void settle(void)
         tdm_group_reset();
         tdm_proc_reset();
         tdm_reactor_reset();
+        tdm_region_reset();
         tdm_symbols_reset();
         tdm_guards_reset();
     }
@@ -96,7 +78,10 @@ static int quit(void)
     settle();
     tdm_lock(&process.lock, TDM_RANK_POOLS);
     int error = process.pools > 0 ? -EBUSY : 0;
-    if (error == 0) tdm_guards_stop();
+    if (error == 0) {
+        tdm_guards_stop();
+        tdm_region_close();
+    }
     tdm_unlock(&process.lock, TDM_RANK_POOLS);
     return error;
 }
@@ -173,6 +158,8 @@ static int open_lanes(struct tandem_pool *pool)
     }
     if (options->processes > 0) {
         const char *step = guards == -ENOTSUP ? "tandem_init" : "zygote";
+        tdm_shared_open(&pool->shared, options->shared_size); /* each worker maps it from its start on */
+        pool->processes.shared = &pool->shared;
         int error = tdm_process_lane_open(&pool->processes, core, options, -guards, step);
         if (error != 0) return error;
         pool->has_processes = true;
@@ -205,6 +192,7 @@ static void end_pool(struct tandem_pool *pool)
     tdm_core_release_reactor(core);
     if (threads) tdm_thread_lane_free(&pool->threads);
     if (processes) tdm_process_lane_free(&pool->processes);
+    tdm_shared_close(&pool->shared);
     free(pool);
 }
 
@@ -241,7 +229,7 @@ int tandem_pool_create(tandem_pool **pool, const tandem_options *options)
 
 /* ---- and its end ---- */
 
-static int check(const tandem_pool *pool)
+int tdm_pool_check(const tandem_pool *pool)
 {
     if (!pool) return -EINVAL;
     uint32_t me = tdm_identity();
@@ -250,7 +238,7 @@ static int check(const tandem_pool *pool)
 
 int tandem_pool_drain(tandem_pool *pool, int64_t timeout_ms)
 {
-    int error = check(pool);
+    int error = tdm_pool_check(pool);
     if (error != 0) return error;
     if (tdm_self_inside_pool(&pool->core)) return -EDEADLK;
     tdm_ledger_close(&pool->core.ledger, TDM_GATE_DRAINING);
@@ -260,7 +248,7 @@ int tandem_pool_drain(tandem_pool *pool, int64_t timeout_ms)
 int tandem_pool_destroy(tandem_pool *pool)
 {
     if (!pool) return 0;
-    int error = check(pool);
+    int error = tdm_pool_check(pool);
     if (error != 0) return error;
     if (tdm_self_inside_pool(&pool->core)) return -EDEADLK;
     struct quiet quiet = begin_quietly();
@@ -274,7 +262,7 @@ int tandem_pool_destroy(tandem_pool *pool)
 int tandem_pool_stats(tandem_pool *pool, tandem_stats *stats)
 {
     if (!pool || !stats) return -EINVAL;
-    int error = check(pool);
+    int error = tdm_pool_check(pool);
     if (error != 0) return error;
     *stats = (tandem_stats){0};
     tdm_ledger_fill_stats(&pool->core.ledger, stats);
@@ -285,7 +273,7 @@ int tandem_pool_stats(tandem_pool *pool, tandem_stats *stats)
 
 int tandem_pool_dump(tandem_pool *pool, int fd)
 {
-    int error = check(pool);
+    int error = tdm_pool_check(pool);
     if (error != 0) return error;
     struct quiet quiet = begin_quietly();
     return end_quietly(&quiet, tdm_dump_pool(pool, fd));
@@ -293,14 +281,14 @@ int tandem_pool_dump(tandem_pool *pool, int fd)
 
 int tandem_fd(tandem_pool *pool)
 {
-    int error = check(pool);
+    int error = tdm_pool_check(pool);
     if (error != 0) return error;
     return pool->core.callbacks.by_host ? pool->core.callbacks.bell[0] : -EINVAL;
 }
 
 int tandem_run_callbacks(tandem_pool *pool, size_t most)
 {
-    int error = check(pool);
+    int error = tdm_pool_check(pool);
     if (error != 0) return error;
     return pool->core.callbacks.by_host ? tdm_callbacks_run(&pool->core.callbacks, most) : -EINVAL;
 }

@@ -3,6 +3,7 @@
 #define TDM_POOL_H
 
 #include "process/process_lane.h"
+#include "process/shared_memory.h"
 #include "task/core.h"
 #include "threads/thread_lane.h"
 
@@ -13,7 +14,11 @@ struct tandem_pool {
     bool has_threads, has_processes;
     struct tdm_thread_lane threads;
     struct tdm_process_lane processes;
+    struct tdm_shared shared;
 };
+
+/* pool.c: 0; -EINVAL: NULL; -EPERM: another process's */
+int tdm_pool_check(const tandem_pool *pool);
 
 /* dispatcher.c: what a field that is not known yet holds is 0 */
 bool tdm_limits_are_valid(const tandem_limits *limits);

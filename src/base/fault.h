@@ -12,6 +12,9 @@
     X(memory)            /* every allocation, in every process: see memory.h */                                                    \
     X(map)               /* memory behind a descriptor, mapped */                                                                  \
     X(descriptor_memory) /* memory behind a descriptor, made */                                                                    \
+    X(reserve)           /* addresses for shared memory */                                                                         \
+    X(commit)            /* memory behind a descriptor that is about to be used */                                                 \
+    X(decommit)          /* a system that takes none of it back */                                                                 \
     X(noexec_seal)       /* a kernel that does not know that flag of it */                                                         \
     X(wiped_page)        /* a system without a page that a fork wipes */                                                           \
     X(pipe)                                                                                                                        \

@@ -31,7 +31,7 @@ void tdm_fds_empty(const int bell[2]);
 ssize_t tdm_fds_read(int fd, void *to, size_t size);
 ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count);
 
-#define TDM_FDS_MOST 6 /* descriptors in one message */
+#define TDM_FDS_MOST 8 /* descriptors in one message */
 
 /* One whole message of fixed size, with descriptors.  0 or -errno; never raises SIGPIPE. */
 int tdm_fds_send(int socket, const void *message, size_t size, const int *fds, size_t count);

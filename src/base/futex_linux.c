@@ -13,36 +13,39 @@
 #include <unistd.h>
 
 /* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, plain FUTEX_WAIT a relative one that would drift over retries. */
-static void wait_on(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns, int private)
+static bool wait_for(_Atomic uint32_t *word, int scope, uint32_t expected, uint64_t deadline_ns)
 {
-    if (tdm_fault(TDM_FAULT_futex_wait) != 0) return;
+    if (tdm_fault(TDM_FAULT_futex_wait) != 0) return false;
     int saved = errno;
     struct timespec at = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
-    syscall(SYS_futex, word, FUTEX_WAIT_BITSET | private, expected, deadline_ns == TDM_FOREVER ? NULL : &at, NULL,
-            FUTEX_BITSET_MATCH_ANY);
+    long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | scope, expected, deadline_ns == TDM_FOREVER ? NULL : &at, NULL,
+                          FUTEX_BITSET_MATCH_ANY);
     errno = saved;
+    return result == 0;
 }
 
-static void wake(_Atomic uint32_t *word, int most, int private)
+static void wake(_Atomic uint32_t *word, int scope, int most)
 {
     int saved = errno;
-    syscall(SYS_futex, word, FUTEX_WAKE | private, most, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAKE | scope, most, NULL, NULL, 0);
     errno = saved;
 }
 
 void tdm_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
-    wait_on(word, expected, deadline_ns, FUTEX_PRIVATE_FLAG);
+    wait_for(word, FUTEX_PRIVATE_FLAG, expected, deadline_ns);
 }
 
-void tdm_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+void tdm_futex_wake_one(_Atomic uint32_t *word) { wake(word, FUTEX_PRIVATE_FLAG, 1); }
+void tdm_futex_wake_all(_Atomic uint32_t *word) { wake(word, FUTEX_PRIVATE_FLAG, INT_MAX); }
+
+/* Without the flag the kernel knows a word by the file and the place in it, so it is the same for all who map it. */
+bool tdm_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
-    wait_on(word, expected, deadline_ns, 0);
+    return wait_for(word, 0, expected, deadline_ns);
 }
 
-void tdm_futex_wake_shared(_Atomic uint32_t *word, int most) { wake(word, most, 0); }
-void tdm_futex_wake_one(_Atomic uint32_t *word) { wake(word, 1, FUTEX_PRIVATE_FLAG); }
-void tdm_futex_wake_all(_Atomic uint32_t *word) { wake(word, INT_MAX, FUTEX_PRIVATE_FLAG); }
+void tdm_futex_wake_shared(_Atomic uint32_t *word, int most) { wake(word, 0, most); }
 void tdm_futex_after_fork(void) {} /* the kernel keeps the sleepers, and keeps none for a new process */
 #else
 typedef int tdm_futex_linux_is_not_used_here;

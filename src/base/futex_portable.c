@@ -3,7 +3,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/futex.h"
 
-#include "base/clock.h"
 #include "base/fault.h"
 
 #include <errno.h>
@@ -93,20 +92,42 @@ void tdm_futex_wake_all(_Atomic uint32_t *word)
 
 void tdm_futex_wake_one(_Atomic uint32_t *word) { tdm_futex_wake_all(word); }
 
-/* Who changes the word may be another process, and has no way of telling. */
-#define NEXT_LOOK_NS 1000000
+/* No condition variable can be shared with a process that may be killed while it holds the mutex.  So one looks at the word, more and more
+ * seldom; a wake without a change of the word goes unseen, and so does a change that was taken back between two looks. */
+#define FIRST_LOOKS    100
+#define FIRST_NAP_NS   ((uint64_t)20000u)
+#define LONGEST_NAP_NS ((uint64_t)1000000u)
 
-void tdm_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+static uint64_t now(void)
 {
-    if (load_seq(word) != expected || (deadline_ns != TDM_FOREVER && tdm_clock_ns() >= deadline_ns)) return;
-    nanosleep(&(struct timespec){.tv_nsec = NEXT_LOOK_NS}, NULL);
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-void tdm_futex_wake_shared(_Atomic uint32_t *word, int most)
+bool tdm_futex_wait_shared(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
-    (void)word;
-    (void)most;
+    if (tdm_fault(TDM_FAULT_futex_wait) != 0) return false;
+    int saved = errno, cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    uint64_t nap = FIRST_NAP_NS;
+    for (int looks = 0; load_seq(word) == expected; looks++) {
+        uint64_t at = deadline_ns == TDM_FOREVER ? 0 : now();
+        if (at >= deadline_ns) break;
+        if (looks < FIRST_LOOKS) {
+            tdm_pause();
+            continue;
+        }
+        uint64_t wait = deadline_ns - at < nap ? deadline_ns - at : nap;
+        nanosleep(&(struct timespec){.tv_nsec = (long)wait}, NULL);
+        if (nap < LONGEST_NAP_NS) nap *= 2;
+    }
+    pthread_setcancelstate(cancel_state, NULL);
+    errno = saved;
+    return false;
 }
+
+void tdm_futex_wake_shared(_Atomic uint32_t *word, int most) { (void)word, (void)most; }
 #else
 typedef int tdm_futex_portable_is_not_used_here;
 #endif

@@ -30,9 +30,15 @@ int tdm_platform_memory(size_t size);
 /* Can a process sleep on a word in memory that another one changes?  Where not, bytes go through pipes. */
 bool tdm_platform_has_shared_futex(void);
 
-/* What lies there is nothing for a core dump; or besides, nothing for a forked child. */
-void tdm_platform_keep_out_of_dumps(void *memory, size_t size);
+/* What lies there is nothing for a forked child. */
 void tdm_platform_keep_out_of_forks(void *memory, size_t size);
+/* Makes sure that this part of such memory is there, so that nobody who touches it dies of its lack; or gives it back to the system: it is
+ * zero afterwards.  0 or -errno: nothing was given back. */
+int tdm_platform_commit(int fd, size_t offset, size_t size);
+int tdm_platform_decommit(int fd, size_t offset, size_t size);
+
+/* What lies there is nothing for a core dump. */
+void tdm_platform_keep_out_of_dumps(void *memory, size_t size);
 
 /* Closes every descriptor from low to high, both included. */
 void tdm_platform_close_range(unsigned low, unsigned high);

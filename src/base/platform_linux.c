@@ -89,8 +89,28 @@ int tdm_platform_memory(size_t size)
 
 bool tdm_platform_has_shared_futex(void) { return true; }
 
-void tdm_platform_keep_out_of_dumps(void *memory, size_t size) { madvise(memory, size, MADV_DONTDUMP); }
 void tdm_platform_keep_out_of_forks(void *memory, size_t size) { madvise(memory, size, MADV_DONTFORK); }
+static int allocate(int fd, int mode, size_t offset, size_t size)
+{
+    int result;
+    do result = fallocate(fd, mode, (off_t)offset, (off_t)size);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : -errno;
+}
+
+int tdm_platform_commit(int fd, size_t offset, size_t size)
+{
+    int fault = tdm_fault(TDM_FAULT_commit);
+    return fault != 0 ? -fault : allocate(fd, 0, offset, size);
+}
+
+int tdm_platform_decommit(int fd, size_t offset, size_t size)
+{
+    int fault = tdm_fault(TDM_FAULT_decommit);
+    return fault != 0 ? -fault : allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
+}
+
+void tdm_platform_keep_out_of_dumps(void *memory, size_t size) { madvise(memory, size, MADV_DONTDUMP); }
 
 void tdm_platform_close_range(unsigned low, unsigned high)
 {

@@ -88,17 +88,35 @@ int tdm_platform_memory(size_t size)
 
 bool tdm_platform_has_shared_futex(void) { return false; }
 
-void tdm_platform_keep_out_of_dumps(void *memory, size_t size)
-{
-    (void)memory;
-    (void)size;
-}
-
 void tdm_platform_keep_out_of_forks(void *memory, size_t size)
 {
     (void)memory;
     (void)size;
 }
+
+/* Where the call is missing, memory behind a descriptor has no holes, or nobody can tell. */
+int tdm_platform_commit(int fd, size_t offset, size_t size)
+{
+    int fault = tdm_fault(TDM_FAULT_commit);
+    if (fault != 0) return -fault;
+#if defined(_POSIX_ADVISORY_INFO) && _POSIX_ADVISORY_INFO > 0
+    int error;
+    do error = posix_fallocate(fd, (off_t)offset, (off_t)size);
+    while (error == EINTR);
+    return -error;
+#else
+    (void)fd, (void)offset, (void)size;
+    return 0;
+#endif
+}
+
+int tdm_platform_decommit(int fd, size_t offset, size_t size)
+{
+    (void)fd, (void)offset, (void)size;
+    return -ENOSYS;
+}
+
+void tdm_platform_keep_out_of_dumps(void *memory, size_t size) { (void)memory, (void)size; }
 
 void tdm_platform_close_range(unsigned low, unsigned high) { tdm_proc_close_range(low, high); }
 

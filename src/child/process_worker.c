@@ -8,6 +8,7 @@
 #include "base/identity.h"
 #include "base/platform.h"
 #include "base/proc.h"
+#include "base/region.h"
 #include "child/after_fork.h"
 #include "child/crash_handler.h"
 #include "child/roll.h"
@@ -38,6 +39,7 @@ static struct {
     struct tdm_channel channel;
     struct tdm_control *control;
     int lifeline;
+    int shared;        /* until it is mapped */
     uint32_t identity; /* differs in a child that a task has forked */
     struct tdm_setup setup;
     void *argument;
@@ -89,8 +91,9 @@ static void set_descriptors(const int fds[TDM_WORKER_FDS])
     worker.channel.in.fd = move_up(fds[TDM_WORKER_REQUESTS]);
     worker.channel.out.fd = move_up(fds[TDM_WORKER_REPLIES]);
     worker.lifeline = move_up(fds[TDM_WORKER_LIFELINE]);
+    worker.shared = fds[TDM_WORKER_SHARED] < 0 ? -1 : move_up(fds[TDM_WORKER_SHARED]);
     map_page(fds[TDM_WORKER_CONTROL]);
-    int keep[] = {worker.channel.in.fd, worker.channel.out.fd, worker.lifeline};
+    int keep[] = {worker.channel.in.fd, worker.channel.out.fd, worker.lifeline, worker.shared};
     tdm_after_fork_close_all_but(keep, sizeof keep / sizeof *keep);
 }
 
@@ -109,6 +112,18 @@ static bool read_bytes(char **to, uint64_t size)
     return *to && tdm_channel_read(&worker.channel, *to, (size_t)size);
 }
 
+/* At the host's addresses, which are reserved here too.  A pool that a task makes has a region of its own. */
+static bool map_shared(void)
+{
+    if (worker.setup.shared_size == 0 || worker.shared < 0) return worker.setup.shared_size == 0;
+    struct tdm_span at = {(char *)(uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size};
+    int error = tdm_region_map(at, worker.shared, 0);
+    close(worker.shared);
+    worker.shared = -1;
+    tdm_region_leave();
+    return error == 0;
+}
+
 static bool read_setup(void)
 {
     struct tdm_frame frame;
@@ -119,6 +134,7 @@ static bool read_setup(void)
     if (!read_bytes(&environment, worker.setup.environment_size) || !read_bytes(&argument, worker.setup.argument_size))
         return false;
     worker.argument = argument;
+    if (!map_shared()) return false;
     tdm_setup_adopt(&worker.setup, environment);
     return true;
 }
@@ -265,9 +281,15 @@ static void look_at_size(void)
 
 /* ---- a task ---- */
 
-/* The whole input, in memory that suits any type; false: it could not be had, and is thrown away. */
+static bool is_in_shared(const struct tdm_frame *task) { return task->flags & TDM_FRAME_IN_SHARED; }
+
+/* The whole input, where it lies in shared memory or in memory that suits any type; false: it could not be had, and is thrown away. */
 static bool read_input(const struct tdm_frame *frame, void **input)
 {
+    if (is_in_shared(frame)) {
+        *input = (void *)(uintptr_t)frame->address;
+        return true;
+    }
     *input = frame->payload > 0 ? malloc(frame->payload) : NULL;
     bool have = *input || frame->payload == 0;
     bool there =
@@ -354,7 +376,8 @@ static uint64_t run(const struct tdm_frame *task, void *input)
     if (limited) limits = worker.control->limits[task->entry];
     if (limits.output != 0 && limits.output < context.reply_most) context.reply_most = (size_t)limits.output;
     if (limited) tdm_task_limits_set(&limits, worker.control);
-    int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, task->payload);
+    size_t size = is_in_shared(task) ? (size_t)task->size : task->payload;
+    int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, size);
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */
     uint64_t ran_ns = tdm_clock_ns() - worker.begun_ns;
     tdm_fault(TDM_FAULT_worker_ran);
@@ -397,7 +420,7 @@ static void take(const struct tdm_frame *task)
         tdm_control_is(worker.control, task->entry, task->sequence, TDM_KILLING))
         _exit(TDM_EXIT_LEFT);
     tdm_fault(TDM_FAULT_worker_finished);
-    free(input);
+    if (!is_in_shared(task)) free(input);
     stay_clean(ran_ns, next_is_there);
     look_at_size();
 }

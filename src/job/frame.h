@@ -22,6 +22,7 @@ enum tdm_frame_kind {
 
 #define TDM_FRAME_HAS_OUTPUT   1u /* REPLY: there is an output, if only of 0 bytes */
 #define TDM_FRAME_HAS_LIMITS   2u /* TASK: they lie in the control page */
+#define TDM_FRAME_IN_SHARED    4u /* TASK: no payload; the input lies in shared memory, see address and size */
 #define TDM_FRAME_PAYLOAD_MOST UINT32_MAX
 
 /* Both sides are the same program, so it travels as it lies in memory. */
@@ -35,6 +36,7 @@ struct tdm_frame {
     uint32_t flags;
     uint32_t payload; /* bytes that follow */
     uint32_t reserved;
+    uint64_t address, size; /* TASK with IN_SHARED: the input */
 };
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);

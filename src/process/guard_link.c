@@ -8,6 +8,7 @@
 #include "base/platform.h"
 #include "base/proc.h"
 #include "base/reactor.h"
+#include "base/region.h"
 #include "child/roll.h"
 #include "process/adopted.h"
 
@@ -116,7 +117,10 @@ static pid_t fork_keeper(int ends[2])
     pthread_sigmask(SIG_SETMASK, &all, &before);
     tdm_fds_hand_down(true);
     pid_t pid = tdm_platform_fork_unseen();
-    if (pid == 0) tdm_keeper_main(ends[1], host);
+    if (pid == 0) {
+        tdm_region_reset(); /* what pools have in it is for the host and for workers of theirs */
+        tdm_keeper_main(ends[1], host);
+    }
     tdm_fds_hand_down(false);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pid;
@@ -146,6 +150,7 @@ static int start(void)
     int error = tdm_fds_socketpair(ends);
     if (error != 0) return error;
     open_line();
+    tdm_region_open(); /* before the fork, so that it is free at the same place in all workers */
     tdm_proc_note_code();
     line.real_user = getuid();
     line.user = geteuid();

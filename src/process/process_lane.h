@@ -30,6 +30,7 @@ struct tdm_process_lane {
     struct tdm_lane lane;
     const tandem_options *options; /* the pool's resolved copy */
     uint32_t watch_ns;             /* how long host and workers watch for each other before they sleep, at most */
+    struct tdm_shared *shared;     /* the pool's; set before the lane is opened */
     int cannot_start;              /* why no worker can ever be had, a positive errno; 0: they can */
     const char *cannot_step;
 

@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "process/reading.h"
+#include "process/shared_memory.h"
 #include "process/slot_inside.h"
 #include "task/report.h"
 
@@ -30,11 +31,23 @@ static bool has_limits(const tandem_limits *limits)
     return limits->memory != 0 || limits->cpu_ms != 0 || limits->file_size != 0 || limits->output != 0 || limits->open_files != 0;
 }
 
+/* What lies in shared memory is at the same place there.  (More than a frame can carry was there when it was submitted.) */
+static bool is_copied(const struct tdm_slot *slot, const tandem_task *task)
+{
+    return task->input_size <= TDM_FRAME_PAYLOAD_MOST && !tdm_shared_holds(slot->lane->shared, task->input, task->input_size);
+}
+
 static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry *entry)
 {
     const tandem_task *task = tdm_task_public(entry->task);
     const tandem_limits *limits = task->limits ? task->limits : &slot->lane->options->limits;
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, task->input_size);
+    bool copied = is_copied(slot, task);
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, copied ? task->input_size : 0);
+    if (!copied) {
+        frame.flags |= TDM_FRAME_IN_SHARED;
+        frame.address = (uint64_t)(uintptr_t)task->input;
+        frame.size = task->input_size;
+    }
     frame.entry = (uint16_t)tdm_slot_index(slot, entry);
     frame.sequence = entry->sequence;
     frame.function = (uint64_t)(uintptr_t)task->run;
@@ -52,7 +65,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
 {
     const tandem_task *task = tdm_task_public(private);
     bool alone = slot->in_hand == 0;
-    if (!alone && sizeof(struct tdm_frame) + task->input_size > WHOLE) return false;
+    if (!alone && sizeof(struct tdm_frame) + task->input_size > WHOLE && is_copied(slot, task)) return false;
     struct tdm_entry *entry = free_entry(slot);
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .begun_ns = tdm_clock_ns()};
     entry->next_ns = entry->begun_ns;

@@ -8,10 +8,10 @@
 #include "base/memory.h"
 #include "job/setup.h"
 #include "process/reading.h"
+#include "process/shared_memory.h"
 #include "process/slot_inside.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +43,8 @@ static int open_page(struct tdm_slot *slot)
     if (memory < 0) return memory;
     slot->child.fds[TDM_WORKER_CONTROL] = memory;
     int fault = tdm_fault(TDM_FAULT_map);
-    int error = fault != 0 ? fault : has_rings ? posix_fallocate(memory, 0, (off_t)size) : 0;
-    if (error != 0) return -error;
+    int error = fault != 0 ? -fault : has_rings ? tdm_platform_commit(memory, 0, size) : 0;
+    if (error != 0) return error;
     struct tdm_shared_page *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     if (page == MAP_FAILED) return -errno;
     tdm_platform_keep_out_of_dumps(page, size);
@@ -75,6 +75,11 @@ static int open_rest(struct tdm_slot *slot)
     if (error == 0 && slot->lane->options->worker_error == TANDEM_STDIO_CAPTURE)
         error = tdm_error_tail_open(&slot->errors, &slot->child.fds[TDM_WORKER_ERRORS]);
     if (error != 0) return error;
+    if (slot->lane->shared->has_file) {
+        int shared = tdm_fds_duplicate(slot->lane->shared->fd);
+        if (shared < 0) return shared;
+        slot->child.fds[TDM_WORKER_SHARED] = shared;
+    }
     int directory = tdm_platform_open_cwd();
     if (directory >= 0) directory = tdm_fds_take_in(directory);
     slot->child.fds[TDM_WORKER_CWD] = directory < 0 ? -1 : directory;
@@ -104,6 +109,8 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
                               .seed = (tdm_clock_ns() ^ (uint64_t)number << 40) * 0x9e3779b97f4a7c15u,
                               .watch_ns = slot->lane->watch_ns,
                               .argument_size = options->argument_size,
+                              .shared_address = (uint64_t)(uintptr_t)slot->lane->shared->window.start,
+                              .shared_size = slot->lane->shared->has_file ? slot->lane->shared->window.size : 0,
                               .errors_to = errors_to(options),
                               .no_crash_report = options->no_crash_report,
                               .core_dumps = options->core_dumps};

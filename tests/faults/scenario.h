@@ -361,6 +361,43 @@ static void use_a_pool_with_hooks(struct cell *cells)
     end(pool, jobs, count_of(jobs));
 }
 
+/* ---- shared memory ---- */
+
+static int fill(tandem_context *context, size_t begin, size_t end, void *argument)
+{
+    char *bytes = argument;
+    (void)context;
+    for (size_t i = begin; i < end; i++) bytes[i]++;
+    return 0;
+}
+
+/* What is there is zeroed, and holds what a worker writes; there may be none. */
+static void use_shared_memory(void)
+{
+    enum { SMALL = 100, LARGE = 300000 };
+    tandem_pool *pool = create((tandem_options){.threads = 1, .processes = 1});
+    if (!pool) return;
+    for (int round = 0; round < 2; round++) {
+        char *small = tandem_shared_alloc(pool, SMALL), *large = tandem_shared_alloc(pool, LARGE);
+        int result, tries = 0;
+        for (size_t i = 0; small && i < SMALL; i++)
+            if (small[i] != 0) complain("shared memory was not zeroed");
+        for (size_t i = 0; large && i < LARGE; i++)
+            if (large[i] != 0) complain("much shared memory was not zeroed");
+        if (large) memset(large, 1, LARGE);
+        do result = small ? tandem_for(pool, 0, SMALL, SMALL, fill, small, TANDEM_PROCESS) : 0;
+        while (result != -ECANCELED && try_again("tandem_for", result, &tries));
+        if (result == -ECANCELED && verdicts.may == 0) complain("a part of a loop has failed");
+        for (size_t i = 0; small && i < SMALL; i++)
+            if (small[i] != (result == 0) && result != -ECANCELED) complain("index %zu was visited %d times", i, small[i]);
+        if (small && tandem_shared_free(pool, small) != 0) complain("shared memory cannot be freed");
+        if (small && tandem_shared_free(pool, small) != -EINVAL) complain("shared memory can be freed twice");
+        if (large && tandem_shared_free(pool, large) != 0) complain("much shared memory cannot be freed");
+    }
+    int destroyed = tandem_pool_destroy(pool);
+    if (destroyed != 0) complain("tandem_pool_destroy gives %d", destroyed);
+}
+
 /* ---- the run ---- */
 
 /* Also children that an ordinary wait does not see. */
@@ -405,6 +442,7 @@ static int run_scenario(unsigned may, struct cell cells[32])
     while (try_again("tandem_init", result, &tries));
     use_a_pool(cells);
     use_a_pool_with_hooks(cells + 16);
+    use_shared_memory();
     result = tandem_quit();
     if (result != 0) complain("tandem_quit gives %d", result);
     look_around(descriptors, threads);

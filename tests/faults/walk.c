@@ -7,6 +7,7 @@
 static bool is_done_here(enum tdm_fault_point point)
 {
     switch (point) {
+    case TDM_FAULT_decommit:
     case TDM_FAULT_noexec_seal:
     case TDM_FAULT_wiped_page:
     case TDM_FAULT_inherit_orphans:
@@ -39,7 +40,8 @@ static void every_descriptor_can_be_refused(void)
 {
     walk(fails(map, ENOMEM, 0), fails(descriptor_memory, EMFILE, 0), fails(pipe, EMFILE, 0), fails(socketpair, ENFILE, 0),
          fails(bell, EMFILE, 0), fails(take_in, EMFILE, 0), fails(duplicate, EMFILE, 0), fails(nonblocking, EINVAL, 0),
-         fails(poller, EMFILE, 0), fails(poller_add, ENOSPC, 0), fails(open_cwd, EMFILE, 0));
+         fails(poller, EMFILE, 0), fails(poller_add, ENOSPC, 0), fails(open_cwd, EMFILE, 0), fails(reserve, ENOMEM, 0),
+         fails(commit, ENOSPC, 0));
 }
 
 /* promise 36 */
@@ -49,7 +51,8 @@ static void descriptors_can_stay_out_of_reach(void)
          fails_on(pipe, EMFILE, MAY_NOT_START), fails_on(socketpair, ENFILE, MAY_NOT_START), fails_on(bell, EMFILE, MAY_NOT_START),
          fails_on(take_in, EMFILE, MAY_NOT_START), fails_on(duplicate, EMFILE, MAY_NOT_START),
          fails_on(nonblocking, EINVAL, MAY_NOT_START), fails_on(poller, EMFILE, MAY_NOT_START),
-         fails_on(poller_add, ENOSPC, MAY_NOT_START), fails_on(open_cwd, EMFILE, MAY_NOT_START));
+         fails_on(poller_add, ENOSPC, MAY_NOT_START), fails_on(open_cwd, EMFILE, MAY_NOT_START), fails_on(reserve, ENOMEM, 0),
+         fails_on(commit, ENOSPC, 0));
 }
 
 /* promise 36 */
@@ -69,7 +72,7 @@ static void a_poorer_system_will_do(void)
     walk(fails_on(noexec_seal, EINVAL, 0), fails_on(wiped_page, EINVAL, 0), fails_on(fork_handler, ENOMEM, 0),
          fails_on(watch_process, ENOSYS, 0), fails_on(signal_watched, ENOSYS, 0), fails_on(inherit_orphans, EINVAL, 0),
          fails_on(cpu_timer, EAGAIN, 0), fails_on(close_range, ENOSYS, 0), fails_on(proc_list, ENOENT, 0),
-         fails_on(proc_read, ENOENT, 0), fails(proc_read, ENOENT, 0));
+         fails_on(proc_read, ENOENT, 0), fails(proc_read, ENOENT, 0), fails_on(decommit, ENOSYS, 0), fails(decommit, EINTR, 0));
 }
 
 static void calls_may_be_interrupted_or_end_without_cause(void)

@@ -243,11 +243,14 @@ static int count_pages_task(tandem_context *context, void *input, size_t size)
 {
     (void)context, (void)input, (void)size;
     char line[512];
+    unsigned long from, to;
     int pages = 0;
     FILE *maps = fopen("/proc/self/maps", "re");
     if (maps == NULL) return __LINE__;
     while (fgets(line, sizeof line, maps) != NULL)
-        if (strstr(line, "rw-s") != NULL && strstr(line, "tandem") != NULL) pages++;
+        if (sscanf(line, "%lx-%lx", &from, &to) == 2 && to - from < SHARED_LEAST && strstr(line, "rw-s") != NULL &&
+            strstr(line, "tandem") != NULL)
+            pages++;
     fclose(maps);
     return pages - 1;
 }

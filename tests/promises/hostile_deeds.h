@@ -50,6 +50,9 @@ static inline void find_descriptors(struct own *own)
     }
 }
 
+/* What the pool's shared memory has of addresses; a page has less. */
+#define SHARED_LEAST ((unsigned long)1 << 24)
+
 static inline void find_control(struct own *own)
 {
     char line[512], mode[8];
@@ -58,7 +61,8 @@ static inline void find_control(struct own *own)
     own->control = NULL;
     if (maps == NULL) return;
     while (own->control == NULL && fgets(line, sizeof line, maps) != NULL)
-        if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3 && strcmp(mode, "rw-s") == 0 && strstr(line, "tandem") != NULL)
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3 && strcmp(mode, "rw-s") == 0 && strstr(line, "tandem") != NULL &&
+            to - from < SHARED_LEAST)
             own->control = (struct tdm_control *)from; /* NOLINT */
     own->rings = NULL;
     if (own->control != NULL && to - from >= sizeof(struct tdm_shared_page))
