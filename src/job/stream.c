@@ -72,14 +72,6 @@ static void after_worker_read(struct tdm_channel *channel)
 #define WATCH_LEAST_NS 1000u
 #define LOOKS          16 /* between two looks at the clock */
 
-static void adapt(struct tdm_watch *watch, bool found)
-{
-    if (found)
-        watch->now_ns = watch->now_ns * 2 < watch->most_ns ? watch->now_ns * 2 : watch->most_ns;
-    else
-        watch->now_ns = watch->now_ns / 2 > WATCH_LEAST_NS ? watch->now_ns / 2 : WATCH_LEAST_NS;
-}
-
 static bool watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
 {
     uint64_t until = tdm_clock_ns() + ns;
@@ -92,12 +84,28 @@ static bool watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
     return false;
 }
 
+/* Where both sides sleep, each sees the other's wake-up in its own wait, and a watch as short as it has become never pays.  So after some
+ * sleeps that were short one watch is as long as may be.  Where there is no processor free for the other side, it does not pay either, and
+ * costs its time once in so many waits. */
+#define SHORT_SLEEP   4 /* times the longest watch */
+#define SLEEPS_TO_TRY 32
+
 bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch)
 {
     if (watch->most_ns == 0) return tdm_ring_has_news(&way->ring, writes);
-    bool found = watch_for(way, writes, watch->now_ns < watch->most_ns ? watch->now_ns : watch->most_ns);
-    adapt(watch, found);
+    if (watch->short_sleeps >= SLEEPS_TO_TRY) watch->now_ns = watch->most_ns;
+    bool found = watch_for(way, writes, watch->now_ns);
+    uint32_t next_ns = found ? watch->now_ns * 2 : watch->short_sleeps >= SLEEPS_TO_TRY ? WATCH_LEAST_NS : watch->now_ns / 2;
+    watch->now_ns = next_ns > watch->most_ns ? watch->most_ns : next_ns < WATCH_LEAST_NS ? WATCH_LEAST_NS : next_ns;
+    if (found || watch->short_sleeps >= SLEEPS_TO_TRY) watch->short_sleeps = 0;
     return found;
+}
+
+void tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)
+{
+    uint64_t before = watch->most_ns != 0 ? tdm_clock_ns() : 0;
+    tdm_futex_wait_shared(word, wish, deadline_ns);
+    if (watch->most_ns != 0 && tdm_clock_ns() - before <= (uint64_t)SHORT_SLEEP * watch->most_ns) watch->short_sleeps++;
 }
 
 /* ---- bytes ---- */
@@ -274,7 +282,7 @@ static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way
     if (tdm_way_watch(way, writes, &channel->watch)) return;
     store_seq(&rings->worker_wish, wish); /* [ring-wish] */
     channel->slept = true;
-    if (!tdm_ring_has_news(&way->ring, writes)) tdm_futex_wait_shared(&rings->worker_wish, wish, TDM_FOREVER);
+    if (!tdm_ring_has_news(&way->ring, writes)) tdm_way_sleep(&rings->worker_wish, wish, &channel->watch, TDM_FOREVER);
     store_seq(&rings->worker_wish, TDM_NOT_ASLEEP);
 }
 

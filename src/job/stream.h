@@ -19,15 +19,18 @@ struct tdm_way {
     struct tdm_rings *rings; /* whose ring it is; NULL: none */
 };
 
-/* Adaptive watching: a side that found what it watched for watches as long again, one that did not watches for half the time. */
+/* Adaptive watching: longer while it pays, shorter while it does not. */
 struct tdm_watch {
-    uint32_t now_ns, most_ns;
+    uint32_t now_ns, most_ns; /* most: not 0 only where there are processors for both sides */
+    uint32_t short_sleeps;    /* since the last watch that paid, or was tried */
 };
 
 static inline bool tdm_way_has_ring(const struct tdm_way *way) { return way->rings != NULL; }
 
 /* Is there something to read, or room to write, that this side has not seen yet?  Looked at until it is so, or the watch is over. */
 bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch);
+/* Sleeps while the word is that wish, and learns from how long it took. */
+void tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns);
 
 /* ---- host: one frame on its way out; zeroed: none ---- */
 

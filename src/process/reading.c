@@ -373,7 +373,7 @@ static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, 
     if (tdm_way_watch(&slot->in, false, &slot->watch)) return;
     store_seq(wish, TDM_HOST_FUTEX); /* [ring-wish] */
     if (!tdm_ring_has_news(&slot->in.ring, false) && load_seq(&slot->look_up) == 0 && !has_ended(mine))
-        tdm_futex_wait_shared(wish, TDM_HOST_FUTEX, deadline);
+        tdm_way_sleep(wish, TDM_HOST_FUTEX, &slot->watch, deadline);
     store_seq(wish, TDM_HOST_AWAKE);
 }
 
