@@ -280,11 +280,12 @@ static bool holds(struct tdm_slot *slot, const struct tdm_task *task)
     return false;
 }
 
+/* Never takes back a bell.  It wakes although there is no wish any more: a worker may have taken that back, and died before it woke. */
 static void wake_reader(struct tdm_slot *slot)
 {
     uint32_t wish = TDM_HOST_FUTEX;
-    if (!tdm_way_has_ring(&slot->in) || !cas_seq(&slot->in.rings->host_wish, &wish, TDM_HOST_AWAKE))
-        return; /* never takes back a bell */
+    if (!tdm_way_has_ring(&slot->in)) return;
+    cas_seq(&slot->in.rings->host_wish, &wish, TDM_HOST_AWAKE);
     tdm_futex_wake_shared(&slot->in.rings->host_wish, 1);
 }
 
