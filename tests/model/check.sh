@@ -70,6 +70,7 @@ clean_as_far_as_seen() { # NAME BOUND...; a state that it cannot tell from anoth
 mutant() { # NAME BROKEN-PROMISE BOUND...
     optimize=-O0 memory=$exact name=$1 broken=$2
     shift 2
+    # shellcheck disable=SC2086 # a list of words
     expect "$name" "$broken" $small "-D$name" "$@"
 }
 
