@@ -142,6 +142,7 @@ stream_large() {
     model=stream.pml
     clean 'two waiters, a cancel, a death' -DLIMITED=2 -DCANCELS=1 -DCRASHES=1
     clean 'two waiters, a special, a death' -DSPECIALS=1 -DCRASHES=1
+    clean 'three tasks, a cancel, a death' -DTASKS=3 -DCANCELS=1 -DCRASHES=1
 }
 
 if [ "${1-}" = --large ]; then
