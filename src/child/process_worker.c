@@ -304,7 +304,8 @@ static struct tdm_use use_so_far(void)
 {
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) != 0) return (struct tdm_use){0};
-    return (struct tdm_use){ns_of(&usage.ru_utime), ns_of(&usage.ru_stime), (uint64_t)usage.ru_maxrss * 1024};
+    return (struct tdm_use){
+        .user_ns = ns_of(&usage.ru_utime), .system_ns = ns_of(&usage.ru_stime), .peak_memory = (uint64_t)usage.ru_maxrss * 1024};
 }
 
 static void look_at_use(uint64_t now_ns)
@@ -330,7 +331,7 @@ static uint64_t difference(uint64_t after, uint64_t before) { return after > bef
 /* For a short task the time it took is as true as what the system would say. */
 static void note_use(const struct tdm_frame *task, uint64_t ran_ns)
 {
-    struct tdm_use use = {.user_ns = ran_ns, .peak_memory = worker.used.peak_memory};
+    struct tdm_use use = {.user_ns = ran_ns, .peak_memory = worker.used.peak_memory, .ran_ns = ran_ns};
     if (ran_ns >= LONG_TASK_NS) {
         look_at_use(tdm_clock_ns());
         use.user_ns = difference(worker.used.user_ns, worker.control->last_words.user_ns);

@@ -22,18 +22,15 @@
 #include <stdint.h>
 
 #define TDM_CONTROL_WORDS 16 /* tasks that one worker can have in hand */
-
-/* How many it gets. */
-#ifndef TDM_IN_HAND
-#define TDM_IN_HAND 1
-#endif
-#define TDM_CONTROL_SIZE 4096
+#define TDM_IN_HAND       TDM_CONTROL_WORDS
+#define TDM_CONTROL_SIZE  4096
 
 enum tdm_control_state { TDM_FREE = 0, TDM_OFFERED, TDM_CLAIMED, TDM_FINISHED, TDM_REVOKED, TDM_KILLING };
 
 /* What a task has used of its process, as that says itself. */
 struct tdm_use {
     uint64_t user_ns, system_ns, peak_memory;
+    uint64_t ran_ns; /* by the clock */
 };
 
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */

@@ -76,6 +76,13 @@ static inline bool tdm_ring_is_full(const struct tdm_ring *ring)
     return ring->own - load_seq(&ring->counts->head) == TDM_RING_SIZE; /* [ring-take] */
 }
 
+/* The producer: how much there is at least. */
+static inline size_t tdm_ring_room(const struct tdm_ring *ring)
+{
+    uint64_t used = ring->own - load_seq(&ring->counts->head); /* [ring-take] */
+    return used > TDM_RING_SIZE ? 0 : TDM_RING_SIZE - (size_t)used;
+}
+
 /* Is at least half of it free, as far as this side, the consumer, knows? */
 static inline bool tdm_ring_is_half_free(const struct tdm_ring *ring) { return ring->foreign - ring->own <= TDM_RING_SIZE / 2; }
 

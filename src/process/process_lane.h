@@ -47,6 +47,7 @@ struct tdm_process_lane {
     uint64_t claim_ns; /* a worker that has not begun its task after this hangs */
     bool sweeping;     /* the sweep timer is set */
     bool guarding;     /* the guard's timer is set */
+    bool in_hands;     /* tasks may wait behind others in workers' hands */
     bool closing;
 
     /* the reactor's */

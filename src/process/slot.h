@@ -45,6 +45,7 @@ struct tdm_slot {
     uint32_t number; /* of the worker within its pool, never used again; also constant while the slot is on the idle list */
     struct tdm_entry entries[TDM_IN_HAND];
     unsigned in_hand;     /* entries that are not free */
+    uint64_t usual_ns;    /* what its tasks take, as it says itself; 0: it has had none */
     uint32_t handed;      /* tasks this worker was given and not taken back from before it began them */
     bool freed;           /* its last task was taken away by another thread: the reactor makes it idle */
     bool suspect;         /* the oldest task's word says that it has finished, when its reply was due */

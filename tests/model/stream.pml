@@ -9,12 +9,14 @@
  * may be cancelled, and the worker may die at any step, or say something that is only for the reactor, a special.
  *
  * What is mirrored where:
- *   Thread   process/reading.c        tdm_reading_take (wait, try, insist), tdm_reading_let_go (let_go); holds, reads, sleeps
- *            process/slot_reactor.c   take_reply; bury, judge
+ *   Thread   process/reading.c        tdm_reading_lead (wait, try), tdm_reading_take (insist), let_go; read_until, watch_and_sleep;
+ *                                     take_plain; wake_reader (kick)
+ *            process/slot_reactor.c   tdm_slot_bury, judge
  *            process/slot.c           tdm_slot_offer (hand_over)
- *            job/ring.c               the host's half: wake_worker, make_room, kick
+ *            job/stream.c             the host's half: wake_worker, after_host_read (make_room)
  *   Worker   child/process_worker.c   take, reply
- *            job/ring.c               the worker's half: what it publishes, how it sleeps
+ *            job/stream.c             the worker's half: after_worker_write, tdm_channel_settle, wait_for_news.  That it puts a bell
+ *                                     off looks as if it came late to the flag
  *   Outside  process/slot.c           tdm_slot_stop, for a cancel; child/guard.c: report_ends
  *
  * What is done under a slot's lock, with at most one look at or change of what is not guarded by it, is one step: nobody can tell.

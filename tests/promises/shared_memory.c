@@ -527,7 +527,7 @@ static void a_worker_that_writes_where_nothing_was_given_out_harms_nobody(void)
 
 /* ---- a program with limits ---- */
 
-static void limit(int resource, rlim_t most) { assert_int_equal(setrlimit(resource, &(struct rlimit){most, most}), 0); }
+#define limit(resource, most) assert_int_equal(setrlimit((resource), &(struct rlimit){(most), (most)}), 0)
 
 static void a_program_with_little_address_space_keeps_most_of_it(void)
 {
