@@ -55,8 +55,8 @@ static struct {
     uint64_t begun_ns;         /* the task in hand */
     bool may_be_unclean;       /* a task has had the time for a system call since the last look */
     unsigned unlooked;         /* tasks since then */
-    struct tdm_use used;       /* up to used_ns; from then on the process has been running all the time */
-    uint64_t used_ns;
+    struct tdm_use used;       /* up to used_ns, when it had slept for slept_ns; what it did not sleep since it has been running */
+    uint64_t used_ns, slept_ns;
 } worker;
 
 /* ---- setting up ---- */
@@ -308,25 +308,25 @@ static struct tdm_use use_so_far(void)
         .user_ns = ns_of(&usage.ru_utime), .system_ns = ns_of(&usage.ru_stime), .peak_memory = (uint64_t)usage.ru_maxrss * 1024};
 }
 
+static uint64_t difference(uint64_t after, uint64_t before) { return after > before ? after - before : 0; }
+
 static void look_at_use(uint64_t now_ns)
 {
     worker.used = use_so_far();
     worker.used_ns = now_ns;
-    worker.channel.slept = false;
+    worker.slept_ns = worker.channel.slept_ns;
 }
 
-/* So that the host can say what a task has used that did not come back.  Asking the system costs more than many a task; a process that
- * has not slept since it was asked has used, since then, the time that has passed. */
+/* So that the host can say what a task has used that did not come back.  Asking the system costs more than many a task, so between tasks the
+ * clock must do: while it does not sleep this process runs. */
 static void note_start(void)
 {
-    uint64_t now = tdm_clock_ns();
-    if (worker.channel.slept || !tdm_way_has_ring(&worker.channel.in)) look_at_use(now);
-    worker.control->last_words.user_ns = worker.used.user_ns + (now - worker.used_ns);
+    if (!tdm_way_has_ring(&worker.channel.in)) look_at_use(tdm_clock_ns()); /* it may have slept in read() */
+    worker.begun_ns = tdm_clock_ns();
+    uint64_t awake = difference(worker.begun_ns - worker.used_ns, worker.channel.slept_ns - worker.slept_ns);
+    worker.control->last_words.user_ns = worker.used.user_ns + awake;
     worker.control->last_words.system_ns = worker.used.system_ns;
-    worker.begun_ns = now;
 }
-
-static uint64_t difference(uint64_t after, uint64_t before) { return after > before ? after - before : 0; }
 
 /* For a short task the time it took is as true as what the system would say. */
 static void note_use(const struct tdm_frame *task, uint64_t ran_ns)

@@ -101,11 +101,13 @@ bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *wat
     return found;
 }
 
-void tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)
+uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)
 {
-    uint64_t before = watch->most_ns != 0 ? tdm_clock_ns() : 0;
+    uint64_t before = tdm_clock_ns();
     tdm_futex_wait_shared(word, wish, deadline_ns);
-    if (watch->most_ns != 0 && tdm_clock_ns() - before <= (uint64_t)SHORT_SLEEP * watch->most_ns) watch->short_sleeps++;
+    uint64_t slept = tdm_clock_ns() - before;
+    if (slept <= (uint64_t)SHORT_SLEEP * watch->most_ns) watch->short_sleeps++;
+    return slept;
 }
 
 /* ---- bytes ---- */
@@ -281,8 +283,8 @@ static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way
     if (channel->lost) return;
     if (tdm_way_watch(way, writes, &channel->watch)) return;
     store_seq(&rings->worker_wish, wish); /* [ring-wish] */
-    channel->slept = true;
-    if (!tdm_ring_has_news(&way->ring, writes)) tdm_way_sleep(&rings->worker_wish, wish, &channel->watch, TDM_FOREVER);
+    if (!tdm_ring_has_news(&way->ring, writes))
+        channel->slept_ns += tdm_way_sleep(&rings->worker_wish, wish, &channel->watch, TDM_FOREVER);
     store_seq(&rings->worker_wish, TDM_NOT_ASLEEP);
 }
 

@@ -30,7 +30,7 @@ static inline bool tdm_way_has_ring(const struct tdm_way *way) { return way->rin
 /* Is there something to read, or room to write, that this side has not seen yet?  Looked at until it is so, or the watch is over. */
 bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch);
 /* Sleeps while the word is that wish, and learns from how long it took. */
-void tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns);
+uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns); /* how long */
 
 /* ---- host: one frame on its way out; zeroed: none ---- */
 
@@ -83,7 +83,7 @@ struct tdm_channel {
     struct tdm_watch watch;
     bool owes_bell;    /* a reply is published and the reactor not called yet */
     bool lost;         /* its pipe is gone: the host cannot be called any more */
-    bool slept;        /* since this was last set to false */
+    uint64_t slept_ns; /* ever */
     size_t start, end; /* of what is in the buffer */
     char buffer[16384];
 };

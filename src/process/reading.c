@@ -375,10 +375,42 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, bool leave
 
 /* ---- a thread that waits ---- */
 
+/* A large input goes into the ring as fast as the worker takes it out.  True: something has gone. */
+static bool pump(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool has_some = slot->state == TDM_SLOT_READY && !tdm_outbox_empty(&slot->outbox);
+    size_t before = slot->outbox.done;
+    if (has_some && tdm_outbox_push(&slot->outbox, &slot->out) < 0 && slot->outbox.done == before) has_some = false;
+    tdm_slot_unlock(slot);
+    return has_some;
+}
+
+static bool has_input_left(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool has = !tdm_outbox_empty(&slot->outbox);
+    tdm_slot_unlock(slot);
+    return has;
+}
+
+/* While there is a processor for it; else it sleeps, and the reactor goes on when the worker rings. */
+static bool pump_while_it_moves(struct tdm_slot *slot)
+{
+    uint64_t until = slot->watch.most_ns != 0 ? tdm_clock_ns() + slot->watch.most_ns : 0;
+    bool moved = false;
+    do {
+        while (pump(slot)) moved = true;
+        for (int i = 0; i < 16; i++) tdm_pause();
+    } while (!moved && tdm_clock_ns() < until && !tdm_ring_has_news(&slot->in.ring, false));
+    return moved;
+}
+
 /* With the right.  Sleeps until there is something to read or to look at. */
 static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
 {
     _Atomic uint32_t *wish = &slot->in.rings->host_wish;
+    if (has_input_left(slot) && pump_while_it_moves(slot)) return;
     if (tdm_way_watch(&slot->in, false, &slot->watch)) return;
     store_seq(wish, TDM_HOST_FUTEX); /* [ring-wish] */
     if (!tdm_ring_has_news(&slot->in.ring, false) && load_seq(&slot->look_up) == 0 && !has_ended(mine))
@@ -442,6 +474,13 @@ static void leave(struct tdm_process_lane *lane)
     if (add_seq(&lane->guests, (uint32_t)-1) & TDM_HOST_LEAVES) tdm_futex_wake_all(&lane->guests); /* [lane-guests] */
 }
 
+/* With the lock held; the slot holds the task, so it has not ended. */
+static void push_parked(struct tdm_slot *slot, struct tdm_parked *me)
+{
+    tdm_list_push_back(&slot->parked, &me->link);
+    or_seq(&me->task->state, (uint32_t)TDM_WAITED);
+}
+
 bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t deadline)
 {
     struct tdm_parked me = {.task = task};
@@ -452,7 +491,7 @@ bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t dea
     if (reads)
         slot->reader = TDM_THREAD_READS;
     else if (here)
-        tdm_list_push_back(&slot->parked, &me.link);
+        push_parked(slot, &me);
     if (here) add_seq(&lane->guests, 1); /* while the slot holds the task the pool cannot end [lane-guests] */
     tdm_slot_unlock(slot);
     if (!here) return false;

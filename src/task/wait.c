@@ -27,15 +27,22 @@ static bool has_ended(struct tdm_task *task) { return tdm_task_state(load_seq(&t
 
 static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
 
+/* True: look again.  It is not marked meanwhile: who reads the task's end himself need not be woken. */
+static bool lead(struct tdm_task *task, uint64_t deadline)
+{
+    return task->lane->ops->lead && task->lane->ops->lead(task->lane, task, deadline);
+}
+
 /* Its status, TANDEM_PENDING when the time is over, or -EINVAL if it was not taken after all. */
 static int sleep_until_ended(struct tdm_task *task, uint64_t deadline)
 {
     for (;;) {
-        uint32_t word = mark(task, TDM_WAITED);
+        uint32_t word = load_seq(&task->state);
+        if (!is_settled(word) && !is_over(deadline) && lead(task, deadline)) continue;
+        word = mark(task, TDM_WAITED);
         if (tdm_task_is_new(word)) return -EINVAL;
         if (tdm_task_state(word) == TDM_ENDED) return tdm_task_public(task)->status;
         if (is_over(deadline)) return TANDEM_PENDING;
-        if (task->lane->ops->lead && task->lane->ops->lead(task->lane, task, deadline)) continue;
         tdm_futex_wait(&task->state, word, deadline);
     }
 }
