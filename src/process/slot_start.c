@@ -34,17 +34,29 @@ static int open_pipes(struct tdm_slot *slot)
     return error;
 }
 
-/* The page, and behind it the rings.  What they take of memory is taken now: later there would be nobody to tell that there is none. */
+/* What the rings take of memory is taken now: later there would be nobody to tell that there is none.  A descriptor or -errno. */
+static int open_memory(bool with_rings)
+{
+    int memory = tdm_fds_memory(with_rings ? sizeof(struct tdm_shared_page) : TDM_CONTROL_SIZE);
+    int error = memory >= 0 && with_rings ? tdm_platform_commit(memory, 0, sizeof(struct tdm_shared_page)) : 0;
+    if (error != 0) tdm_fds_close(&memory);
+    return error != 0 ? error : memory;
+}
+
+/* The page, and behind it the rings; where there is no memory for them, pipes do. */
 static int open_page(struct tdm_slot *slot)
 {
     bool has_rings = !slot->lane->options->pipes_only && tdm_platform_has_shared_futex();
-    size_t size = has_rings ? sizeof(struct tdm_shared_page) : TDM_CONTROL_SIZE;
-    int memory = tdm_fds_memory(size);
+    int memory = has_rings ? open_memory(true) : -1;
+    if (memory < 0) {
+        has_rings = false;
+        memory = open_memory(false);
+    }
     if (memory < 0) return memory;
+    size_t size = has_rings ? sizeof(struct tdm_shared_page) : TDM_CONTROL_SIZE;
     slot->child.fds[TDM_WORKER_CONTROL] = memory;
     int fault = tdm_fault(TDM_FAULT_map);
-    int error = fault != 0 ? -fault : has_rings ? tdm_platform_commit(memory, 0, size) : 0;
-    if (error != 0) return error;
+    if (fault != 0) return -fault;
     struct tdm_shared_page *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     if (page == MAP_FAILED) return -errno;
     tdm_platform_keep_out_of_dumps(page, size);
