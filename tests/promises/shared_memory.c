@@ -527,15 +527,13 @@ static void a_worker_that_writes_where_nothing_was_given_out_harms_nobody(void)
 
 /* ---- a program with limits ---- */
 
-static void limit(int resource, rlim_t most) { assert_int_equal(setrlimit(resource, &(struct rlimit){most, most}), 0); }
-
 static void a_program_with_little_address_space_keeps_most_of_it(void)
 {
     enum { LIMIT = 400 * MIB };
     skip_on_portable("POSIX does not tell how much address space a process has");
     skip_under_sanitizer("a sanitizer needs address space of its own");
     skip_under_valgrind("valgrind needs address space of its own");
-    limit(RLIMIT_AS, LIMIT);
+    assert_int_equal(setrlimit(RLIMIT_AS, &(struct rlimit){LIMIT, LIMIT}), 0);
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
     void *much = malloc(LIMIT / 2);
     assert_non_null(much);
@@ -549,7 +547,8 @@ static void a_program_with_little_address_space_keeps_most_of_it(void)
 
 static void a_program_whose_files_may_not_be_large_has_less(void)
 {
-    limit(RLIMIT_FSIZE, 5 * MIB); /* a larger file would be the end of this process, by SIGXFSZ */
+    /* a larger file would be the end of this process, by SIGXFSZ */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){5 * MIB, 5 * MIB}), 0);
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
     assert_null(tandem_shared_alloc(pool, 5 * MIB + 1));
     unsigned char *memory = take(pool, 4 * MIB);
