@@ -637,6 +637,36 @@ static void addresses_go_round_among_pools_that_come_and_go(void)
     }
 }
 
+/* Whether the mapping that holds the input is marked so. */
+static int find_dump_mark_task(tandem_context *context, void *input, size_t size)
+{
+    char line[512];
+    bool here = false;
+    unsigned long from, to;
+    FILE *file = fopen("/proc/self/smaps", "re");
+    (void)context, (void)size;
+    if (!file) return __LINE__;
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "%lx-%lx", &from, &to) == 2) here = (uintptr_t)input >= from && (uintptr_t)input < to;
+        if (!here || strncmp(line, "VmFlags:", 8) != 0) continue;
+        fclose(file);
+        return strstr(line, " dd") ? 0 : __LINE__;
+    }
+    fclose(file);
+    return __LINE__;
+}
+
+static void a_core_dump_does_without_it(int isolation)
+{
+    skip_on_portable("POSIX has no word for it");
+    skip_without("/proc/self/smaps", "the mark shows there");
+    skip_under_valgrind("valgrind does not let it through");
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    unsigned char *memory = take(pool, 100);
+    assert_int_equal(run(pool, isolation, find_dump_mark_task, memory, 100), TANDEM_OK);
+    end_pool(pool);
+}
+
 static size_t address_space(void)
 {
     unsigned long pages = 0;
@@ -731,6 +761,7 @@ int main(int argc, char **argv)
         test(much_memory_is_had_under_a_storm_of_signals),
         test(freed_pages_return_to_the_system),
         test(a_thousand_blocks_taken_and_freed_leave_no_memory),
+        both(a_core_dump_does_without_it),
         test(addresses_go_round_among_pools_that_come_and_go),
         test(the_end_of_the_library_gives_the_addresses_back),
         test(threads_allocate_and_free_at_the_same_time),
