@@ -17,8 +17,9 @@
 enum { FULL_RUNS = 5, QUICK_RUNS = 3, MOST_RUNS = 1000, BAD_USE = 2 };
 
 static const struct row *const rows[] = {
-    &row_thread_submit, &row_thread_submit_4, &row_thread_round_trip, &row_process_round_trip, &row_process_submit,
-    &row_worker_start,  &row_crash_recovery,  &row_crash_cost,        &row_idle_cpu,           &row_task_memory,
+    &row_thread_submit,  &row_thread_submit_4, &row_thread_round_trip, &row_process_round_trip, &row_process_round_trip_pinned,
+    &row_process_submit, &row_process_scaling, &row_process_payload,   &row_shared_handover,    &row_shared_handover_64k,
+    &row_worker_start,   &row_crash_recovery,  &row_crash_cost,        &row_idle_cpu,           &row_task_memory,
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -83,13 +84,21 @@ static struct wish parse(char **arguments)
     return wish;
 }
 
+/* How many tasks that subject gets. */
+static size_t work(const struct row *row, const struct wish *wish, const struct peer *peer)
+{
+    size_t tasks = wish->quick ? row->quick_count : row->count;
+    if (peer->most && peer->most < tasks) return peer->most;
+    return peer->least > tasks ? peer->least : tasks;
+}
+
 /* Subjects take turns, A B C A B C: what slows the machine for a while then slows all of them, and a round's ratio still holds. */
 static void run_rounds(const struct row *row, const struct wish *wish, struct summary *subjects, size_t count)
 {
-    size_t tasks = wish->quick ? row->quick_count : row->count;
     for (size_t i = 0; i < count; i++) subjects[i].figures = must_reserve(wish->runs, sizeof *subjects[i].figures);
     for (size_t round = 0; round < wish->runs; round++)
-        for (size_t i = 0; i < count; i++) subjects[i].figures[round] = trial(row, subjects[i].peer, tasks);
+        for (size_t i = 0; i < count; i++)
+            subjects[i].figures[round] = trial(row, subjects[i].peer, work(row, wish, subjects[i].peer));
     for (size_t i = 0; i < count; i++) {
         subjects[i].runs = wish->runs;
         summarize(&subjects[i]);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 enum { LEAST_PAGE = 4096 };
 
@@ -23,6 +24,15 @@ void must(int error, const char *what)
 void must_call(long result, const char *what)
 {
     if (result == -1) must(errno, what);
+}
+
+void must_have_ended(pid_t child, const char *what)
+{
+    int status = 0;
+    pid_t ended;
+    while ((ended = waitpid(child, &status, 0)) == -1 && errno == EINTR) continue;
+    must_call(ended, "waitpid");
+    if (status != 0) give_up(what, "did not end well");
 }
 
 /* Volatile, because a compiler may otherwise see that the memory is zeroed already and leave the pages to be mapped later. */

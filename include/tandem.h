@@ -405,6 +405,9 @@ struct tandem_options {
     uint32_t queue_limit;       /* most tasks that wait for their start */
     int32_t when_full;          /* TANDEM_FULL_... */
     uint32_t callbacks_by_host; /* 0: on_done runs on a library thread; 1: only inside tandem_run_callbacks() */
+    uint32_t pipes_only;        /* 1: all bytes to and from workers go over pipes; else through shared memory where the system allows it */
+    uint32_t spin_us;           /* how long a waiting side, host or worker, watches for the other before it sleeps: at most so long, and not at all
+                                   with a single CPU; shorter while it does not pay.  0: 50; at most 1000000; TANDEM_NONE */
     uint32_t tasks_per_worker;  /* a worker process is replaced after so many tasks; 1: each task finds a fresh one.  0: no limit */
     uint32_t kill_grace_ms;     /* a process task that is to be stopped gets SIGTERM, and SIGKILL after this; 0: SIGKILL at once */
     uint32_t start_timeout_ms;  /* a worker process that is not ready by then failed to start; 0: 10000 */

@@ -97,10 +97,13 @@ int tandem_quit(void)
 /* It travels in one frame, with the environment. */
 #define ARGUMENT_MOST (UINT32_MAX - ((size_t)64 << 20))
 
+#define SPIN_MOST 1000000u
+
 static int check_options(const tandem_options *options)
 {
     if (options->when_full < TANDEM_FULL_BLOCK || options->when_full > TANDEM_FULL_RUN_HERE) return -EINVAL;
     if (options->callbacks_by_host > 1 || options->no_crash_report > 1 || options->core_dumps > 1) return -EINVAL;
+    if (options->pipes_only > 1 || (options->spin_us > SPIN_MOST && options->spin_us != TANDEM_NONE)) return -EINVAL;
     if (options->worker_error > TANDEM_STDIO_NULL || options->reserved_ != 0) return -EINVAL;
     if (!tdm_limits_are_valid(&options->limits)) return -EINVAL;
     if (options->threads == TANDEM_NONE && options->processes == TANDEM_NONE) return -EINVAL;
@@ -123,6 +126,7 @@ static void resolve_options(struct tandem_pool *pool, const tandem_options *give
     if (options->processes_ready > options->processes) options->processes_ready = options->processes;
     if (options->idle_ms == 0) options->idle_ms = 30000;
     if (options->start_timeout_ms == 0) options->start_timeout_ms = 10000;
+    if (options->spin_us == 0) options->spin_us = 50;
     snprintf(pool->name, sizeof pool->name, "%s", options->name ? options->name : "tandem");
     options->name = pool->name;
 }

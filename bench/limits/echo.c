@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static int write_all(int to, const char *bytes, size_t size)
@@ -30,6 +29,20 @@ static _Noreturn void be_the_echo(int from, int to)
     }
 }
 
+static _Noreturn void be_the_whole_echo(int from, int to, size_t size)
+{
+    char *bytes = must_reserve(size, 1);
+    for (size_t have = 0;;) {
+        ssize_t got = read(from, bytes + have, size - have);
+        if (got == 0) _exit(have == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+        if (got == -1 && errno != EINTR) _exit(EXIT_FAILURE);
+        if (got > 0) have += (size_t)got;
+        if (have < size) continue;
+        if (write_all(to, bytes, size) == -1) _exit(EXIT_FAILURE);
+        have = 0;
+    }
+}
+
 static _Noreturn void be_the_program(int from, int to, char *const arguments[])
 {
     if (dup2(from, STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1) _exit(EXIT_FAILURE);
@@ -39,8 +52,13 @@ static _Noreturn void be_the_program(int from, int to, char *const arguments[])
     _exit(EXIT_FAILURE);
 }
 
-/* Without arguments it is the echo itself. */
-static void start(struct echo *echo, char *const arguments[])
+/* What was called for. */
+struct kind {
+    char *const *arguments; /* of a program; NULL: an echo itself, */
+    size_t whole;           /*   which reads so many bytes before it writes them back; 0: what there is */
+};
+
+static void start(struct echo *echo, struct kind kind)
 {
     int there[2];
     int back[2];
@@ -51,7 +69,8 @@ static void start(struct echo *echo, char *const arguments[])
     if (echo->pid == 0) {
         close(there[1]);
         close(back[0]);
-        if (arguments) be_the_program(there[0], back[1], arguments);
+        if (kind.arguments) be_the_program(there[0], back[1], kind.arguments);
+        if (kind.whole) be_the_whole_echo(there[0], back[1], kind.whole);
         be_the_echo(there[0], back[1]);
     }
     close(there[0]);
@@ -60,9 +79,11 @@ static void start(struct echo *echo, char *const arguments[])
     echo->from = back[0];
 }
 
-void echo_start(struct echo *echo) { start(echo, NULL); }
+void echo_start(struct echo *echo) { start(echo, (struct kind){.arguments = NULL}); }
 
-void echo_start_program(struct echo *echo, char *const arguments[]) { start(echo, arguments); }
+void echo_start_whole(struct echo *echo, size_t size) { start(echo, (struct kind){.whole = size}); }
+
+void echo_start_program(struct echo *echo, char *const arguments[]) { start(echo, (struct kind){.arguments = arguments}); }
 
 void echo_send(const struct echo *echo, const void *bytes, size_t size)
 {
@@ -84,9 +105,5 @@ void echo_stop(struct echo *echo)
 {
     close(echo->to);
     close(echo->from);
-    int status = 0;
-    pid_t ended;
-    while ((ended = waitpid(echo->pid, &status, 0)) == -1 && errno == EINTR) continue;
-    must_call(ended, "waitpid");
-    if (status != 0) give_up("the echo", "did not end well");
+    must_have_ended(echo->pid, "the echo");
 }

@@ -15,6 +15,9 @@ enum { ECHO_MOST = 4096 }; /* bytes that it reads at a time */
 
 void echo_start(struct echo *echo);
 
+/* The same, but so many bytes must have arrived before any is written back. */
+void echo_start_whole(struct echo *echo, size_t size);
+
 /* The same with a program of another, which does something before it writes back what it has read, and ends well when there is no more
  * to read.  arguments[0] is its path; the last one is NULL. */
 void echo_start_program(struct echo *echo, char *const arguments[]);

@@ -8,8 +8,9 @@
 #include <stddef.h>
 
 enum {
-    THREADS = 2,      /* of every thread pool */
-    MESSAGE_SIZE = 64 /* bytes that a limit sends for one task, and gets back */
+    THREADS = 2,       /* of every thread pool */
+    MESSAGE_SIZE = 64, /* bytes that a limit sends for one task, and gets back */
+    PAYLOAD = 64 << 20 /* bytes of a large input, and of a large answer */
 };
 
 /* One subject of a row.  A function that no row asks of it is NULL. */
@@ -20,6 +21,8 @@ struct peer {
     size_t processes;   /* worker processes that it has warm */
     size_t touched;     /* bytes of memory that its program has in use besides */
     bool only_in_full;  /* not with --quick */
+    size_t most;        /* a slow one gets no more tasks or round trips than these; 0: all of the row */
+    size_t least;       /* a quick one gets no fewer */
 
     /* Starts the pool, with room for so many tasks.  What it returns goes into all the others. */
     void *(*start)(size_t tasks);
@@ -36,6 +39,10 @@ struct peer {
     /* Runs one empty task and returns when it has ended. */
     void (*round_trip)(void *pool);
 
+    /* The median of so many round trips in ns, after a tenth of them unmeasured; or NULL: they are timed here.  A program of its own looks
+     * at its own clock, so that the way there is not measured too. */
+    double (*median_trip)(void *pool, size_t count);
+
     /* Occupies each thread of the pool with a task that waits at the gate. */
     void (*hold)(void *pool, struct gate *gate);
 
@@ -47,6 +54,16 @@ extern const struct peer peer_tandem_threads;
 extern const struct peer peer_tandem_no_help;
 extern const struct peer peer_tandem_process;
 extern const struct peer peer_tandem_processes;
+extern const struct peer peer_tandem_pipe;
+extern const struct peer peer_tandem_working;
+extern const struct peer peer_tandem_working_2;
+extern const struct peer peer_tandem_payload;
+extern const struct peer peer_tandem_no_input;
+extern const struct peer peer_tandem_copied;
+extern const struct peer peer_tandem_copied_64k;
+extern const struct peer peer_tandem_shared;
+extern const struct peer peer_tandem_shared_64k;
+extern const struct peer peer_tandem_in_place;
 extern const struct peer peer_tandem_both;
 extern const struct peer peer_tandem_10MB;
 extern const struct peer peer_tandem_1GB;
@@ -56,6 +73,8 @@ extern const struct peer peer_tandem_recovery;
 extern const struct peer peer_tandem_crashing;
 extern const struct peer peer_tandem_sound;
 extern const struct peer peer_python;
+extern const struct peer peer_python_calls;
+extern const struct peer peer_node_calls;
 extern const struct peer peer_glib;
 extern const struct peer peer_libuv;
 extern const struct peer peer_textbook;
@@ -63,9 +82,14 @@ extern const struct peer limit_fork_10MB;
 extern const struct peer limit_fork_1GB;
 extern const struct peer limit_fork_4GB;
 extern const struct peer limit_futex;
+extern const struct peer limit_loop;
+extern const struct peer limit_loop_2;
+extern const struct peer limit_memcpy;
 extern const struct peer limit_pipe;
 extern const struct peer limit_pipe_batched;
+extern const struct peer limit_pipe_payload;
 extern const struct peer limit_posix_spawn;
+extern const struct peer limit_spin;
 extern const struct peer limit_spsc;
 
 #endif

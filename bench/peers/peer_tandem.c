@@ -1,5 +1,7 @@
-/* peer_tandem.c - tandem itself: threads, threads that nobody helps, one and two worker processes, both kinds at once. */
+/* peer_tandem.c - tandem itself: threads, threads that nobody helps, one and two worker processes, with and without rings, empty and
+ * working, both kinds at once. */
 #define _POSIX_C_SOURCE 200809L
+#include "busy.h"
 #include "must.h"
 #include "peers/end_well.h"
 #include "peers/peer.h"
@@ -29,42 +31,68 @@ static int wait_at_gate(tandem_context *context, void *input, size_t input_size)
     return 0;
 }
 
-static struct tandem_subject *start(size_t task_count, uint32_t threads, uint32_t processes)
+static int be_busy(tandem_context *context, void *input, size_t input_size)
+{
+    (void)context, (void)input, (void)input_size;
+    busy_work();
+    return 0;
+}
+
+static struct tandem_subject *start(size_t task_count, tandem_options options)
 {
     must(tandem_init(), "tandem_init");
     struct tandem_subject *subject = must_reserve(1, sizeof *subject);
     subject->task_count = task_count;
     subject->tasks = must_reserve(task_count, sizeof *subject->tasks);
     for (size_t i = 0; i < task_count; i++) subject->tasks[i].run = do_nothing;
-    tandem_options options = {.threads = threads, .processes = processes};
-    if (processes != TANDEM_NONE) options.processes_ready = processes;
+    if (options.processes != TANDEM_NONE) options.processes_ready = options.processes;
     must(tandem_pool_create(&subject->pool, &options), "tandem_pool_create");
     return subject;
 }
 
-static void *start_threads(size_t task_count) { return start(task_count, THREADS, TANDEM_NONE); }
+static void *start_threads(size_t task_count)
+{
+    return start(task_count, (tandem_options){.threads = THREADS, .processes = TANDEM_NONE});
+}
 
 static void *start_no_help(size_t task_count)
 {
-    struct tandem_subject *subject = start(task_count, THREADS, TANDEM_NONE);
+    struct tandem_subject *subject = start_threads(task_count);
     for (size_t i = 0; i < task_count; i++) subject->tasks[i].flags = TANDEM_NO_HELP;
     return subject;
 }
 
-static void *start_processes(size_t task_count, uint32_t processes)
+static struct tandem_subject *start_processes(size_t task_count, tandem_options options)
 {
-    struct tandem_subject *subject = start(task_count, TANDEM_NONE, processes);
+    options.threads = TANDEM_NONE;
+    struct tandem_subject *subject = start(task_count, options);
     for (size_t i = 0; i < task_count; i++) subject->tasks[i].isolation = TANDEM_PROCESS;
     return subject;
 }
 
-static void *start_one_process(size_t task_count) { return start_processes(task_count, 1); }
+static void *start_one_process(size_t task_count) { return start_processes(task_count, (tandem_options){.processes = 1}); }
 
-static void *start_two_processes(size_t task_count) { return start_processes(task_count, 2); }
+static void *start_two_processes(size_t task_count) { return start_processes(task_count, (tandem_options){.processes = 2}); }
+
+static void *start_pipe(size_t task_count)
+{
+    return start_processes(task_count, (tandem_options){.processes = 1, .pipes_only = 1});
+}
+
+static void *start_working(size_t task_count, uint32_t processes)
+{
+    struct tandem_subject *subject = start_processes(task_count, (tandem_options){.processes = processes});
+    for (size_t i = 0; i < task_count; i++) subject->tasks[i].run = be_busy;
+    return subject;
+}
+
+static void *start_one_working(size_t task_count) { return start_working(task_count, 1); }
+
+static void *start_two_working(size_t task_count) { return start_working(task_count, 2); }
 
 static void *start_both(size_t task_count)
 {
-    struct tandem_subject *subject = start(task_count, THREADS, 2);
+    struct tandem_subject *subject = start(task_count, (tandem_options){.threads = THREADS, .processes = 2});
     for (size_t i = 1; i < task_count; i += 2) subject->tasks[i].isolation = TANDEM_PROCESS;
     return subject;
 }
@@ -118,4 +146,7 @@ const struct peer peer_tandem_threads = {.name = "tandem", .start = start_thread
 const struct peer peer_tandem_no_help = {.name = "tandem_no_help", .start = start_no_help, EVERY_POOL};
 const struct peer peer_tandem_process = {.name = "tandem", .processes = 1, .start = start_one_process, EVERY_POOL};
 const struct peer peer_tandem_processes = {.name = "tandem_2", .processes = 2, .start = start_two_processes, EVERY_POOL};
+const struct peer peer_tandem_pipe = {.name = "tandem_pipe", .processes = 1, .start = start_pipe, EVERY_POOL};
+const struct peer peer_tandem_working = {.name = "tandem", .processes = 1, .start = start_one_working, EVERY_POOL};
+const struct peer peer_tandem_working_2 = {.name = "tandem_2", .processes = 2, .start = start_two_working, EVERY_POOL};
 const struct peer peer_tandem_both = {.name = "tandem", .processes = 2, .start = start_both, EVERY_POOL};

@@ -2,7 +2,9 @@
 #include "measure.h"
 #include "row.h"
 
-static const struct peer *const peers[] = {&peer_tandem_process, &limit_pipe, NULL};
+static const struct peer *const peers[] = {
+    &peer_tandem_process, &peer_tandem_pipe, &peer_python_calls, &peer_node_calls, &limit_pipe, &limit_spin, NULL,
+};
 
 const struct row row_process_round_trip = {
     .name = "process_round_trip",

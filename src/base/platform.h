@@ -27,6 +27,11 @@ int tdm_platform_bell(int fds[2]);
 /* Unnamed memory of this size behind a descriptor, to be mapped by several processes.  A descriptor or -errno. */
 int tdm_platform_memory(size_t size);
 
+/* Can a process sleep on a word in memory that another one changes?  Where not, bytes go through pipes. */
+bool tdm_platform_has_shared_futex(void);
+
+/* What lies there is nothing for a forked child. */
+void tdm_platform_keep_out_of_forks(void *memory, size_t size);
 /* Makes sure that this part of such memory is there, so that nobody who touches it dies of its lack; or gives it back to the system: it is
  * zero afterwards.  0 or -errno: nothing was given back. */
 int tdm_platform_commit(int fd, size_t offset, size_t size);

@@ -87,6 +87,9 @@ int tdm_platform_memory(size_t size)
     return -error;
 }
 
+bool tdm_platform_has_shared_futex(void) { return true; }
+
+void tdm_platform_keep_out_of_forks(void *memory, size_t size) { madvise(memory, size, MADV_DONTFORK); }
 static int allocate(int fd, int mode, size_t offset, size_t size)
 {
     int result;

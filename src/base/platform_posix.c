@@ -86,6 +86,14 @@ int tdm_platform_memory(size_t size)
     return -EEXIST;
 }
 
+bool tdm_platform_has_shared_futex(void) { return false; }
+
+void tdm_platform_keep_out_of_forks(void *memory, size_t size)
+{
+    (void)memory;
+    (void)size;
+}
+
 /* Where the call is missing, memory behind a descriptor has no holes, or nobody can tell. */
 int tdm_platform_commit(int fd, size_t offset, size_t size)
 {

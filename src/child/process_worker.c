@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700
 #include "child/process_worker.h"
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/fds.h"
 #include "base/identity.h"
@@ -27,6 +28,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +50,13 @@ static struct {
     int threads;
     sigset_t mask;
     uint64_t memory;
+    /* looking at oneself */
+    uint64_t cheapest_call_ns; /* what the cheapest system call takes */
+    uint64_t begun_ns;         /* the task in hand */
+    bool may_be_unclean;       /* a task has had the time for a system call since the last look */
+    unsigned unlooked;         /* tasks since then */
+    struct tdm_use used;       /* up to used_ns; from then on the process has been running all the time */
+    uint64_t used_ns;
 } worker;
 
 /* ---- setting up ---- */
@@ -58,18 +67,33 @@ static int move_up(int fd)
     return moved < 0 ? fd : moved; /* too low a limit of descriptors: it stays where it is */
 }
 
+/* There are rings if the memory is large enough for them. */
+static void map_page(int fd)
+{
+    struct stat memory;
+    if (fstat(fd, &memory) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
+    bool has_rings = (uint64_t)memory.st_size >= sizeof(struct tdm_shared_page);
+    size_t size = has_rings ? sizeof(struct tdm_shared_page) : TDM_CONTROL_SIZE;
+    struct tdm_shared_page *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED) _exit(TDM_EXIT_CHANNEL_LOST);
+    tdm_platform_keep_out_of_dumps(page, size);
+    worker.control = &page->control;
+    if (!has_rings) return;
+    worker.channel.in.rings = worker.channel.out.rings = &page->rings;
+    worker.channel.in.ring = tdm_ring_of_requests(&page->rings);
+    worker.channel.out.ring = tdm_ring_of_replies(&page->rings);
+}
+
 static void set_descriptors(const int fds[TDM_WORKER_FDS])
 {
     if (fds[TDM_WORKER_CWD] >= 0 && fchdir(fds[TDM_WORKER_CWD]) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
     if (fds[TDM_WORKER_ERRORS] >= 0) dup2(fds[TDM_WORKER_ERRORS], STDERR_FILENO);
-    worker.channel.in = move_up(fds[TDM_WORKER_REQUESTS]);
-    worker.channel.out = move_up(fds[TDM_WORKER_REPLIES]);
+    worker.channel.in.fd = move_up(fds[TDM_WORKER_REQUESTS]);
+    worker.channel.out.fd = move_up(fds[TDM_WORKER_REPLIES]);
     worker.lifeline = move_up(fds[TDM_WORKER_LIFELINE]);
     worker.shared = fds[TDM_WORKER_SHARED] < 0 ? -1 : move_up(fds[TDM_WORKER_SHARED]);
-    void *page = mmap(NULL, TDM_CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[TDM_WORKER_CONTROL], 0);
-    if (page == MAP_FAILED) _exit(TDM_EXIT_CHANNEL_LOST);
-    worker.control = page;
-    int keep[] = {worker.channel.in, worker.channel.out, worker.lifeline, worker.shared};
+    map_page(fds[TDM_WORKER_CONTROL]);
+    int keep[] = {worker.channel.in.fd, worker.channel.out.fd, worker.lifeline, worker.shared};
     tdm_after_fork_close_all_but(keep, sizeof keep / sizeof *keep);
 }
 
@@ -131,6 +155,7 @@ static void set_rest(void)
         if (null > STDERR_FILENO) close(null);
     }
     set_seeds(worker.setup.seed);
+    if (tdm_platform_cpus() > 1) worker.channel.watch.now_ns = worker.channel.watch.most_ns = (uint32_t)worker.setup.watch_ns;
     tdm_platform_offer_to_oom();
     tdm_platform_name_thread(worker.setup.name);
     tdm_platform_shield_exit();
@@ -171,6 +196,7 @@ static void start(void)
 
 static _Noreturn void leave(void)
 {
+    tdm_channel_settle(&worker.channel);
     stop_fn *on_stop = (stop_fn *)(uintptr_t)worker.setup.on_stop;
     if (on_stop) on_stop(worker.data, worker.argument);
     fflush(NULL);
@@ -185,7 +211,7 @@ static bool has_lost_or_left_something(void)
     siginfo_t info;
     if (!worker.had_child && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) return true;
     struct pollfd fds[] = {
-        {.fd = 0}, {.fd = 1}, {.fd = 2}, {.fd = worker.channel.in}, {.fd = worker.channel.out}, {.fd = worker.lifeline}};
+        {.fd = 0}, {.fd = 1}, {.fd = 2}, {.fd = worker.channel.in.fd}, {.fd = worker.channel.out.fd}, {.fd = worker.lifeline}};
     nfds_t count = sizeof fds / sizeof *fds;
     poll(fds, count, 0);
     for (nfds_t i = 0; i < count; i++)
@@ -205,11 +231,40 @@ static bool has_blocked_signals(void)
 /* Looked up in /proc only when the C library cannot rule it out. */
 static bool has_threads(void) { return !tdm_platform_surely_single_threaded() && tdm_proc_threads() > worker.threads; }
 
-/* The next task must find none of it.  The result of the last one has been sent already. */
 static bool is_clean(void)
 {
     if (has_lost_or_left_something() || has_blocked_signals() || has_threads()) return false;
     return worker.setup.no_crash_report || tdm_crash_handler_is_intact();
+}
+
+/* What one look costs is little beside such a task, and not too much beside so many. */
+#define LONG_TASK_NS  50000u
+#define UNLOOKED_MOST 64
+
+/* The least of a few, so that an interruption does not count. */
+static uint64_t measure_cheapest_call(void)
+{
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < 8; i++) {
+        uint64_t before = tdm_clock_ns();
+        close(-1);
+        uint64_t took = tdm_clock_ns() - before;
+        if (took < least) least = took;
+    }
+    return least;
+}
+
+/* The next task must find none of it; the result of the last one has been sent already.  A task that took less time than a system call has
+ * made none, so it has left nothing that a look could find.  Tasks that were handed over together follow each other without a look in
+ * between, unless they are long or many. */
+static void stay_clean(uint64_t ran_ns, bool next_was_there)
+{
+    if (ran_ns >= worker.cheapest_call_ns) worker.may_be_unclean = true;
+    worker.unlooked++;
+    if (!worker.may_be_unclean || (next_was_there && ran_ns < LONG_TASK_NS && worker.unlooked < UNLOOKED_MOST)) return;
+    worker.may_be_unclean = false;
+    worker.unlooked = 0;
+    if (!is_clean()) leave();
 }
 
 /* It works on until the host, which first has another ready, tells it to leave. */
@@ -217,6 +272,7 @@ static void look_at_size(void)
 {
     uint64_t most = worker.setup.memory_per_worker;
     if (most == 0 || worker.has_said_tired) return;
+    tdm_channel_settle(&worker.channel);
     uint64_t now = tdm_platform_private_memory();
     if (now <= worker.memory || now - worker.memory <= most) return;
     worker.has_said_tired = true;
@@ -248,28 +304,45 @@ static struct tdm_use use_so_far(void)
 {
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) != 0) return (struct tdm_use){0};
-    return (struct tdm_use){ns_of(&usage.ru_utime), ns_of(&usage.ru_stime), (uint64_t)usage.ru_maxrss * 1024};
+    return (struct tdm_use){
+        .user_ns = ns_of(&usage.ru_utime), .system_ns = ns_of(&usage.ru_stime), .peak_memory = (uint64_t)usage.ru_maxrss * 1024};
 }
 
-/* So that the host can say what a task has used that did not come back. */
+static void look_at_use(uint64_t now_ns)
+{
+    worker.used = use_so_far();
+    worker.used_ns = now_ns;
+    worker.channel.slept = false;
+}
+
+/* So that the host can say what a task has used that did not come back.  Asking the system costs more than many a task; a process that
+ * has not slept since it was asked has used, since then, the time that has passed. */
 static void note_start(void)
 {
-    struct tdm_use before = use_so_far();
-    worker.control->last_words.user_ns = before.user_ns;
-    worker.control->last_words.system_ns = before.system_ns;
+    uint64_t now = tdm_clock_ns();
+    if (worker.channel.slept || !tdm_way_has_ring(&worker.channel.in)) look_at_use(now);
+    worker.control->last_words.user_ns = worker.used.user_ns + (now - worker.used_ns);
+    worker.control->last_words.system_ns = worker.used.system_ns;
+    worker.begun_ns = now;
 }
 
-static void note_use(const struct tdm_frame *task)
+static uint64_t difference(uint64_t after, uint64_t before) { return after > before ? after - before : 0; }
+
+/* For a short task the time it took is as true as what the system would say. */
+static void note_use(const struct tdm_frame *task, uint64_t ran_ns)
 {
-    struct tdm_use after = use_so_far();
-    after.user_ns -= worker.control->last_words.user_ns;
-    after.system_ns -= worker.control->last_words.system_ns;
-    worker.control->use[task->entry] = after;
+    struct tdm_use use = {.user_ns = ran_ns, .peak_memory = worker.used.peak_memory, .ran_ns = ran_ns};
+    if (ran_ns >= LONG_TASK_NS) {
+        look_at_use(tdm_clock_ns());
+        use.user_ns = difference(worker.used.user_ns, worker.control->last_words.user_ns);
+        use.system_ns = difference(worker.used.system_ns, worker.control->last_words.system_ns);
+        use.peak_memory = worker.used.peak_memory;
+    }
+    worker.control->use[task->entry] = use;
 }
 
 static void reply(const struct tdm_frame *task, tandem_context *context, int code)
 {
-    note_use(task);
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_REPLY, context->output_size);
     frame.sequence = task->sequence;
     frame.entry = task->entry;
@@ -295,8 +368,8 @@ static int call_function(tandem_fn *function, tandem_context *context, void *inp
     return code;
 }
 
-/* What stdout and stderr hold is written before the reply: who has the result has the output too. */
-static void run(const struct tdm_frame *task, void *input)
+/* What stdout and stderr hold is written before the reply: who has the result has the output too.  How long the function took. */
+static uint64_t run(const struct tdm_frame *task, void *input)
 {
     tandem_context context = {.isolation = TANDEM_PROCESS, .worker_data = worker.data, .reply_most = TDM_FRAME_PAYLOAD_MOST};
     tandem_limits limits = {0};
@@ -307,16 +380,19 @@ static void run(const struct tdm_frame *task, void *input)
     size_t size = is_in_shared(task) ? (size_t)task->size : task->payload;
     int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, size);
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */
+    uint64_t ran_ns = tdm_clock_ns() - worker.begun_ns;
     tdm_fault(TDM_FAULT_worker_ran);
     fflush(stdout);
     fflush(stderr);
     if (limited) tdm_task_limits_lift(worker.control);
+    note_use(task, ran_ns);
     if (context.oversized && limits.output != 0)
-        note_use(task), send_plain(TDM_FRAME_OVERSIZED, task, 0);
+        send_plain(TDM_FRAME_OVERSIZED, task, 0);
     else
         reply(task, &context, code);
     tdm_fault(TDM_FAULT_worker_replied);
     tdm_context_drop_output(&context);
+    return ran_ns;
 }
 
 /* Claimed on the header, before memory is taken for the payload: an input that kills its reader is this task's, nobody else's.  A
@@ -325,6 +401,7 @@ static void run(const struct tdm_frame *task, void *input)
 static void take(const struct tdm_frame *task)
 {
     tdm_fault(TDM_FAULT_worker_read_header);
+    tdm_channel_settle(&worker.channel);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_OFFERED, TDM_CLAIMED)) {
         if (!tdm_channel_skip(&worker.channel, task->payload)) _exit(TDM_EXIT_LEFT);
         return;
@@ -334,8 +411,10 @@ static void take(const struct tdm_frame *task)
     void *input;
     bool have = read_input(task, &input);
     tdm_fault(TDM_FAULT_worker_read_input);
+    bool next_is_there = tdm_channel_has_more(&worker.channel);
+    uint64_t ran_ns = LONG_TASK_NS;
     if (have)
-        run(task, input);
+        ran_ns = run(task, input);
     else
         send_plain(TDM_FRAME_REFUSED, task, ENOMEM);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_CLAIMED, TDM_FINISHED) &&
@@ -343,7 +422,7 @@ static void take(const struct tdm_frame *task)
         _exit(TDM_EXIT_LEFT);
     tdm_fault(TDM_FAULT_worker_finished);
     if (!is_in_shared(task)) free(input);
-    if (!is_clean()) leave();
+    stay_clean(ran_ns, next_is_there);
     look_at_size();
 }
 
@@ -357,6 +436,8 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     tdm_roll_drop();
     set_descriptors(fds);
     worker.identity = tdm_identity();
+    worker.cheapest_call_ns = measure_cheapest_call();
+    look_at_use(tdm_clock_ns());
     if (!read_setup()) _exit(TDM_EXIT_LEFT);
     set_rest();
     tdm_fault(TDM_FAULT_worker_set_up);
@@ -365,5 +446,5 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
         if (frame.kind == TDM_FRAME_LEAVE) leave();
         take(&frame);
     }
-    _exit(TDM_EXIT_LEFT);
+    _exit(worker.channel.lost ? TDM_EXIT_CHANNEL_LOST : TDM_EXIT_LEFT);
 }

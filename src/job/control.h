@@ -13,6 +13,7 @@
 #define TDM_JOB_CONTROL_H
 
 #include "job/last_words.h"
+#include "job/ring.h"
 
 #include <tandem.h>
 
@@ -21,18 +22,15 @@
 #include <stdint.h>
 
 #define TDM_CONTROL_WORDS 16 /* tasks that one worker can have in hand */
-
-/* How many it gets. */
-#ifndef TDM_IN_HAND
-#define TDM_IN_HAND 1
-#endif
-#define TDM_CONTROL_SIZE 4096
+#define TDM_IN_HAND       TDM_CONTROL_WORDS
+#define TDM_CONTROL_SIZE  4096
 
 enum tdm_control_state { TDM_FREE = 0, TDM_OFFERED, TDM_CLAIMED, TDM_FINISHED, TDM_REVOKED, TDM_KILLING };
 
 /* What a task has used of its process, as that says itself. */
 struct tdm_use {
     uint64_t user_ns, system_ns, peak_memory;
+    uint64_t ran_ns; /* by the clock */
 };
 
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */
@@ -42,6 +40,12 @@ struct tdm_control {
     struct tdm_use use[TDM_CONTROL_WORDS];    /* the worker's, before the reply */
     uint64_t memory_most;                     /* the worker's: the address space that the task it has claimed may have; 0: any */
     struct tdm_last_words last_words;         /* the worker's */
+};
+
+/* The page, and behind it the rings, where the bytes go through rings. */
+struct tdm_shared_page {
+    _Alignas(TDM_CONTROL_SIZE) struct tdm_control control;
+    _Alignas(TDM_CONTROL_SIZE) struct tdm_rings rings;
 };
 
 uint64_t tdm_control_word(uint64_t sequence, enum tdm_control_state state);

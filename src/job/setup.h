@@ -20,6 +20,7 @@ struct tdm_setup {
     uint64_t on_start, on_stop; /* addresses, or 0 */
     uint64_t memory_per_worker;
     uint64_t seed;
+    uint64_t watch_ns; /* how long the worker may watch for its next task before it sleeps */
     uint64_t environment_size, argument_size;
     uint64_t shared_address, shared_size; /* where shared memory is to be; size 0: there is none */
     char name[16];

@@ -1,8 +1,10 @@
-/* stream.c - frames over a pair of pipes. */
+/* stream.c - frames between host and worker, over pipes or rings. */
 #define _POSIX_C_SOURCE 200809L
 #include "job/stream.h"
 
+#include "base/clock.h"
 #include "base/fds.h"
+#include "base/futex.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -11,14 +13,114 @@
 /* Some systems refuse more than INT_MAX at a time. */
 #define AT_ONCE ((size_t)1 << 30)
 
-static ssize_t read_some(enum tdm_fault_point point, int fd, void *to, size_t size)
+/* ---- the other side's sleep ---- */
+
+/* Host: whoever takes the wish back wakes; the word may be anything, for the worker writes there. */
+static void wake_worker(struct tdm_rings *rings)
+{
+    if (exchange_seq(&rings->worker_wish, TDM_NOT_ASLEEP) != TDM_NOT_ASLEEP) /* [ring-wish] */
+        tdm_futex_wake_shared(&rings->worker_wish, 1);
+}
+
+static void wake_worker_if_asleep(struct tdm_rings *rings)
+{
+    if (load_seq(&rings->worker_wish) != TDM_NOT_ASLEEP) wake_worker(rings);
+}
+
+static void after_host_read(const struct tdm_way *way)
+{
+    if (load_seq(&way->rings->worker_wish) == TDM_ASLEEP_FOR_ROOM && tdm_ring_is_half_free(&way->ring)) wake_worker(way->rings);
+}
+
+/* Worker. */
+static void ring_bell(struct tdm_channel *channel)
+{
+    char byte = 0;
+    struct iovec part = {&byte, 1};
+    if (tdm_fds_writev(channel->out.fd, &part, 1) != 1) channel->lost = true;
+}
+
+/* After a reply was published.  The host may take its wish back at the same moment. */
+static void after_worker_write(struct tdm_channel *channel)
+{
+    uint32_t wish = load_seq(&channel->out.rings->host_wish); /* [ring-wish] */
+    if (wish == TDM_HOST_BELL) channel->owes_bell = true;
+    if (wish != TDM_HOST_FUTEX || !cas_seq(&channel->out.rings->host_wish, &wish, TDM_HOST_AWAKE)) return;
+    tdm_futex_wake_shared(&channel->out.rings->host_wish, 1);
+}
+
+void tdm_channel_settle(struct tdm_channel *channel)
+{
+    uint32_t wish = TDM_HOST_BELL;
+    if (!channel->owes_bell) return;
+    channel->owes_bell = false;
+    if (cas_seq(&channel->out.rings->host_wish, &wish,
+                TDM_HOST_AWAKE)) /* else somebody reads, or has said how to be called since */
+        ring_bell(channel);
+    else if (wish == TDM_HOST_FUTEX)
+        after_worker_write(channel);
+}
+
+static void after_worker_read(struct tdm_channel *channel)
+{
+    if (load_seq(&channel->in.rings->host_wants_room) == 0 || !tdm_ring_is_half_free(&channel->in.ring)) return;
+    if (exchange_seq(&channel->in.rings->host_wants_room, 0) != 0) ring_bell(channel); /* [ring-wish] */
+}
+
+/* ---- watching ---- */
+
+#define WATCH_LEAST_NS 1000u
+#define LOOKS          16 /* between two looks at the clock */
+
+static bool watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
+{
+    uint64_t until = tdm_clock_ns() + ns;
+    do {
+        for (int i = 0; i < LOOKS; i++) {
+            if (tdm_ring_has_news(&way->ring, writes)) return true;
+            tdm_pause();
+        }
+    } while (tdm_clock_ns() < until);
+    return false;
+}
+
+/* Where both sides sleep, each sees the other's wake-up in its own wait, and a watch as short as it has become never pays.  So after some
+ * sleeps that were short one watch is as long as may be.  Where there is no processor free for the other side, it does not pay either, and
+ * costs its time once in so many waits. */
+#define SHORT_SLEEP   4 /* times the longest watch */
+#define SLEEPS_TO_TRY 32
+
+bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch)
+{
+    if (watch->most_ns == 0) return tdm_ring_has_news(&way->ring, writes);
+    if (watch->short_sleeps >= SLEEPS_TO_TRY) watch->now_ns = watch->most_ns;
+    bool found = watch_for(way, writes, watch->now_ns);
+    uint32_t next_ns = found ? watch->now_ns * 2 : watch->short_sleeps >= SLEEPS_TO_TRY ? WATCH_LEAST_NS : watch->now_ns / 2;
+    watch->now_ns = next_ns > watch->most_ns ? watch->most_ns : next_ns < WATCH_LEAST_NS ? WATCH_LEAST_NS : next_ns;
+    if (found || watch->short_sleeps >= SLEEPS_TO_TRY) watch->short_sleeps = 0;
+    return found;
+}
+
+void tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)
+{
+    uint64_t before = watch->most_ns != 0 ? tdm_clock_ns() : 0;
+    tdm_futex_wait_shared(word, wish, deadline_ns);
+    if (watch->most_ns != 0 && tdm_clock_ns() - before <= (uint64_t)SHORT_SLEEP * watch->most_ns) watch->short_sleeps++;
+}
+
+/* ---- bytes ---- */
+
+static ssize_t read_some(enum tdm_fault_point point, struct tdm_way *way, void *to, size_t size)
 {
     int fault = tdm_fault(point);
-    return fault != 0 ? -fault : tdm_fds_read(fd, to, tdm_fault_short(point, size));
+    if (fault != 0) return -fault;
+    size = tdm_fault_short(point, size);
+    return tdm_way_has_ring(way) ? tdm_ring_read(&way->ring, to, size) : tdm_fds_read(way->fd, to, size);
 }
 
 /* Header and payload from a given byte on, in one system call. */
-static ssize_t write_from(enum tdm_fault_point point, int fd, const struct tdm_frame *frame, const void *payload, size_t done)
+static ssize_t write_from(enum tdm_fault_point point, struct tdm_way *way, const struct tdm_frame *frame, const void *payload,
+                          size_t done)
 {
     struct iovec parts[2];
     int count = 0;
@@ -30,7 +132,9 @@ static ssize_t write_from(enum tdm_fault_point point, int fd, const struct tdm_f
     if (payload_left > AT_ONCE) payload_left = AT_ONCE;
     if (payload_left > 0) parts[count++] = (struct iovec){(char *)(uintptr_t)payload + payload_done, payload_left};
     int fault = tdm_fault(point);
-    return fault != 0 ? -fault : tdm_fds_writev(fd, parts, tdm_fault_cut(point, parts, count));
+    if (fault != 0) return -fault;
+    count = tdm_fault_cut(point, parts, count);
+    return tdm_way_has_ring(way) ? tdm_ring_write(&way->ring, parts, count) : tdm_fds_writev(way->fd, parts, count);
 }
 
 void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, const void *payload)
@@ -38,12 +142,21 @@ void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, co
     *outbox = (struct tdm_outbox){.frame = *frame, .payload = payload, .total = sizeof *frame + frame->payload};
 }
 
-int tdm_outbox_push(struct tdm_outbox *outbox, int fd)
+/* The worker is to ring when it has taken some.  False: it has done so already. */
+static bool want_room(const struct tdm_way *way)
+{
+    store_seq(&way->rings->host_wants_room, 1); /* [ring-wish] */
+    return tdm_ring_is_full(&way->ring);
+}
+
+int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way)
 {
     while (!tdm_outbox_empty(outbox)) {
-        ssize_t now = write_from(TDM_FAULT_host_write, fd, &outbox->frame, outbox->payload, outbox->done);
+        ssize_t now = write_from(TDM_FAULT_host_write, way, &outbox->frame, outbox->payload, outbox->done);
+        if (now == -EAGAIN && tdm_way_has_ring(way) && !want_room(way)) continue;
         if (now < 0) return (int)now;
         outbox->done += (size_t)now;
+        if (tdm_way_has_ring(way)) wake_worker_if_asleep(way->rings);
     }
     return 0;
 }
@@ -51,12 +164,19 @@ int tdm_outbox_push(struct tdm_outbox *outbox, int fd)
 /* How much one pull reads of a large payload before the reactor looks after others. */
 #define TURN ((size_t)4 << 20)
 
-static int fill_buffer(struct tdm_inbox *inbox, int fd)
+static ssize_t host_read(struct tdm_way *way, void *to, size_t size)
+{
+    ssize_t got = read_some(TDM_FAULT_host_read, way, to, size);
+    if (got > 0 && tdm_way_has_ring(way)) after_host_read(way);
+    return got;
+}
+
+static int fill_buffer(struct tdm_inbox *inbox, struct tdm_way *way)
 {
     memmove(inbox->buffer, inbox->buffer + inbox->start, inbox->end - inbox->start);
     inbox->end -= inbox->start;
     inbox->start = 0;
-    ssize_t got = read_some(TDM_FAULT_host_read, fd, inbox->buffer + inbox->end, sizeof inbox->buffer - inbox->end);
+    ssize_t got = host_read(way, inbox->buffer + inbox->end, sizeof inbox->buffer - inbox->end);
     if (got == 0) return -EPIPE;
     if (got < 0) return (int)got;
     inbox->end += (size_t)got;
@@ -89,29 +209,28 @@ static size_t take_buffered_payload(struct tdm_inbox *inbox)
 }
 
 /* Straight to its place; without one, through the buffer. */
-static ssize_t read_payload(struct tdm_inbox *inbox, int fd)
+static ssize_t read_payload(struct tdm_inbox *inbox, struct tdm_way *way)
 {
     if (!inbox->payload) {
-        int error = fill_buffer(inbox, fd);
+        int error = fill_buffer(inbox, way);
         return error != 0 ? error : (ssize_t)take_buffered_payload(inbox);
     }
-    ssize_t got =
-        read_some(TDM_FAULT_host_read, fd, inbox->payload + inbox->payload_got, inbox->frame.payload - inbox->payload_got);
+    ssize_t got = host_read(way, inbox->payload + inbox->payload_got, inbox->frame.payload - inbox->payload_got);
     if (got == 0) return -EPIPE;
     if (got > 0) inbox->payload_got += (size_t)got;
     return got;
 }
 
-int tdm_inbox_pull(struct tdm_inbox *inbox, int fd)
+int tdm_inbox_pull(struct tdm_inbox *inbox, struct tdm_way *way)
 {
     while (!inbox->has_frame) {
-        int error = inbox->end - inbox->start >= sizeof inbox->frame ? take_header(inbox) : fill_buffer(inbox, fd);
+        int error = inbox->end - inbox->start >= sizeof inbox->frame ? take_header(inbox) : fill_buffer(inbox, way);
         if (error != 0) return error;
     }
     size_t turn = take_buffered_payload(inbox);
     while (inbox->payload_got < inbox->frame.payload) {
         if (turn > TURN) return -EAGAIN;
-        ssize_t got = read_payload(inbox, fd);
+        ssize_t got = read_payload(inbox, way);
         if (got < 0) return (int)got;
         turn += (size_t)got;
     }
@@ -136,9 +255,52 @@ static size_t take_from_buffer(struct tdm_channel *channel, void *to, size_t siz
     return now;
 }
 
+/* ---- the worker's side: it waits ---- */
+
+bool tdm_channel_has_more(const struct tdm_channel *channel)
+{
+    if (channel->start < channel->end) return true;
+    return tdm_way_has_ring(&channel->in) && tdm_ring_has_news(&channel->in.ring, false);
+}
+
+/* So long the reactor's bell may wait for a thread of the host's that comes for the reply. */
+#define BELL_NS 2000u
+
+static void watch_with_bell_owed(struct tdm_channel *channel, const struct tdm_way *way, bool writes)
+{
+    if (channel->owes_bell && channel->watch.most_ns != 0 && !writes) watch_for(way, writes, BELL_NS);
+    if (channel->owes_bell && (writes || !tdm_ring_has_news(&way->ring, writes))) tdm_channel_settle(channel);
+}
+
+/* Until there is something to read, or room to write.  Every wake-up may be for nothing: the caller looks again. */
+static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way, bool writes)
+{
+    struct tdm_rings *rings = way->rings;
+    uint32_t wish = writes ? TDM_ASLEEP_FOR_ROOM : TDM_ASLEEP_FOR_REQUESTS;
+    watch_with_bell_owed(channel, way, writes);
+    if (channel->lost) return;
+    if (tdm_way_watch(way, writes, &channel->watch)) return;
+    store_seq(&rings->worker_wish, wish); /* [ring-wish] */
+    channel->slept = true;
+    if (!tdm_ring_has_news(&way->ring, writes)) tdm_way_sleep(&rings->worker_wish, wish, &channel->watch, TDM_FOREVER);
+    store_seq(&rings->worker_wish, TDM_NOT_ASLEEP);
+}
+
+/* At least a byte; 0 or less: the host is gone. */
+static ssize_t read_at_last(struct tdm_channel *channel, void *to, size_t size)
+{
+    ssize_t got;
+    while ((got = read_some(TDM_FAULT_worker_read, &channel->in, to, size)) == -EAGAIN && tdm_way_has_ring(&channel->in)) {
+        wait_for_news(channel, &channel->in, false);
+        if (channel->lost) return 0;
+    }
+    if (got > 0 && tdm_way_has_ring(&channel->in)) after_worker_read(channel);
+    return got;
+}
+
 static bool refill(struct tdm_channel *channel)
 {
-    ssize_t got = read_some(TDM_FAULT_worker_read, channel->in, channel->buffer, sizeof channel->buffer);
+    ssize_t got = read_at_last(channel, channel->buffer, sizeof channel->buffer);
     channel->start = 0;
     channel->end = got > 0 ? (size_t)got : 0;
     return got > 0;
@@ -152,7 +314,7 @@ bool tdm_channel_read(struct tdm_channel *channel, void *to, size_t size)
             if (!refill(channel)) return false;
             done += take_from_buffer(channel, (char *)to + done, size - done);
         } else {
-            ssize_t got = read_some(TDM_FAULT_worker_read, channel->in, (char *)to + done, size - done);
+            ssize_t got = read_at_last(channel, (char *)to + done, size - done);
             if (got <= 0) return false;
             done += (size_t)got;
         }
@@ -174,9 +336,15 @@ int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame
 {
     size_t done = 0, total = sizeof *frame + frame->payload;
     while (done < total) {
-        ssize_t now = write_from(TDM_FAULT_worker_write, channel->out, frame, payload, done);
+        ssize_t now = write_from(TDM_FAULT_worker_write, &channel->out, frame, payload, done);
+        if (now == -EAGAIN && tdm_way_has_ring(&channel->out)) {
+            wait_for_news(channel, &channel->out, true);
+            if (channel->lost) return -EPIPE;
+            continue;
+        }
         if (now < 0) return (int)now;
         done += (size_t)now;
+        if (tdm_way_has_ring(&channel->out)) after_worker_write(channel);
     }
     return 0;
 }

@@ -1,12 +1,36 @@
-/* stream.h - frames over a pair of pipes: the host's side never blocks, the worker's always does. */
+/* stream.h - frames between host and worker: the host's side never blocks, the worker's always does.
+ *
+ * The bytes go through a pair of pipes, or through a pair of rings in shared memory.  Then the pipe of replies is only the bell, rung
+ * when the reactor sleeps; a thread of the host's that waits, and the worker, sleep on words beside the rings. */
 #ifndef TDM_JOB_STREAM_H
 #define TDM_JOB_STREAM_H
 
 #include "job/frame.h"
+#include "job/ring.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+/* One direction, as one side has it. */
+struct tdm_way {
+    int fd;                  /* of the pipe */
+    struct tdm_ring ring;    /* without counts: all bytes go through the pipe */
+    struct tdm_rings *rings; /* whose ring it is; NULL: none */
+};
+
+/* Adaptive watching: longer while it pays, shorter while it does not. */
+struct tdm_watch {
+    uint32_t now_ns, most_ns; /* most: not 0 only where there are processors for both sides */
+    uint32_t short_sleeps;    /* since the last watch that paid, or was tried */
+};
+
+static inline bool tdm_way_has_ring(const struct tdm_way *way) { return way->rings != NULL; }
+
+/* Is there something to read, or room to write, that this side has not seen yet?  Looked at until it is so, or the watch is over. */
+bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch);
+/* Sleeps while the word is that wish, and learns from how long it took. */
+void tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns);
 
 /* ---- host: one frame on its way out; zeroed: none ---- */
 
@@ -21,8 +45,8 @@ static inline bool tdm_outbox_empty(const struct tdm_outbox *outbox) { return ou
 /* Only into an empty one.  Nothing is written yet. */
 void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, const void *payload);
 
-/* Writes as much as the pipe takes now.  0: all is written; -EAGAIN: there is more; -errno. */
-int tdm_outbox_push(struct tdm_outbox *outbox, int fd);
+/* Writes as much as there is room for now, and wakes the worker.  0: all is written; -EAGAIN: there is more; -errno. */
+int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way);
 
 /* ---- host: frames coming in; zeroed: nothing yet ---- */
 
@@ -38,10 +62,16 @@ struct tdm_inbox {
 
 /* Reads on.  1: a frame is whole; its payload, if any, is the caller's to free.  -EAGAIN: not yet.  -EPIPE: the other side has
  * closed.  -EPROTO: no honest worker sent this.  -errno. */
-int tdm_inbox_pull(struct tdm_inbox *inbox, int fd);
+int tdm_inbox_pull(struct tdm_inbox *inbox, struct tdm_way *way);
 
 /* Is there something read already that is not taken yet? */
 static inline bool tdm_inbox_has_more(const struct tdm_inbox *inbox) { return inbox->start < inbox->end; }
+
+/* Has a header been read already that is not taken yet? */
+static inline bool tdm_inbox_has_header(const struct tdm_inbox *inbox)
+{
+    return !inbox->has_frame && inbox->end - inbox->start >= sizeof inbox->frame;
+}
 
 /* Frees what is half-read. */
 void tdm_inbox_clear(struct tdm_inbox *inbox);
@@ -49,10 +79,21 @@ void tdm_inbox_clear(struct tdm_inbox *inbox);
 /* ---- worker ---- */
 
 struct tdm_channel {
-    int in, out;
+    struct tdm_way in, out;
+    struct tdm_watch watch;
+    bool owes_bell;    /* a reply is published and the reactor not called yet */
+    bool lost;         /* its pipe is gone: the host cannot be called any more */
+    bool slept;        /* since this was last set to false */
     size_t start, end; /* of what is in the buffer */
     char buffer[16384];
 };
+
+/* Is there something to read without waiting? */
+bool tdm_channel_has_more(const struct tdm_channel *channel);
+
+/* Calls the reactor if it is still to be called.  A thread that waits for the reply takes it within a microsecond, and then need not be:
+ * so the bell is put off until the worker has watched that long, sleeps, or takes up its next task. */
+void tdm_channel_settle(struct tdm_channel *channel);
 
 /* False: the host is gone. */
 bool tdm_channel_read(struct tdm_channel *channel, void *to, size_t size);

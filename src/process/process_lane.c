@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/proc.h"
 #include "job/setup.h"
+#include "process/reading.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -227,19 +228,56 @@ static void end(struct tdm_lane *base)
         if (quiet) break;
         tdm_futex_wait(&lane->deaths, deaths, TDM_FOREVER);
     }
+    for (uint32_t guests = or_seq(&lane->guests, TDM_HOST_LEAVES); (guests & ~TDM_HOST_LEAVES) != 0;
+         guests = load_seq(&lane->guests))
+        tdm_futex_wait(&lane->guests, guests, TDM_FOREVER); /* [lane-guests] */
     tdm_reactor_post(&lane->close_job);
     while (load_seq(&lane->closed) == 0) tdm_futex_wait(&lane->closed, 0, TDM_FOREVER); /* [lane-closed] */
 }
 
-static const struct tdm_lane_ops ops = {
-    .submit = submit, .cancel = cancel, .deadline = deadline, .fill_stats = fill_stats, .begin_end = begin_end, .end = end};
+/* Where is it?  Only one that a worker has can be brought nearer. */
+static bool lead(struct tdm_lane *base, struct tdm_task *task, uint64_t deadline)
+{
+    lock(mine(base));
+    bool held = tdm_task_state(load_seq(&task->state)) == TDM_HELD;
+    struct tdm_slot *slot = held ? task->place : NULL;
+    unlock(mine(base));
+    return slot && tdm_reading_lead(slot, task, deadline);
+}
+
+static const struct tdm_lane_ops ops = {.lead = lead,
+                                        .submit = submit,
+                                        .cancel = cancel,
+                                        .deadline = deadline,
+                                        .fill_stats = fill_stats,
+                                        .begin_end = begin_end,
+                                        .end = end};
 
 /* ---- slots to tasks: the reactor ---- */
 
+/* With the lock held: a worker has answered, so workers can work. */
+static void has_worked(struct tdm_process_lane *lane)
+{
+    lane->staff.failed = 0;
+    lane->staff.tripped = false;
+    lane->claim_ns = 0;
+}
+
+/* With the lock held.  Behind others in a worker's hands goes only what is left when each worker has as many, and nothing whose waiting has a
+ * time limit, which would not be seen there. */
+static bool may_wait_in_hand(const struct tdm_process_lane *lane, const struct tdm_node *part, unsigned in_hand)
+{
+    if (in_hand == 0 || tdm_list_empty(part)) return true;
+    if (tdm_ledger_waiting(&lane->lane.core->ledger) < (uint64_t)(lane->staff.seated - 1) * in_hand) return false;
+    return tdm_task_public(container_of(part->next, struct tdm_task, link))->queue_timeout_ms == 0;
+}
+
 /* With the lock held: the next task for this slot, which has room for it, or NULL. */
-static struct tdm_task *next_for(struct tdm_process_lane *lane, struct tdm_slot *slot)
+static struct tdm_task *next_for(struct tdm_process_lane *lane, struct tdm_slot *slot, unsigned in_hand)
 {
     struct tdm_node *part = slot->dedicated ? &lane->dedicated : &lane->lane.queue;
+    if (!may_wait_in_hand(lane, part, in_hand)) return NULL;
+    if (in_hand > 0) lane->in_hands = true;
     struct tdm_task *task = tdm_lane_dequeue_from_locked(&lane->lane, part);
     if (!task) return NULL;
     task->place = slot;
@@ -250,12 +288,15 @@ static struct tdm_task *next_for(struct tdm_process_lane *lane, struct tdm_slot 
 /* With more than one task in a worker's hands, one that waits behind another there goes to a worker that has none. */
 static void steal_for(struct tdm_process_lane *lane, struct tdm_slot *idle)
 {
-    for (struct tdm_slot *slot = TDM_IN_HAND > 1 ? lane->slots : NULL; slot; slot = slot->next) {
+    for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next) {
         struct tdm_task *task = slot->in_use && slot != idle ? tdm_slot_take_newest(slot) : NULL;
         if (!task) continue;
         tdm_process_lane_put_back(lane, task);
         return;
     }
+    lock(lane);
+    lane->in_hands = false; /* until the next time */
+    unlock(lane);
 }
 
 /* Is its time here over?  Then it has been told to leave. */
@@ -281,13 +322,9 @@ void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *
     if (must_go(lane, slot, in_hand)) return;
     for (;; room--) {
         lock(lane);
-        if (slot->was_offered) {
-            lane->staff.failed = 0;
-            lane->staff.tripped = false;
-            lane->claim_ns = 0;
-        }
+        if (slot->was_offered) has_worked(lane);
         bool may_have = room > 0 && !slot->replaced && !(slot->retiring && lane->staff.standing > 0);
-        struct tdm_task *task = may_have ? next_for(lane, slot) : NULL;
+        struct tdm_task *task = may_have ? next_for(lane, slot, in_hand) : NULL;
         bool idle = !task && in_hand == 0 && room > 0, closing = lane->closing;
         if (idle && !slot->dedicated) tdm_staff_go_idle(lane, slot);
         unlock(lane);
@@ -296,8 +333,37 @@ void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *
         if (idle && !closing) steal_for(lane, slot);
         if (!task) return;
         hand(lane, slot, slot->number, task);
-        in_hand = 1; /* or its place in the slot is given back to the reactor, which comes here once more */
+        in_hand++; /* or its place in the slot is given back to the reactor, which comes here once more */
     }
+}
+
+/* One of the tasks that another has in hand may be for this one: that is the reactor's to see. */
+static bool could_steal(const struct tdm_process_lane *lane) { return lane->staff.seated > 1 && lane->in_hands; }
+
+/* With the lock held. */
+static bool is_simple(const struct tdm_process_lane *lane, const struct tdm_slot *slot)
+{
+    return !lane->closing && slot->seated && !slot->retiring && !slot->replaced;
+}
+
+void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slot)
+{
+    unsigned in_hand, room = tdm_slot_room(slot, &in_hand);
+    bool simple = room > 0 || in_hand > 0;
+    for (; simple && room > 0; room--, in_hand++) {
+        lock(lane);
+        simple = is_simple(lane, slot);
+        if (simple) has_worked(lane);
+        struct tdm_task *task = simple ? next_for(lane, slot, in_hand) : NULL;
+        if (simple && !task && in_hand == 0) {
+            simple = !could_steal(lane);
+            if (simple) tdm_staff_go_idle(lane, slot);
+        }
+        unlock(lane);
+        if (!task) break;
+        hand(lane, slot, slot->number, task);
+    }
+    if (!simple) tdm_slot_release(slot, slot->number);
 }
 
 /* ---- opening ---- */
@@ -339,6 +405,7 @@ int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, 
 {
     tdm_lane_open(&lane->lane, &ops, core);
     lane->options = options;
+    if (tdm_platform_cpus() > 1 && options->spin_us != TANDEM_NONE) lane->watch_ns = options->spin_us * 1000u;
     lane->cannot_start = error != 0 ? error : lacks_code(options) ? ENOEXEC : 0;
     lane->cannot_step = error != 0 ? step : "on_worker_start";
     tdm_staff_open(lane);

@@ -29,6 +29,7 @@ struct tdm_staff {
 struct tdm_process_lane {
     struct tdm_lane lane;
     const tandem_options *options; /* the pool's resolved copy */
+    uint32_t watch_ns;             /* how long host and workers watch for each other before they sleep, at most */
     struct tdm_shared *shared;     /* the pool's; set before the lane is opened */
     int cannot_start;              /* why no worker can ever be had, a positive errno; 0: they can */
     const char *cannot_step;
@@ -46,6 +47,7 @@ struct tdm_process_lane {
     uint64_t claim_ns; /* a worker that has not begun its task after this hangs */
     bool sweeping;     /* the sweep timer is set */
     bool guarding;     /* the guard's timer is set */
+    bool in_hands;     /* tasks may wait behind others in workers' hands */
     bool closing;
 
     /* the reactor's */
@@ -54,6 +56,8 @@ struct tdm_process_lane {
     struct tdm_timer sweep_timer, guard_timer, start_timer;
 
     _Atomic uint32_t deaths; /* counts burials; the end of the lane sleeps on it [lane-deaths] */
+    _Atomic uint32_t
+        guests; /* threads that wait inside one of its slots, and TDM_HOST_LEAVES; the end of the lane sleeps on it [lane-guests] */
     _Atomic uint32_t closed; /* 1: the reactor has nothing of this lane any more [lane-closed] */
 };
 
@@ -62,7 +66,9 @@ int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, 
                           const char *step);
 void tdm_process_lane_free(struct tdm_process_lane *lane);
 
-/* ---- for its slots, on the reactor's thread but for put_back ---- */
+#define TDM_HOST_LEAVES (1u << 31)
+
+/* ---- for its slots, on the reactor's thread but for put_back and refill ---- */
 
 struct tdm_setup;
 
@@ -78,7 +84,9 @@ struct tdm_burial {
 char *tdm_process_lane_make_setup(struct tdm_process_lane *lane, struct tdm_setup *setup);
 void tdm_process_lane_ready(struct tdm_process_lane *lane, struct tdm_slot *slot);     /* the first time */
 void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *slot); /* ready, and may have another task */
-void tdm_process_lane_retire(struct tdm_process_lane *lane, struct tdm_slot *slot);    /* replace it, as soon as may be */
+/* Any thread that has read a reply of it: gives it another task or has it wait for one; what is less simple goes to the reactor. */
+void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slot);
+void tdm_process_lane_retire(struct tdm_process_lane *lane, struct tdm_slot *slot); /* replace it, as soon as may be */
 void tdm_process_lane_not_idle(struct tdm_process_lane *lane, struct tdm_slot *slot);
 void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *task); /* held, not begun; any thread */
 void tdm_process_lane_buried(struct tdm_process_lane *lane, const struct tdm_burial *burial);

@@ -2,6 +2,7 @@
 #include "process/slot.h"
 
 #include "base/fault.h"
+#include "process/reading.h"
 #include "process/shared_memory.h"
 #include "process/slot_inside.h"
 #include "task/report.h"
@@ -57,6 +58,12 @@ static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry
     return frame;
 }
 
+static bool fits_whole(const struct tdm_slot *slot, const tandem_task *task)
+{
+    size_t size = sizeof(struct tdm_frame) + (is_copied(slot, task) ? task->input_size : 0);
+    return size <= WHOLE && (!tdm_way_has_ring(&slot->out) || tdm_ring_room(&slot->out.ring) >= size);
+}
+
 /* With the lock held.  The word is OFFERED before the first byte of the frame is in the pipe, so the worker never finds a frame whose
  * word is not there yet [control-word].  Behind another task a frame goes whole or not at all: else its rest would hold up whoever wants
  * to take it back.  False: there was no room; nothing has happened. */
@@ -64,7 +71,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
 {
     const tandem_task *task = tdm_task_public(private);
     bool alone = slot->in_hand == 0;
-    if (!alone && sizeof(struct tdm_frame) + task->input_size > WHOLE && is_copied(slot, task)) return false;
+    if (!alone && !fits_whole(slot, task)) return false;
     struct tdm_entry *entry = free_entry(slot);
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .begun_ns = tdm_clock_ns()};
     entry->next_ns = entry->begun_ns;
@@ -73,7 +80,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_fault(TDM_FAULT_host_offered);
     tdm_outbox_put(&slot->outbox, &frame, task->input);
-    int left = tdm_outbox_push(&slot->outbox, slot->requests[1]);
+    int left = tdm_outbox_push(&slot->outbox, &slot->out);
     tdm_fault(TDM_FAULT_host_frame_written);
     if (left != 0 && !alone) {
         tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* it wins: the worker has seen nothing of the frame */
@@ -101,10 +108,27 @@ static bool is_spent(const struct tdm_slot *slot)
     return most != 0 && slot->handed >= most;
 }
 
+/* So much work at once keeps a worker busy while others wake up to give it more.  A task that takes longer has the worker to itself, so that
+ * what comes after it goes to whoever is free first. */
+#define WORK_IN_HAND_NS 50000u
+
+static unsigned depth(const struct tdm_slot *slot)
+{
+#ifdef TDM_ALWAYS_IN_HAND
+    (void)slot;
+    return TDM_ALWAYS_IN_HAND; /* tests want the most, at once */
+#else
+    uint64_t tasks = slot->usual_ns == 0 ? 1 : WORK_IN_HAND_NS / slot->usual_ns;
+    return tasks < 1 ? 1 : tasks > TDM_IN_HAND ? TDM_IN_HAND : (unsigned)tasks;
+#endif
+}
+
 static unsigned room(const struct tdm_slot *slot)
 {
+    unsigned most_in_hand = depth(slot);
     if (slot->state != TDM_SLOT_READY || is_spent(slot) || !tdm_outbox_empty(&slot->outbox)) return 0;
-    unsigned free = TDM_IN_HAND - slot->in_hand;
+    if (slot->in_hand >= most_in_hand) return 0;
+    unsigned free = most_in_hand - slot->in_hand;
     uint32_t most = slot->dedicated ? 1 : slot->lane->options->tasks_per_worker;
     return most != 0 && most - slot->handed < free ? most - slot->handed : free;
 }
@@ -161,6 +185,7 @@ static void take_back(struct tdm_slot *slot, struct tdm_entry *entry)
     if (!tdm_outbox_empty(&slot->outbox)) tdm_slot_set_state(slot, TDM_SLOT_DYING);
     slot->handed--;
     tdm_slot_drop(slot, entry);
+    tdm_reading_look_up(slot);
     if (slot->in_hand == 0) slot->freed = true;
 }
 

@@ -1,7 +1,7 @@
-/* slot.h - one worker process as the host sees it: its pipes, its page, the tasks it has in hand.
+/* slot.h - one worker process as the host sees it: its pipes and rings, its page, the tasks it has in hand.
  *
- * Any thread may hand tasks to a ready slot and stop those it holds, under the slot's lock.  Everything else - starting, reading,
- * killing, burying - happens on the reactor's thread. */
+ * Any thread may hand tasks to a ready slot and stop those it holds, under the slot's lock, and read its replies if it has the right to
+ * (reading.h).  Everything else - starting, killing, burying - happens on the reactor's thread. */
 #ifndef TDM_PROCESS_SLOT_H
 #define TDM_PROCESS_SLOT_H
 
@@ -10,9 +10,12 @@
 #include "job/stream.h"
 #include "process/error_tail.h"
 #include "process/guard_link.h"
+#include "process/verdict.h"
 #include "task/lane.h"
 
 struct tdm_process_lane;
+
+enum tdm_reader { TDM_NOBODY_READS = 0, TDM_RIGHT_GIVEN, TDM_THREAD_READS, TDM_REACTOR_READS };
 
 enum tdm_slot_state {
     TDM_SLOT_EMPTY = 0, /* no process */
@@ -42,6 +45,7 @@ struct tdm_slot {
     uint32_t number; /* of the worker within its pool, never used again; also constant while the slot is on the idle list */
     struct tdm_entry entries[TDM_IN_HAND];
     unsigned in_hand;     /* entries that are not free */
+    uint64_t usual_ns;    /* what its tasks take, as it says itself; 0: it has had none */
     uint32_t handed;      /* tasks this worker was given and not taken back from before it began them */
     bool freed;           /* its last task was taken away by another thread: the reactor makes it idle */
     bool suspect;         /* the oldest task's word says that it has finished, when its reply was due */
@@ -53,17 +57,34 @@ struct tdm_slot {
     pid_t pid;            /* from READY on */
     uint64_t state_ns;    /* since when it is in this state */
     struct tdm_outbox outbox;
+    struct tdm_way out;       /* requests */
+    enum tdm_reader reader;   /* who has the right to read the replies */
+    struct tdm_parked *given; /* to whom it was given, who has not noticed yet */
+    struct tdm_node parked;   /* those who wait for a task of this worker and have not the right */
+    bool unread;              /* the reader that was a thread has left the reactor something to read */
+    _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
+    bool is_dead;             /* and is to be buried as soon as the reactor may read; how: */
+    struct tdm_death death;
+
+    /* the reader's */
+    struct tdm_way in; /* replies */
+    struct tdm_inbox inbox;
+    struct tdm_watch watch;
+    bool has_held; /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
+    int held;
+    bool deaf;         /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */
+    bool has_answered; /* at least one task */
 
     /* set up before READY and gone after the burial; in between constant */
     int requests[2]; /* both ends are kept open, so that a write never meets a pipe without a reader */
     int replies, lifeline;
     struct tdm_control *control;
-    void *setup; /* what it is sent first */
+    size_t control_size; /* of what is mapped there: the page, and the rings if there are any */
+    void *setup;         /* what it is sent first */
 
     /* the reactor's */
     struct tdm_child child;
-    struct tdm_inbox inbox;
-    struct tdm_error_tail errors;
+    struct tdm_error_tail errors; /* its size is for all; constant while there is a process */
     struct tdm_source reply_source, request_source;
     struct tdm_timer timer; /* of what the state is about: its start, its oldest task, its leaving, its death */
     struct tdm_job attend;
@@ -71,16 +92,14 @@ struct tdm_slot {
     bool cannot_start; /* and no other worker could */
     bool in_use;       /* not empty */
     bool said_ready, was_ready, said_tired;
-    bool has_answered; /* at least one task */
-    bool was_offered;  /* it has been handed a task at least once */
-    bool stands;       /* ready, and waits for a seat; guarded by the ledger's lock */
-    bool seated;       /* one of those that may have tasks; see process_lane */
-    bool retiring;     /* it is to be replaced, as soon as its successor is ready */
-    bool replaced;     /* its successor is, and has a seat of its own */
-    bool recycled;     /* it was told to leave for another reason than having nothing to do */
-    bool orphan;       /* no guard is left that knows it: its end shows only in its pipe */
-    bool deaf;         /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */
-    bool asked;        /* it was sent SIGTERM */
+    bool was_offered; /* it has been handed a task at least once */
+    bool stands;      /* ready, and waits for a seat; guarded by the ledger's lock */
+    bool seated;      /* one of those that may have tasks; see process_lane */
+    bool retiring;    /* it is to be replaced, as soon as its successor is ready */
+    bool replaced;    /* its successor is, and has a seat of its own */
+    bool recycled;    /* it was told to leave for another reason than having nothing to do */
+    bool orphan;      /* no guard is left that knows it: its end shows only in its pipe */
+    bool asked;       /* it was sent SIGTERM */
     bool kill_sent;
 
     /* guarded by the ledger's lock */

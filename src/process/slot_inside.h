@@ -1,4 +1,5 @@
-/* slot_inside.h - what the two halves of a slot share: slot.c (any thread) and slot_reactor.c (the reactor's).  All with the lock held. */
+/* slot_inside.h - what the parts of a slot share: slot.c and reading.c (any thread), slot_reactor.c (the reactor's).  All with the lock held
+ * unless said. */
 #ifndef TDM_PROCESS_SLOT_INSIDE_H
 #define TDM_PROCESS_SLOT_INSIDE_H
 
@@ -75,6 +76,11 @@ static inline void tdm_slot_drop(struct tdm_slot *slot, struct tdm_entry *entry)
     if (next) next->next_ns = next->begun_ns = tdm_clock_ns();
     tdm_slot_set_deadline(slot);
 }
+
+/* Without the lock; the reactor.  It is to be killed; step: what was wrong with it, or NULL. */
+void tdm_slot_set_dying(struct tdm_slot *slot, const char *step);
+void tdm_slot_attend(struct tdm_job *job);
+void tdm_slot_bury(struct tdm_slot *slot, const struct tdm_death *death);
 
 /* Takes back all that the worker has not begun, the newest first, for it may begin the oldest at any moment.  They go to the front of
  * the list.  True: it has none any more, and has begun none. */

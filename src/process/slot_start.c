@@ -7,6 +7,7 @@
 #include "base/fds.h"
 #include "base/memory.h"
 #include "job/setup.h"
+#include "process/reading.h"
 #include "process/shared_memory.h"
 #include "process/slot_inside.h"
 
@@ -33,16 +34,33 @@ static int open_pipes(struct tdm_slot *slot)
     return error;
 }
 
+/* The page, and behind it the rings.  What they take of memory is taken now: later there would be nobody to tell that there is none. */
 static int open_page(struct tdm_slot *slot)
 {
-    int memory = tdm_fds_memory(TDM_CONTROL_SIZE);
+    bool has_rings = !slot->lane->options->pipes_only && tdm_platform_has_shared_futex();
+    size_t size = has_rings ? sizeof(struct tdm_shared_page) : TDM_CONTROL_SIZE;
+    int memory = tdm_fds_memory(size);
     if (memory < 0) return memory;
     slot->child.fds[TDM_WORKER_CONTROL] = memory;
     int fault = tdm_fault(TDM_FAULT_map);
-    if (fault != 0) return -fault;
-    void *page = mmap(NULL, TDM_CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+    int error = fault != 0 ? -fault : has_rings ? tdm_platform_commit(memory, 0, size) : 0;
+    if (error != 0) return error;
+    struct tdm_shared_page *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     if (page == MAP_FAILED) return -errno;
-    slot->control = page;
+    tdm_platform_keep_out_of_dumps(page, size);
+    tdm_platform_keep_out_of_forks(page, size);
+    slot->control = &page->control;
+    slot->control_size = size;
+    tdm_slot_lock(slot);
+    slot->out = (struct tdm_way){.fd = slot->requests[1]};
+    slot->in = (struct tdm_way){.fd = slot->replies};
+    if (has_rings) {
+        slot->out.rings = slot->in.rings = &page->rings;
+        slot->out.ring = tdm_ring_of_requests(&page->rings);
+        slot->in.ring = tdm_ring_of_replies(&page->rings);
+        store_seq(&page->rings.host_wish, TDM_HOST_BELL);
+    }
+    tdm_slot_unlock(slot);
     return 0;
 }
 
@@ -70,7 +88,7 @@ static int open_rest(struct tdm_slot *slot)
 
 static int watch_replies(struct tdm_slot *slot)
 {
-    slot->reply_source = (struct tdm_source){.fd = slot->replies, .ready = tdm_slot_replies_ready};
+    slot->reply_source = (struct tdm_source){.fd = slot->replies, .ready = tdm_reading_ready};
     slot->request_source = (struct tdm_source){.fd = slot->requests[1], .ready = tdm_slot_requests_ready};
     return tdm_reactor_watch(&slot->reply_source, TDM_POLL_IN);
 }
@@ -89,6 +107,7 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
                               .on_stop = (uint64_t)(uintptr_t)options->on_worker_stop,
                               .memory_per_worker = options->memory_per_worker,
                               .seed = (tdm_clock_ns() ^ (uint64_t)number << 40) * 0x9e3779b97f4a7c15u,
+                              .watch_ns = slot->lane->watch_ns,
                               .argument_size = options->argument_size,
                               .shared_address = (uint64_t)(uintptr_t)slot->lane->shared->window.start,
                               .shared_size = slot->lane->shared->has_file ? slot->lane->shared->window.size : 0,
@@ -114,9 +133,9 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->in_use = true;
     slot->start_error = 0;
     slot->cannot_start = false;
-    slot->said_ready = slot->was_ready = slot->said_tired = slot->has_answered = slot->was_offered = false;
-    slot->seated = slot->stands = slot->retiring = slot->replaced = slot->recycled = slot->orphan = slot->deaf = slot->asked =
-        slot->kill_sent = false;
+    slot->said_ready = slot->was_ready = slot->said_tired = slot->was_offered = false;
+    slot->seated = slot->stands = slot->retiring = slot->replaced = slot->recycled = slot->orphan = slot->asked = slot->kill_sent =
+        false;
     slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
     slot->reply_source.wants = slot->request_source.wants = 0;
     for (int i = 0; i < TDM_WORKER_FDS; i++) slot->child.fds[i] = -1;
@@ -125,7 +144,10 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->number = number;
     slot->pid = 0;
     slot->handed = 0;
-    slot->freed = slot->suspect = slot->gently = false;
+    slot->usual_ns = 0;
+    slot->freed = slot->suspect = slot->gently = slot->unread = slot->is_dead = false;
+    slot->has_held = slot->deaf = slot->has_answered = false;
+    slot->watch = (struct tdm_watch){.now_ns = slot->lane->watch_ns, .most_ns = slot->lane->watch_ns};
     slot->input_error = 0;
     slot->step = NULL;
     tdm_slot_unlock(slot);

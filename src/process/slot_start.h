@@ -5,7 +5,6 @@
 #include "process/slot.h"
 
 void tdm_slot_start_failed(struct tdm_slot *slot, const char *step, int error);
-void tdm_slot_replies_ready(struct tdm_source *source, unsigned events);
 void tdm_slot_requests_ready(struct tdm_source *source, unsigned events);
 
 #endif

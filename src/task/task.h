@@ -26,7 +26,8 @@ enum tdm_task_state { TDM_NEW = 0, TDM_PREPARING = 1, TDM_QUEUED = 2, TDM_HELD =
 enum tdm_task_mark {
     TDM_WAITED = 1u << 8,     /* wake the word's address at the end */
     TDM_WAITED_ANY = 1u << 9, /* wake those in tandem_wait_any too */
-    TDM_OWED = 1u << 10       /* ended, on_done not entered yet */
+    TDM_OWED = 1u << 10,      /* ended, on_done not entered yet */
+    TDM_GIVEN = 1u << 11      /* one that waits for it was given something to do meanwhile: see process/reading.h */
 };
 enum tdm_wish { TDM_WISH_CANCEL = 1u << 0, TDM_WISH_DEADLINE = 1u << 1, TDM_WISH_FIRST_SHIFT = 4 };
 enum tdm_deadline_kind { TDM_OF_WAITING = 0, TDM_OF_RUNNING };

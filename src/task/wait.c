@@ -35,6 +35,7 @@ static int sleep_until_ended(struct tdm_task *task, uint64_t deadline)
         if (tdm_task_is_new(word)) return -EINVAL;
         if (tdm_task_state(word) == TDM_ENDED) return tdm_task_public(task)->status;
         if (is_over(deadline)) return TANDEM_PENDING;
+        if (task->lane->ops->lead && task->lane->ops->lead(task->lane, task, deadline)) continue;
         tdm_futex_wait(&task->state, word, deadline);
     }
 }

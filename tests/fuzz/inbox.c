@@ -84,7 +84,7 @@ static int take_frames(struct tdm_inbox *inbox, int fd, struct written *written)
 {
     int result;
     struct tdm_frame frame;
-    while ((result = tdm_inbox_pull(inbox, fd)) == 1) check_frame(inbox, written);
+    while ((result = tdm_inbox_pull(inbox, &(struct tdm_way){.fd = fd})) == 1) check_frame(inbox, written);
     must(inbox->start <= inbox->end && inbox->end <= sizeof inbox->buffer);
     must(result == -EAGAIN || result == -EPROTO || result == -EPIPE);
     bool has_header = next_header(written, &frame);

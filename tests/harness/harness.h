@@ -49,6 +49,13 @@ struct harness_test {
 /* What main() returns. */
 int harness_main(int argc, char **argv, const struct harness_test *tests, size_t count);
 
+/* ---- over pipes or over rings ---- */
+
+/* With TANDEM_TEST_PIPES=1 the pools of a test talk to their workers over pipes; else as the library chooses. */
+bool over_pipes(void);
+int create_pool(tandem_pool **pool, const tandem_options *options);
+#define tandem_pool_create(pool, options) create_pool((pool), (options))
+
 /* ---- how much, how long ---- */
 
 /* The full count with TANDEM_FULL=1, else a hundredth; a thousandth under valgrind. */

@@ -10,6 +10,18 @@
 #include <time.h>
 #include <unistd.h>
 
+bool over_pipes(void) { return getenv("TANDEM_TEST_PIPES") != NULL; }
+
+#undef tandem_pool_create
+int create_pool(tandem_pool **pool, const tandem_options *options)
+{
+    if (!over_pipes()) return tandem_pool_create(pool, options);
+    tandem_options given = options != NULL ? *options : (tandem_options){0};
+    given.pipes_only = 1;
+    return tandem_pool_create(pool, &given);
+}
+#define tandem_pool_create(pool, options) create_pool((pool), (options))
+
 /* ---- how much, how long ---- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

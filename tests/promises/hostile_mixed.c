@@ -23,6 +23,7 @@ static deed_fn *const all_deeds[] = {write_garbage,
                                      leave_thread,
                                      answer_otherwise,
                                      lie_in_last_words,
+                                     lie_in_rings,
                                      flood_errors};
 
 /* Else the flood of errors would be in the test's own. */

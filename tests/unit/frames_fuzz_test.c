@@ -70,7 +70,7 @@ static int frame_at(const struct string *string, size_t at, struct tdm_frame *fr
 static int pull_all(struct tdm_inbox *inbox, int fd, const struct string *string, size_t *at)
 {
     int result;
-    while ((result = tdm_inbox_pull(inbox, fd)) == 1) {
+    while ((result = tdm_inbox_pull(inbox, &(struct tdm_way){.fd = fd})) == 1) {
         struct tdm_frame frame;
         assert_int_equal(frame_at(string, *at, &frame), 1);
         assert_memory_equal(&inbox->frame, &frame, sizeof frame);

@@ -42,7 +42,7 @@ static void wait_for(int fd, short events)
 static int pull_one(struct tdm_inbox *inbox, int fd)
 {
     int result;
-    while ((result = tdm_inbox_pull(inbox, fd)) == -EAGAIN) wait_for(fd, POLLIN);
+    while ((result = tdm_inbox_pull(inbox, &(struct tdm_way){.fd = fd})) == -EAGAIN) wait_for(fd, POLLIN);
     return result;
 }
 
@@ -105,7 +105,7 @@ static void replies_of_every_size_arrive_whole(void)
     void *complaint;
     make_payloads();
     open_wire(wire, IN);
-    channel.out = wire[1];
+    channel.out.fd = wire[1];
     assert_int_equal(pthread_create(&worker, NULL, send_replies, &channel), 0);
     for (size_t i = 0; i < size_count; i++) {
         assert_int_equal(pull_one(&inbox, wire[0]), 1);
@@ -155,7 +155,7 @@ static void tasks_of_every_size_arrive_whole(void)
     void *complaint;
     make_payloads();
     open_wire(wire, OUT);
-    channel.in = wire[0];
+    channel.in.fd = wire[0];
     assert_int_equal(pthread_create(&worker, NULL, read_tasks, &channel), 0);
     for (size_t i = 0; i < size_count; i++) {
         struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, sizes[i]);
@@ -163,7 +163,7 @@ static void tasks_of_every_size_arrive_whole(void)
         assert_true(tdm_outbox_empty(&outbox));
         tdm_outbox_put(&outbox, &frame, payload_of(i));
         assert_false(tdm_outbox_empty(&outbox));
-        while ((result = tdm_outbox_push(&outbox, wire[1])) == -EAGAIN) wait_for(wire[1], POLLOUT);
+        while ((result = tdm_outbox_push(&outbox, &(struct tdm_way){.fd = wire[1]})) == -EAGAIN) wait_for(wire[1], POLLOUT);
         assert_int_equal(result, 0);
     }
     assert_int_equal(pthread_join(worker, &complaint), 0);
@@ -178,10 +178,10 @@ static void a_full_pipe_does_not_block_the_host(void)
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, LARGEST);
     open_wire(wire, OUT);
     tdm_outbox_put(&outbox, &frame, bytes);
-    assert_int_equal(tdm_outbox_push(&outbox, wire[1]), -EAGAIN);
+    assert_int_equal(tdm_outbox_push(&outbox, &(struct tdm_way){.fd = wire[1]}), -EAGAIN);
     size_t done = outbox.done;
     assert_in_range(done, HEADER, HEADER + LARGEST - 1);
-    assert_int_equal(tdm_outbox_push(&outbox, wire[1]), -EAGAIN);
+    assert_int_equal(tdm_outbox_push(&outbox, &(struct tdm_way){.fd = wire[1]}), -EAGAIN);
     assert_int_equal(outbox.done, done);
     assert_false(tdm_outbox_empty(&outbox));
     close_wire(wire);
@@ -235,7 +235,7 @@ static void expect_frame_of_three(struct tdm_inbox *inbox, int i)
 static int pull_all(struct tdm_inbox *inbox, int fd, int *taken)
 {
     int result;
-    while ((result = tdm_inbox_pull(inbox, fd)) == 1) expect_frame_of_three(inbox, (*taken)++);
+    while ((result = tdm_inbox_pull(inbox, &(struct tdm_way){.fd = fd})) == 1) expect_frame_of_three(inbox, (*taken)++);
     return result;
 }
 
@@ -286,7 +286,7 @@ static void a_pipe_that_ends_tells_so_after_its_last_whole_frame(void)
         tdm_fds_close(&wire[1]);
         assert_int_equal(pull_all(&inbox, wire[0], &taken), -EPIPE);
         assert_int_equal(taken, whole_frames_in(cut));
-        assert_int_equal(tdm_inbox_pull(&inbox, wire[0]), -EPIPE);
+        assert_int_equal(tdm_inbox_pull(&inbox, &(struct tdm_way){.fd = wire[0]}), -EPIPE);
         tdm_inbox_clear(&inbox);
         close_wire(wire);
     }
@@ -305,13 +305,13 @@ static void frames_that_come_together_are_given_one_by_one(void)
     open_wire(wire, IN);
     write_raw(wire[1], frames, sizeof frames);
     for (size_t i = 0; i < count_of(frames); i++) {
-        assert_int_equal(tdm_inbox_pull(&inbox, wire[0]), 1);
+        assert_int_equal(tdm_inbox_pull(&inbox, &(struct tdm_way){.fd = wire[0]}), 1);
         assert_int_equal(inbox.frame.sequence, i);
         assert_int_equal(inbox.frame.code, -(int)i);
         assert_null(inbox.payload);
         assert_true(tdm_inbox_has_more(&inbox) == (i != count_of(frames) - 1)); /* all of them fit the buffer */
     }
-    assert_int_equal(tdm_inbox_pull(&inbox, wire[0]), -EAGAIN);
+    assert_int_equal(tdm_inbox_pull(&inbox, &(struct tdm_way){.fd = wire[0]}), -EAGAIN);
     close_wire(wire);
 }
 
@@ -340,7 +340,7 @@ static int pull_header(const struct tdm_frame *frame)
     struct tdm_inbox inbox = {.start = 0};
     open_wire(wire, IN);
     write_raw(wire[1], frame, sizeof *frame);
-    int result = tdm_inbox_pull(&inbox, wire[0]);
+    int result = tdm_inbox_pull(&inbox, &(struct tdm_way){.fd = wire[0]});
     if (result == 1) free(inbox.payload);
     tdm_inbox_clear(&inbox);
     close_wire(wire);
@@ -414,7 +414,7 @@ static void a_payload_there_is_no_memory_for_is_thrown_away(void)
     skip_under_sanitizer("it takes its memory without regard to a limit");
     skip_under_valgrind("it takes its memory without regard to a limit");
     open_wire(wire, IN);
-    channel.out = wire[1];
+    channel.out.fd = wire[1];
     assert_int_equal(pthread_create(&worker, NULL, send_large_and_ready, &channel), 0);
     limit_memory(&before);
     int result = pull_one(&inbox, wire[0]);
@@ -443,7 +443,7 @@ static void a_worker_whose_host_is_gone_is_told(void)
         assert_int_equal(tdm_fds_pipe(wire), 0);
         write_raw(wire[1], bytes, there);
         tdm_fds_close(&wire[1]);
-        channel = (struct tdm_channel){.in = wire[0]};
+        channel = (struct tdm_channel){.in.fd = wire[0]};
         if (there % 2 == 0)
             assert_false(tdm_channel_read(&channel, to, sizeof to));
         else
@@ -453,7 +453,7 @@ static void a_worker_whose_host_is_gone_is_told(void)
     signal(SIGPIPE, SIG_IGN);
     assert_int_equal(tdm_fds_pipe(wire), 0);
     tdm_fds_close(&wire[0]);
-    channel = (struct tdm_channel){.out = wire[1]};
+    channel = (struct tdm_channel){.out.fd = wire[1]};
     assert_int_equal(tdm_channel_write(&channel, &frame, NULL), -EPIPE);
     tdm_fds_close(&wire[1]);
 }

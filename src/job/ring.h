@@ -1,0 +1,89 @@
+/* ring.h - bytes in one direction between host and worker, in memory that both map.
+ *
+ * One producer, one consumer.  tail counts the bytes that were ever published, head those that were ever taken; each is written by one
+ * side only, so there is nothing to lock and a side that dies leaves nothing half-done: what was published is whole.  The other side may
+ * write anything anywhere at any time.  So each side goes by its own copy of its own count, believes the other's only if it has not gone
+ * back and lies within the ring, and copies bytes out before it looks at them.
+ *
+ * Who sleeps says so in a word, looks at the ring once more, and sleeps; who publishes looks at the word afterwards.  All of these are
+ * seq_cst, so one of the two sees the other [ring-wish].  A wish is taken back by whoever fulfils it. */
+#ifndef TDM_JOB_RING_H
+#define TDM_JOB_RING_H
+
+#include "base/atomics.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define TDM_RING_SIZE 65536u /* bytes of each ring; a power of two */
+
+/* What the host wants when a reply has been published. */
+enum tdm_host_wish {
+    TDM_HOST_AWAKE = 0,
+    TDM_HOST_BELL, /* a byte in the pipe of replies: the reactor sleeps there */
+    TDM_HOST_FUTEX /* a wake-up: a thread that waits for its task sleeps on the word */
+};
+
+/* What the worker, asleep on the word, waits for. */
+enum tdm_worker_wish { TDM_NOT_ASLEEP = 0, TDM_ASLEEP_FOR_REQUESTS, TDM_ASLEEP_FOR_ROOM };
+
+struct tdm_ring_counts {
+    _Alignas(TDM_CACHE_LINE) _Atomic uint64_t tail; /* the producer's [ring-publish] */
+    _Alignas(TDM_CACHE_LINE) _Atomic uint64_t head; /* the consumer's [ring-take] */
+};
+
+/* Shared, behind the control page. */
+struct tdm_rings {
+    struct tdm_ring_counts requests, replies;
+    _Alignas(TDM_CACHE_LINE) _Atomic uint32_t
+        host_wish; /* raised by who reads replies; taken back by him, or by the worker [ring-wish] */
+    _Alignas(TDM_CACHE_LINE) _Atomic uint32_t worker_wish; /* raised by the worker, taken back by either [ring-wish] */
+    _Alignas(TDM_CACHE_LINE) _Atomic uint32_t
+        host_wants_room; /* 1: the bell, when half of the requests' ring is free [ring-wish] */
+    _Alignas(TDM_CACHE_LINE) unsigned char bytes[2][TDM_RING_SIZE]; /* requests, replies */
+};
+
+/* One side's view of one ring.  Its own. */
+struct tdm_ring {
+    struct tdm_ring_counts *counts; /* NULL: there is none */
+    unsigned char *bytes;
+    uint64_t own;     /* the count that this side writes */
+    uint64_t foreign; /* the other side's, as last seen and believed */
+};
+
+struct tdm_ring tdm_ring_of_requests(struct tdm_rings *rings);
+struct tdm_ring tdm_ring_of_replies(struct tdm_rings *rings);
+
+/* The producer: copies as much as fits now, at most half a ring, and publishes it.  How much; -EAGAIN: there is no room; -EPROTO: the other
+ * side has written nonsense. */
+ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int count);
+
+/* The consumer: takes up to size bytes, to NULL: throws them away.  How many; -EAGAIN: there is nothing; -EPROTO. */
+ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size);
+
+/* Is there something to read; or, for the producer, more room than it has seen?  For who watches, or looks once more before it sleeps. */
+static inline bool tdm_ring_has_news(const struct tdm_ring *ring, bool produces)
+{
+    if (produces) return load_seq(&ring->counts->head) != ring->foreign; /* [ring-take] */
+    return load_seq(&ring->counts->tail) != ring->own;                   /* [ring-publish] */
+}
+
+/* The producer: is there no room at all?  The other side's nonsense is found when it writes. */
+static inline bool tdm_ring_is_full(const struct tdm_ring *ring)
+{
+    return ring->own - load_seq(&ring->counts->head) == TDM_RING_SIZE; /* [ring-take] */
+}
+
+/* The producer: how much there is at least. */
+static inline size_t tdm_ring_room(const struct tdm_ring *ring)
+{
+    uint64_t used = ring->own - load_seq(&ring->counts->head); /* [ring-take] */
+    return used > TDM_RING_SIZE ? 0 : TDM_RING_SIZE - (size_t)used;
+}
+
+/* Is at least half of it free, as far as this side, the consumer, knows? */
+static inline bool tdm_ring_is_half_free(const struct tdm_ring *ring) { return ring->foreign - ring->own <= TDM_RING_SIZE / 2; }
+
+#endif

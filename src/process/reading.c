@@ -1,0 +1,565 @@
+/* reading.c - a worker's replies: who reads them, and what each brings. */
+#define _POSIX_C_SOURCE 200809L
+#include "process/reading.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fds.h"
+#include "base/futex.h"
+#include "process/slot_inside.h"
+#include "task/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static bool has_ended(const struct tdm_task *task) { return tdm_task_state(load_seq(&task->state)) == TDM_ENDED; }
+
+/* ---- what a reply brings ---- */
+
+/* With the lock held: is this the reply to the oldest task, from a worker that had claimed it and read all of its input?  (While the
+ * input is still being written its memory must stay, so the task may not end.) */
+static bool answers(struct tdm_slot *slot, const struct tdm_entry *oldest, const struct tdm_frame *frame)
+{
+    return oldest && frame->sequence == oldest->sequence && frame->entry == tdm_slot_index(slot, oldest) &&
+           tdm_outbox_empty(&slot->outbox) && (tdm_slot_is(slot, oldest, TDM_CLAIMED) || tdm_slot_is(slot, oldest, TDM_FINISHED));
+}
+
+static struct tdm_outcome outcome_of(struct tdm_slot *slot, struct tdm_facts *facts)
+{
+    const struct tdm_frame *frame = &slot->inbox.frame;
+    struct tdm_outcome outcome = {.code = frame->code};
+    if (frame->kind == TDM_FRAME_REFUSED) {
+        outcome.status = TANDEM_NOT_STARTED;
+        outcome.step = "input";
+    } else if (frame->kind == TDM_FRAME_OVERSIZED) {
+        outcome.status = TANDEM_OVER_LIMIT;
+        facts->limit = "output";
+    } else if (slot->inbox.out_of_memory) {
+        outcome.status = TANDEM_FAILED;
+        outcome.code = ENOMEM;
+        outcome.step = "reply";
+    } else {
+        outcome.status = frame->code == 0 ? TANDEM_OK : TANDEM_FAILED;
+        outcome.output = slot->inbox.payload;
+        outcome.output_size = frame->payload;
+    }
+    return outcome;
+}
+
+void tdm_reading_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts)
+{
+    char tail[TDM_ERROR_TAIL];
+    if (outcome->status != TANDEM_OK && slot->errors.bytes) {
+        facts->error_output_size = tdm_error_tail_take(&slot->errors, tail);
+        facts->error_output = tail;
+    }
+    outcome->facts = facts;
+    tdm_task_finish(task, outcome, NULL);
+}
+
+/* May a thread take it?  What is not as always is the reactor's. */
+static bool is_plain(const struct tdm_slot *slot, const struct tdm_entry *oldest)
+{
+    const struct tdm_frame *frame = &slot->inbox.frame;
+    bool is_ok = frame->kind == TDM_FRAME_REPLY && frame->code == 0 && !slot->inbox.out_of_memory;
+    return slot->state == TDM_SLOT_READY && oldest && oldest->decided == 0 && (is_ok || !slot->errors.bytes);
+}
+
+/* A longer task counts at once, shorter ones slowly.  A worker that lies about it is given more or fewer tasks. */
+static void learn(struct tdm_slot *slot, uint64_t ran_ns)
+{
+    if (ran_ns == 0) ran_ns = 1;
+    slot->usual_ns = ran_ns >= slot->usual_ns ? ran_ns : slot->usual_ns - (slot->usual_ns - ran_ns + 7) / 8;
+}
+
+enum taken { TAKEN, WRONG, NOT_PLAIN };
+
+/* With the lock held: frees the entry.  A thread leaves the timer alone: to clear it is to wait for the reactor, which may wait for this
+ * lock; when it comes it finds nothing to do. */
+static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct tdm_task **task, uint64_t *started_ns,
+                           struct tdm_facts *facts)
+{
+    struct tdm_entry *oldest = tdm_slot_oldest(slot);
+    bool right = oldest && oldest->decided == 0 && answers(slot, oldest, &slot->inbox.frame);
+    if (by_thread && (!right || !is_plain(slot, oldest))) return NOT_PLAIN;
+    if (!right) return WRONG;
+    bool timed = slot->deadline_ns != TDM_FOREVER && slot->state != TDM_SLOT_DYING;
+    struct tdm_use use = slot->control->use[tdm_slot_index(slot, oldest)];
+    learn(slot, use.ran_ns);
+    *facts = (struct tdm_facts){.user_ns = use.user_ns, .system_ns = use.system_ns, .peak_memory = use.peak_memory};
+    *task = oldest->task;
+    *started_ns = oldest->begun_ns;
+    if (timed && !by_thread) tdm_reactor_clear_timer(&slot->timer);
+    tdm_slot_drop(slot, oldest);
+    return TAKEN;
+}
+
+/* The worker gets its next task before this one's end is told: it works while others wake up. */
+static void end_task(struct tdm_slot *slot, bool by_thread, struct tdm_task *task, uint64_t started_ns, struct tdm_facts *facts)
+{
+    slot->has_answered = true;
+    tdm_report_count_run((tandem_report *)(uintptr_t)tdm_task_public(task)->report);
+    struct tdm_outcome outcome = outcome_of(slot, facts);
+    outcome.started_ns = started_ns;
+    slot->inbox.payload = NULL;
+    if (by_thread) {
+        tdm_process_lane_refill(slot->lane, slot);
+    } else {
+        tdm_slot_lock(slot);
+        bool ready = slot->state == TDM_SLOT_READY;
+        tdm_slot_unlock(slot);
+        if (ready) tdm_process_lane_free_slot(slot->lane, slot);
+        if (slot->orphan) tdm_reactor_post(&slot->attend); /* without a task it has to go */
+    }
+    tdm_reading_finish(slot, task, &outcome, facts);
+}
+
+static bool is_reply(const struct tdm_frame *frame)
+{
+    return frame->kind == TDM_FRAME_REPLY || frame->kind == TDM_FRAME_REFUSED || frame->kind == TDM_FRAME_OVERSIZED;
+}
+
+/* False: it is for the reactor. */
+static bool take_plain(struct tdm_slot *slot)
+{
+    struct tdm_facts facts;
+    struct tdm_task *task;
+    uint64_t started_ns;
+    if (!is_reply(&slot->inbox.frame)) return false;
+    tdm_slot_lock(slot);
+    enum taken taken = take_out(slot, true, &task, &started_ns, &facts);
+    tdm_slot_unlock(slot);
+    if (taken == TAKEN) end_task(slot, true, task, started_ns, &facts);
+    return taken == TAKEN;
+}
+
+/* What comes after a kill that won is dropped: its end is decided. */
+static void take_reply(struct tdm_slot *slot)
+{
+    struct tdm_facts facts;
+    struct tdm_task *task;
+    uint64_t started_ns;
+    tdm_slot_lock(slot);
+    const struct tdm_entry *oldest = tdm_slot_oldest(slot);
+    bool dropped = oldest && oldest->decided != 0;
+    enum taken taken = take_out(slot, false, &task, &started_ns, &facts);
+    tdm_slot_unlock(slot);
+    if (taken == TAKEN) {
+        end_task(slot, false, task, started_ns, &facts);
+        return;
+    }
+    free(slot->inbox.payload);
+    slot->deaf = true;
+    if (!dropped) tdm_slot_set_dying(slot, tdm_slot_broken);
+}
+
+/* One that is being killed may say honestly, but too late, that it has started. */
+static void set_broken_unless_dying(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool dying = slot->state == TDM_SLOT_DYING;
+    tdm_slot_unlock(slot);
+    slot->deaf = true;
+    if (!dying) tdm_slot_set_dying(slot, tdm_slot_broken);
+}
+
+/* Its own word and the zygote's come by different ways, in any order; only with both it is known by its pid. */
+void tdm_reading_take_ready(struct tdm_slot *slot)
+{
+    slot->said_ready = true;
+    if (slot->child.pid == 0) return;
+    tdm_slot_lock(slot);
+    bool starting = slot->state == TDM_SLOT_STARTING;
+    if (starting) tdm_slot_set_state(slot, TDM_SLOT_READY);
+    slot->pid = slot->child.pid;
+    tdm_slot_unlock(slot);
+    if (!starting) {
+        slot->deaf = true; /* it is being killed or has died before anybody could give it anything */
+        if (slot->was_ready) set_broken_unless_dying(slot);
+        return;
+    }
+    slot->was_ready = true;
+    tdm_reactor_clear_timer(&slot->timer);
+    tdm_process_lane_ready(slot->lane, slot);
+}
+
+/* It may be read only when the worker has been buried half, so its state does not tell; but one that has been ready cannot say so. */
+static void take_failed(struct tdm_slot *slot)
+{
+    if (slot->was_ready) {
+        set_broken_unless_dying(slot);
+        return;
+    }
+    slot->deaf = true; /* that was its last word */
+    slot->start_error = slot->inbox.frame.code;
+    tdm_slot_lock(slot);
+    slot->step = "on_worker_start";
+    tdm_slot_unlock(slot);
+}
+
+/* It says so once. */
+static void take_tired(struct tdm_slot *slot)
+{
+    if (!slot->was_ready || slot->said_tired) {
+        set_broken_unless_dying(slot);
+        return;
+    }
+    slot->said_tired = true;
+    tdm_process_lane_retire(slot->lane, slot);
+}
+
+static void take_frame(struct tdm_slot *slot)
+{
+    switch (slot->inbox.frame.kind) {
+    case TDM_FRAME_READY: tdm_reading_take_ready(slot); break;
+    case TDM_FRAME_FAILED: take_failed(slot); break;
+    case TDM_FRAME_TIRED: take_tired(slot); break;
+    default: take_reply(slot); break;
+    }
+    slot->inbox.payload = NULL;
+}
+
+/* ---- reading ---- */
+
+/* One pull: 1, a frame; or as tdm_inbox_pull.  What a thread could not take comes first. */
+static int pull(struct tdm_slot *slot)
+{
+    if (slot->has_held) {
+        slot->has_held = false;
+        return slot->held;
+    }
+    int result = tdm_inbox_pull(&slot->inbox, &slot->in);
+    tdm_fault(TDM_FAULT_host_reply_read);
+    return result;
+}
+
+/* The reactor.  Reads what one reply in hand can bring: another look at an empty pipe would cost as much as the reply itself.  0, or -EAGAIN,
+ * -EPIPE or what is wrong. */
+static int read_reply(struct tdm_slot *slot)
+{
+    int result;
+    if (slot->deaf) return -EPROTO;
+    do {
+        result = pull(slot);
+        if (result == 1) take_frame(slot);
+    } while (result == 1 && !slot->deaf && tdm_inbox_has_more(&slot->inbox));
+    return result == 1 ? 0 : result;
+}
+
+/* Not without end, lest somebody who writes on and on hold up the reactor. */
+#define REPLIES_MOST 64
+
+void tdm_reading_read_all(struct tdm_slot *slot)
+{
+    for (int i = 0; i < REPLIES_MOST && read_reply(slot) == 0; i++) {
+    }
+}
+
+enum plain { ALL_READ, MORE_THERE, FOR_THE_REACTOR };
+
+/* A thread: until its own task has ended, and then what little lies there. */
+static enum plain read_plain(struct tdm_slot *slot, struct tdm_task *mine)
+{
+    int left = REPLIES_MOST;
+    while (load_seq(&slot->look_up) == 0) { /* [look-up] */
+        int result = pull(slot);
+        if (result == -EAGAIN) return ALL_READ;
+        if (result != 1 || !take_plain(slot)) {
+            slot->has_held = true;
+            slot->held = result;
+            return FOR_THE_REACTOR;
+        }
+        if (has_ended(mine) && --left == 0) return MORE_THERE;
+    }
+    return MORE_THERE;
+}
+
+/* ---- the right ---- */
+
+struct tdm_parked {
+    struct tdm_task *task;
+    struct tdm_node link;
+};
+
+static bool holds(struct tdm_slot *slot, const struct tdm_task *task)
+{
+    for (const struct tdm_entry *entry = slot->entries; entry < slot->entries + TDM_IN_HAND; entry++)
+        if (entry->task == task) return true;
+    return false;
+}
+
+/* Never takes back a bell.  It wakes although there is no wish any more: a worker may have taken that back, and died before it woke. */
+static void wake_reader(struct tdm_slot *slot)
+{
+    uint32_t wish = TDM_HOST_FUTEX;
+    if (!tdm_way_has_ring(&slot->in)) return;
+    cas_seq(&slot->in.rings->host_wish, &wish, TDM_HOST_AWAKE);
+    tdm_futex_wake_shared(&slot->in.rings->host_wish, 1);
+}
+
+void tdm_reading_look_up(struct tdm_slot *slot)
+{
+    if (slot->reader != TDM_THREAD_READS) return;
+    store_seq(&slot->look_up, 1); /* [look-up] */
+    wake_reader(slot);
+}
+
+/* One who was given the right and has not noticed yet has lost nothing if it is taken away again. */
+bool tdm_reading_take(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool can = slot->reader != TDM_THREAD_READS;
+    if (can) {
+        slot->reader = TDM_REACTOR_READS;
+        slot->given = NULL;
+        slot->unread = false;
+    } else {
+        slot->unread = true;
+        tdm_reading_look_up(slot);
+    }
+    tdm_slot_unlock(slot);
+    return can;
+}
+
+/* With the lock held: the next one whose task this worker has. */
+static struct tdm_parked *next_parked(struct tdm_slot *slot)
+{
+    for (struct tdm_node *node = slot->parked.next; node != &slot->parked; node = node->next) {
+        struct tdm_parked *parked = container_of(node, struct tdm_parked, link);
+        if (holds(slot, parked->task)) return parked;
+    }
+    return NULL;
+}
+
+/* With the lock held.  While the slot holds it the task has not ended, and its memory is there; the wake uses the address only. */
+static void give(struct tdm_slot *slot, struct tdm_parked *next)
+{
+    slot->reader = TDM_RIGHT_GIVEN;
+    slot->given = next;
+    or_seq(&next->task->state, (uint32_t)TDM_GIVEN);
+    tdm_futex_wake_all(&next->task->state);
+}
+
+/* With the lock held.  Nobody reads any more: the worker is to ring.  Has it published something before it could know? */
+static bool arm(struct tdm_slot *slot)
+{
+    slot->reader = TDM_NOBODY_READS;
+    if (!tdm_way_has_ring(&slot->in)) return false;
+    store_seq(&slot->in.rings->host_wish, TDM_HOST_BELL); /* [ring-wish] */
+    return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
+}
+
+enum let_go { IS_FREE, READ_ON };
+
+/* READ_ON: there is something again, and nobody else to read it; the right is the caller's still. */
+static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, bool leave_it)
+{
+    enum let_go result = IS_FREE;
+    tdm_slot_lock(slot);
+    store_seq(&slot->look_up, 0); /* [look-up] */
+    struct tdm_parked *next = leave_it || slot->unread ? NULL : next_parked(slot);
+    if (leave_it || (slot->unread && who == TDM_THREAD_READS)) {
+        slot->reader = TDM_NOBODY_READS;
+        slot->unread = true;
+        tdm_reactor_post(&slot->attend);
+    } else if (next) {
+        give(slot, next);
+    } else if (arm(slot)) {
+        slot->reader = who;
+        store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
+        result = READ_ON;
+    }
+    tdm_slot_unlock(slot);
+    return result;
+}
+
+/* ---- a thread that waits ---- */
+
+/* With the right.  Sleeps until there is something to read or to look at. */
+static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
+{
+    _Atomic uint32_t *wish = &slot->in.rings->host_wish;
+    if (tdm_way_watch(&slot->in, false, &slot->watch)) return;
+    store_seq(wish, TDM_HOST_FUTEX); /* [ring-wish] */
+    if (!tdm_ring_has_news(&slot->in.ring, false) && load_seq(&slot->look_up) == 0 && !has_ended(mine))
+        tdm_way_sleep(wish, TDM_HOST_FUTEX, &slot->watch, deadline);
+    store_seq(wish, TDM_HOST_AWAKE);
+}
+
+static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
+
+static void read_until(struct tdm_slot *slot, struct tdm_task *mine, uint64_t deadline)
+{
+    enum plain left;
+    store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
+    do {
+        while ((left = read_plain(slot, mine)) == ALL_READ && !has_ended(mine) && !is_over(deadline) &&
+               load_seq(&slot->look_up) == 0)
+            watch_and_sleep(slot, mine, deadline);
+    } while (let_go(slot, TDM_THREAD_READS, left == FOR_THE_REACTOR) == READ_ON);
+}
+
+/* With the lock held: is the right this one's now? */
+static bool receive(struct tdm_slot *slot, const struct tdm_parked *me)
+{
+    if (slot->given != me) return false;
+    slot->given = NULL;
+    slot->reader = TDM_THREAD_READS;
+    and_seq(&me->task->state, ~(uint32_t)TDM_GIVEN);
+    return true;
+}
+
+/* The mark stands while one of those who wait for the task is given the right, and has not noticed.  The others must not sleep on a word
+ * with the mark: it would look the same when it is their turn. */
+#define NOTICE_NS 100000u
+
+/* True: the right was given to me. */
+static bool park(struct tdm_slot *slot, struct tdm_parked *me, uint64_t deadline)
+{
+    bool mine = false;
+    while (!mine) {
+        uint32_t word = load_seq(&me->task->state);
+        if (tdm_task_state(word) == TDM_ENDED || is_over(deadline)) break;
+        if (word & TDM_GIVEN) {
+            tdm_slot_lock(slot);
+            mine = receive(slot, me);
+            tdm_slot_unlock(slot);
+            if (!mine) tdm_futex_wait(&me->task->state, word, tdm_clock_ns() + NOTICE_NS);
+        } else {
+            tdm_futex_wait(&me->task->state, word, deadline);
+        }
+    }
+    tdm_slot_lock(slot);
+    if (!mine) mine = receive(slot, me);
+    tdm_list_remove(&me->link);
+    tdm_slot_unlock(slot);
+    return mine;
+}
+
+/* The last that touches the pool. */
+static void leave(struct tdm_process_lane *lane)
+{
+    if (add_seq(&lane->guests, (uint32_t)-1) & TDM_HOST_LEAVES) tdm_futex_wake_all(&lane->guests); /* [lane-guests] */
+}
+
+bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t deadline)
+{
+    struct tdm_parked me = {.task = task};
+    struct tdm_process_lane *lane = slot->lane;
+    tdm_slot_lock(slot);
+    bool here = holds(slot, task) && tdm_way_has_ring(&slot->in);
+    bool reads = here && slot->reader == TDM_NOBODY_READS && !slot->unread;
+    if (reads)
+        slot->reader = TDM_THREAD_READS;
+    else if (here)
+        tdm_list_push_back(&slot->parked, &me.link);
+    if (here) add_seq(&lane->guests, 1); /* while the slot holds the task the pool cannot end [lane-guests] */
+    tdm_slot_unlock(slot);
+    if (!here) return false;
+    if (reads || park(slot, &me, deadline)) read_until(slot, task, deadline);
+    leave(lane);
+    return true;
+}
+
+/* ---- the reactor ---- */
+
+/* Pipes: nothing that it says matters, but its end shows only here. */
+static int read_nothing(struct tdm_slot *slot)
+{
+    char bytes[4096];
+    ssize_t got = tdm_fds_read(slot->replies, bytes, sizeof bytes);
+    return got == 0 ? -EPIPE : got > 0 ? 0 : (int)got;
+}
+
+/* With the right.  0 or -EAGAIN; -EPIPE: the pipe has ended; or what is wrong. */
+static int read_now(struct tdm_slot *slot, bool *was_deaf)
+{
+    int result;
+    *was_deaf = slot->deaf;
+    if (!tdm_way_has_ring(&slot->in)) return slot->deaf && slot->orphan ? read_nothing(slot) : read_reply(slot);
+    store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
+    for (int i = 0; i < REPLIES_MOST; i++) {
+        if ((result = read_reply(slot)) != 0) return result;
+        if (slot->deaf) return -EAGAIN;
+    }
+    tdm_slot_lock(slot);
+    slot->unread = true; /* the rest in its turn */
+    tdm_slot_unlock(slot);
+    tdm_reactor_post(&slot->attend);
+    return 0;
+}
+
+/* With the right, which nobody gets who might read on. */
+static void lost(struct tdm_slot *slot, bool was_deaf)
+{
+    slot->deaf = true;
+    if (!tdm_way_has_ring(&slot->in)) tdm_reactor_watch(&slot->reply_source, 0);
+    tdm_slot_set_dying(slot, was_deaf ? NULL : tdm_slot_broken);
+}
+
+/* -EPIPE: the pipe has ended, that is the replies themselves or the bell. */
+static int read_and_let_go(struct tdm_slot *slot)
+{
+    bool was_deaf;
+    int result;
+    do {
+        result = read_now(slot, &was_deaf);
+        if (result != 0 && result != -EAGAIN && result != -EPIPE) lost(slot, was_deaf);
+    } while (let_go(slot, TDM_REACTOR_READS, false) == READ_ON && result == -EAGAIN);
+    return result;
+}
+
+void tdm_reading_now(struct tdm_slot *slot)
+{
+    if (tdm_reading_take(slot)) read_and_let_go(slot);
+}
+
+/* Its end is told by its guard, or it has only closed this pipe and still runs; but nobody tells of an orphan's. */
+static void pipe_ended(struct tdm_slot *slot)
+{
+    tdm_reactor_watch(&slot->reply_source, 0);
+    if (slot->orphan) tdm_slot_bury(slot, &(struct tdm_death){.known = false});
+}
+
+static void bell_rung(struct tdm_slot *slot)
+{
+    char bytes[64];
+    ssize_t got = tdm_fds_read(slot->replies, bytes, sizeof bytes);
+    tdm_reading_now(slot);
+    if (got == 0)
+        pipe_ended(slot);
+    else
+        tdm_reactor_post(&slot->attend); /* it may have rung because there is room */
+}
+
+void tdm_reading_ready(struct tdm_source *source, unsigned events)
+{
+    (void)events;
+    struct tdm_slot *slot = container_of(source, struct tdm_slot, reply_source);
+    if (tdm_way_has_ring(&slot->in))
+        bell_rung(slot);
+    else if (tdm_reading_take(slot) && read_and_let_go(slot) == -EPIPE)
+        pipe_ended(slot);
+}
+
+void tdm_reading_end(struct tdm_slot *slot)
+{
+    if (slot->has_held && slot->held == 1) free(slot->inbox.payload);
+    tdm_inbox_clear(&slot->inbox);
+    tdm_slot_lock(slot);
+    slot->reader = TDM_NOBODY_READS;
+    slot->has_held = slot->unread = false;
+    store_seq(&slot->look_up, 0);
+    tdm_slot_unlock(slot);
+}
+
+void tdm_reading_attend(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool unread = slot->unread && slot->reader != TDM_THREAD_READS;
+    tdm_slot_unlock(slot);
+    if (slot->is_dead)
+        tdm_slot_bury(slot, &slot->death);
+    else if (unread)
+        tdm_reading_now(slot);
+}

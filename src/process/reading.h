@@ -1,0 +1,44 @@
+/* reading.h - a worker's replies: who reads them, and what each brings.
+ *
+ * One thread at a time has the right to read a worker's replies; who it is stands in the slot, under its lock.  A thread that waits for a
+ * task of that worker takes the right if it is free, watches the ring, and sleeps on a word beside it.  Others that wait park on their own
+ * task.  Who lets the right go hands it to one that is parked; else the worker is to ring the bell, at which the reactor takes it.  So while
+ * somebody waits no other thread needs to wake up, and while nobody does the reactor does the reading.
+ *
+ * A thread takes plain replies only.  Whatever is less simple - the first and last words of a worker, damage, a worker that is to be
+ * killed or to be buried - it leaves to the reactor, and lets go.
+ *
+ * tests/model/stream.pml is a model of this. */
+#ifndef TDM_PROCESS_READING_H
+#define TDM_PROCESS_READING_H
+
+#include "process/slot.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- any thread ---- */
+
+/* See struct tdm_lane_ops: for a task that this slot had a moment ago. */
+bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t deadline_ns);
+
+/* With the lock held: the thread that reads is to look whether there is still something for it here. */
+void tdm_reading_look_up(struct tdm_slot *slot);
+
+/* ---- the reactor ---- */
+
+/* The right, if it can be had; else the thread that has it is told to let go, and the reactor is called when it has. */
+bool tdm_reading_take(struct tdm_slot *slot);
+
+void tdm_reading_ready(struct tdm_source *source, unsigned events); /* the worker has rung, or its pipe has ended */
+void tdm_reading_attend(struct tdm_slot *slot);                     /* what a thread has left to be read, or to be buried */
+void tdm_reading_now(struct tdm_slot *slot);                        /* what is there, if nobody else reads */
+
+/* With the right. */
+void tdm_reading_read_all(struct tdm_slot *slot);
+void tdm_reading_end(struct tdm_slot *slot); /* there is nothing to read any more; gives it back */
+
+void tdm_reading_take_ready(struct tdm_slot *slot);
+void tdm_reading_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts);
+
+#endif
