@@ -172,8 +172,8 @@ static void *fill_queue(void *argument)
     tandem_task tasks[4] = {{0}};
     while (!atomic_load(&rival->stop)) {
         for (size_t i = 0; i < count_of(tasks); i++) {
-            tandem_task_clear(&tasks[i]);
             if (tandem_wait_for(&tasks[i], 0) == TANDEM_PENDING) continue;
+            tandem_task_clear(&tasks[i]);
             tasks[i] = task_of(rival->isolation, nothing_task, NULL, 0);
             tandem_submit(rival->pool, &tasks[i]);
         }
