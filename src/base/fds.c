@@ -144,6 +144,12 @@ int tdm_fds_memory(size_t size)
     return fd < 0 ? fd : tdm_fds_take_in(fd);
 }
 
+int tdm_fds_growing_memory(size_t most)
+{
+    int fd = tdm_platform_growing_memory(most);
+    return fd < 0 ? fd : tdm_fds_take_in(fd);
+}
+
 int tdm_fds_nonblocking(int fd)
 {
     int fault = tdm_fault(TDM_FAULT_nonblocking);

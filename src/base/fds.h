@@ -16,6 +16,7 @@ int tdm_fds_pipe(int fds[2]);
 int tdm_fds_socketpair(int fds[2]);
 int tdm_fds_bell(int fds[2]); /* both may be the same number: close with tdm_fds_close_bell */
 int tdm_fds_memory(size_t size);
+int tdm_fds_growing_memory(size_t most);
 
 int tdm_fds_duplicate(int fd); /* one more for the same, or -errno */
 int tdm_fds_take_in(int fd);   /* remembers one opened elsewhere; it, moved above 2 if need be, or -errno and it is closed */

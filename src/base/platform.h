@@ -27,6 +27,11 @@ int tdm_platform_bell(int fds[2]);
 /* Unnamed memory of this size behind a descriptor, to be mapped by several processes.  A descriptor or -errno. */
 int tdm_platform_memory(size_t size);
 
+/* The same, of at most this size: it ends where it has been grown to, and who touches it beyond that gets SIGBUS.  Where it cannot be grown
+ * it has its full size from the start.  Grow: 0 or -errno. */
+int tdm_platform_growing_memory(size_t most);
+int tdm_platform_grow(int fd, size_t size);
+
 /* Can a process sleep on a word in memory that another one changes?  Where not, bytes go through pipes. */
 bool tdm_platform_has_shared_futex(void);
 

@@ -21,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -72,7 +73,7 @@ int tdm_platform_bell(int fds[2])
 }
 
 /* Kernels before 6.3 do not know NOEXEC_SEAL and say EINVAL. */
-int tdm_platform_memory(size_t size)
+static int make_memory(size_t size, int seals)
 {
     const unsigned noexec_seal = 8u, flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
     int fault = tdm_fault(TDM_FAULT_descriptor_memory);
@@ -80,11 +81,26 @@ int tdm_platform_memory(size_t size)
     int fd = tdm_fault(TDM_FAULT_noexec_seal) ? -1 : (int)syscall(SYS_memfd_create, "tandem", flags | noexec_seal);
     if (fd < 0) fd = (int)syscall(SYS_memfd_create, "tandem", flags);
     if (fd < 0) return -errno;
-    /* Sealed: a worker that made it shorter would have the host die of SIGBUS. */
-    if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0) return fd;
+    if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0) return fd;
     int error = errno;
     close(fd);
     return -error;
+}
+
+/* Sealed: a worker that made it shorter would have the host die of SIGBUS. */
+int tdm_platform_memory(size_t size) { return make_memory(size, F_SEAL_SHRINK | F_SEAL_GROW); }
+
+int tdm_platform_growing_memory(size_t most)
+{
+    (void)most;
+    return make_memory(0, F_SEAL_SHRINK);
+}
+
+int tdm_platform_grow(int fd, size_t size)
+{
+    struct stat file;
+    if (fstat(fd, &file) != 0) return -errno;
+    return file.st_size >= (off_t)size || ftruncate(fd, (off_t)size) == 0 ? 0 : -errno;
 }
 
 bool tdm_platform_has_shared_futex(void) { return true; }

@@ -94,6 +94,15 @@ void tdm_platform_keep_out_of_forks(void *memory, size_t size)
     (void)size;
 }
 
+/* Some systems let it get a size only once. */
+int tdm_platform_growing_memory(size_t most) { return tdm_platform_memory(most); }
+
+int tdm_platform_grow(int fd, size_t size)
+{
+    (void)fd, (void)size;
+    return 0;
+}
+
 /* Where the call is missing, memory behind a descriptor has no holes, or nobody can tell. */
 int tdm_platform_commit(int fd, size_t offset, size_t size)
 {

@@ -64,7 +64,7 @@ static void open_file(struct tdm_shared *shared, size_t most)
     shared->tried = true;
     tdm_region_open();
     shared->window = choose_window(shared, most);
-    shared->fd = shared->window.size > 0 ? tdm_fds_memory(shared->window.size) : -1;
+    shared->fd = shared->window.size > 0 ? tdm_fds_growing_memory(shared->window.size) : -1;
     shared->has_file = shared->fd >= 0;
     if (!shared->has_file && shared->owns_window) tdm_region_give_back_all(shared);
 }
@@ -98,13 +98,16 @@ static struct tdm_span borrow(struct tdm_shared *shared, size_t size)
     return (struct tdm_span){shared->window.start + shared->used, wanted < left ? wanted : left};
 }
 
-/* With the lock held: more of the file is mapped here.  False: there is no more, or it cannot be had. */
+/* With the lock held: more of the file is mapped here.  It ends behind what the host has used of it: a worker that runs on and on through
+ * memory dies there, and does not have the system find memory for all of the window.  False: there is no more, or it cannot be had. */
 static bool grow(struct tdm_shared *shared, size_t size)
 {
     struct tdm_span more = borrow(shared, size);
     if (more.size == 0) return false;
     struct tdm_extent room = {(uintptr_t)more.start, (uintptr_t)more.start + more.size};
-    int error = tdm_region_map(more, shared->fd, offset_of(shared, room.start));
+    size_t offset = offset_of(shared, room.start);
+    int error = offset + more.size <= largest_file() ? tdm_platform_grow(shared->fd, offset + more.size) : -EFBIG;
+    if (error == 0) error = tdm_region_map(more, shared->fd, offset);
     if (error == 0) error = tdm_arena_add(&shared->arena, room);
     if (error == 0 && shared->owns_window) shared->used += more.size;
     if (error != 0 && !shared->owns_window) tdm_region_give_back(more);

@@ -4,6 +4,8 @@
  * own has the whole region for its window, and borrows parts of it from the region as it needs them; no two pools have the same part in
  * the host, and no worker knows any file but its pool's.  A pool with a limit has its window for itself.
  *
+ * The file is no longer than it was ever needed: a worker that goes beyond that dies of SIGBUS.
+ *
  * All but the file is the host's private memory: which block is whose no worker can change. */
 #ifndef TDM_PROCESS_SHARED_MEMORY_H
 #define TDM_PROCESS_SHARED_MEMORY_H

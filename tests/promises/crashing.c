@@ -270,11 +270,11 @@ static void a_task_that_closes_stdio_harms_nobody(void)
     end_pool(pool);
 }
 
-/* Writes over the memory its process shares with others, as a stray pointer may, and turns for ever.  What a pool's shared memory could
- * hold is more than the machine has. */
+/* Writes over the memory its process shares with others, as a stray pointer may, and turns for ever.  Of a pool's shared memory there is
+ * none yet, and going there would be the end. */
 static int overwrite_shared_task(tandem_context *context, void *input, size_t size)
 {
-    enum { MOST = 1 << 20 };
+    enum { MOST = 16 << 20 };
     char line[512], mode[8];
     unsigned long from, to;
     atomic_int *begun;
@@ -283,8 +283,8 @@ static int overwrite_shared_task(tandem_context *context, void *input, size_t si
     FILE *maps = fopen("/proc/self/maps", "re");
     if (maps == NULL) return __LINE__;
     while (fgets(line, sizeof line, maps) != NULL)
-        if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3 && strcmp(mode, "rw-s") == 0)
-            memset((void *)from, 0x55, to - from < MOST ? to - from : MOST);
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3 && strcmp(mode, "rw-s") == 0 && to - from < MOST)
+            memset((void *)from, 0x55, to - from);
     atomic_store(begun, 1);
     for (;;) continue;
 }

@@ -159,6 +159,51 @@ static void a_full_queue_is_no_reason_to_leave_a_loop_half_done(int isolation)
     end_pool(pool);
 }
 
+struct rival {
+    tandem_pool *pool;
+    int isolation;
+    atomic_int stop;
+};
+
+/* Takes whatever room there is in the queue, again and again. */
+static void *fill_queue(void *argument)
+{
+    struct rival *rival = argument;
+    tandem_task tasks[4] = {{0}};
+    while (!atomic_load(&rival->stop)) {
+        for (size_t i = 0; i < count_of(tasks); i++) {
+            if (tandem_wait_for(&tasks[i], 0) == TANDEM_PENDING) continue;
+            tandem_task_clear(&tasks[i]);
+            tasks[i] = task_of(rival->isolation, nothing_task, NULL, 0);
+            tandem_submit(rival->pool, &tasks[i]);
+        }
+    }
+    for (size_t i = 0; i < count_of(tasks); i++) {
+        tandem_wait(&tasks[i]);
+        tandem_task_clear(&tasks[i]);
+    }
+    return NULL;
+}
+
+static void a_loop_that_has_begun_gets_its_turn_in_a_queue_that_others_fill(int isolation)
+{
+    tandem_options options = {.queue_limit = 1, .when_full = TANDEM_FULL_REFUSE};
+    struct rival rival = {.pool = pool_of(isolation, 1, &options), .isolation = isolation};
+    struct field *field = field_of(rival.pool);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, fill_queue, &rival), 0);
+    for (int i = 0; i < 10; i++) {
+        int result;
+        do result = visit_all(rival.pool, 0, 100, 1, field, isolation);
+        while (result == -EAGAIN);
+        assert_int_equal(result, 0);
+        expect_once(field, 0, 100);
+    }
+    atomic_store(&rival.stop, 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    end_pool(rival.pool);
+}
+
 static void a_draining_pool_takes_no_loop(int isolation)
 {
     tandem_pool *pool = pool_of(isolation, 1, NULL);
@@ -236,6 +281,7 @@ int main(int argc, char **argv)
         both(a_part_that_fails_is_told_and_the_others_run),
         test(a_part_that_crashes_is_told_and_the_others_run),
         both(a_full_queue_is_no_reason_to_leave_a_loop_half_done),
+        both(a_loop_that_has_begun_gets_its_turn_in_a_queue_that_others_fill),
         both(a_draining_pool_takes_no_loop),
         both(a_loop_may_run_within_a_loop_on_threads),
         both(loops_of_several_threads_do_not_disturb_each_other),

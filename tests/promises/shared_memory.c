@@ -46,7 +46,7 @@ static long long held(void)
         struct stat status;
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         if (readlink(path, target, sizeof target - 1) < 0 || !strstr(target, "tandem") || fstat(fd, &status) != 0) continue;
-        if (!S_ISREG(status.st_mode) || status.st_size <= 64 * KIB) continue; /* a worker's page */
+        if (!S_ISREG(status.st_mode) || (status.st_size > 0 && status.st_size <= MIB)) continue; /* a worker's page */
         bytes = (bytes < 0 ? 0 : bytes) + (long long)status.st_blocks * 512;
     }
     return bytes;
@@ -492,6 +492,31 @@ static int rage_task(tandem_context *context, void *input, size_t size)
     abort();
 }
 
+static int run_on_task(tandem_context *context, void *input, size_t size)
+{
+    (void)context;
+    for (volatile unsigned char *byte = (unsigned char *)input + size; byte != NULL; byte += 4096) *byte = 1;
+    return __LINE__;
+}
+
+/* What it touches is found for it, so it must not go far. */
+static void a_worker_that_runs_on_through_shared_memory_soon_dies(void)
+{
+    skip_on_portable("not every system lets a file grow behind a mapping");
+    tandem_options options = {.no_crash_report = 1};
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, &options);
+    unsigned char *memory = take(pool, 1000);
+    for (int round = 0; round < 3; round++) {
+        tandem_task task = task_of(TANDEM_PROCESS, run_on_task, memory, 1000);
+        assert_int_equal(tandem_call(pool, &task), TANDEM_CRASHED);
+        assert_int_equal(task.signal, SIGBUS);
+        tandem_task_clear(&task);
+        assert_in_range(held(), 1, 64 * MIB);
+    }
+    give(pool, memory);
+    end_pool(pool);
+}
+
 /* promise 46 */
 static void a_buffer_freed_after_its_worker_crashed_is_reusable(void)
 {
@@ -527,15 +552,13 @@ static void a_worker_that_writes_where_nothing_was_given_out_harms_nobody(void)
 
 /* ---- a program with limits ---- */
 
-#define limit(resource, most) assert_int_equal(setrlimit((resource), &(struct rlimit){(most), (most)}), 0)
-
 static void a_program_with_little_address_space_keeps_most_of_it(void)
 {
     enum { LIMIT = 400 * MIB };
     skip_on_portable("POSIX does not tell how much address space a process has");
     skip_under_sanitizer("a sanitizer needs address space of its own");
     skip_under_valgrind("valgrind needs address space of its own");
-    limit(RLIMIT_AS, LIMIT);
+    assert_int_equal(setrlimit(RLIMIT_AS, &(struct rlimit){LIMIT, LIMIT}), 0);
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
     void *much = malloc(LIMIT / 2);
     assert_non_null(much);
@@ -549,7 +572,8 @@ static void a_program_with_little_address_space_keeps_most_of_it(void)
 
 static void a_program_whose_files_may_not_be_large_has_less(void)
 {
-    limit(RLIMIT_FSIZE, 5 * MIB); /* a larger file would be the end of this process, by SIGXFSZ */
+    /* a larger file would be the end of this process, by SIGXFSZ */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){5 * MIB, 5 * MIB}), 0);
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
     assert_null(tandem_shared_alloc(pool, 5 * MIB + 1));
     unsigned char *memory = take(pool, 4 * MIB);
@@ -636,6 +660,36 @@ static void addresses_go_round_among_pools_that_come_and_go(void)
         assert_int_equal(other[4999], 1);
         end_pool(second);
     }
+}
+
+/* Whether the mapping that holds the input is marked so. */
+static int find_dump_mark_task(tandem_context *context, void *input, size_t size)
+{
+    char line[512];
+    bool here = false;
+    unsigned long from, to;
+    FILE *file = fopen("/proc/self/smaps", "re");
+    (void)context, (void)size;
+    if (!file) return __LINE__;
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "%lx-%lx", &from, &to) == 2) here = (uintptr_t)input >= from && (uintptr_t)input < to;
+        if (!here || strncmp(line, "VmFlags:", 8) != 0) continue;
+        fclose(file);
+        return strstr(line, " dd") ? 0 : __LINE__;
+    }
+    fclose(file);
+    return __LINE__;
+}
+
+static void a_core_dump_does_without_it(int isolation)
+{
+    skip_on_portable("POSIX has no word for it");
+    skip_without("/proc/self/smaps", "the mark shows there");
+    skip_under_valgrind("valgrind does not let it through");
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    unsigned char *memory = take(pool, 100);
+    assert_int_equal(run(pool, isolation, find_dump_mark_task, memory, 100), TANDEM_OK);
+    end_pool(pool);
 }
 
 static size_t address_space(void)
@@ -725,6 +779,7 @@ int main(int argc, char **argv)
         test(two_pools_do_not_see_each_others_memory),
         test(workers_of_new_guards_do_not_see_other_pools_memory_either),
         test(a_pool_of_threads_only_has_it_too),
+        test(a_worker_that_runs_on_through_shared_memory_soon_dies),
         test(a_buffer_freed_after_its_worker_crashed_is_reusable),
         test(a_worker_that_writes_where_nothing_was_given_out_harms_nobody),
         test(a_program_with_little_address_space_keeps_most_of_it),
@@ -732,6 +787,7 @@ int main(int argc, char **argv)
         test(much_memory_is_had_under_a_storm_of_signals),
         test(freed_pages_return_to_the_system),
         test(a_thousand_blocks_taken_and_freed_leave_no_memory),
+        both(a_core_dump_does_without_it),
         test(addresses_go_round_among_pools_that_come_and_go),
         test(the_end_of_the_library_gives_the_addresses_back),
         test(threads_allocate_and_free_at_the_same_time),
