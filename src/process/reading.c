@@ -356,8 +356,9 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, bool leave
 {
     enum let_go result = IS_FREE;
     tdm_slot_lock(slot);
-    store_seq(&slot->look_up, 0); /* [look-up] */
-    struct tdm_parked *next = leave_it || slot->unread ? NULL : next_parked(slot);
+    store_seq(&slot->look_up, 0);                                                    /* [look-up] */
+    bool is_for_threads = !leave_it && !slot->unread && tdm_way_has_ring(&slot->in); /* one may wait since the slot's last worker */
+    struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
     if (leave_it || (slot->unread && who == TDM_THREAD_READS)) {
         slot->reader = TDM_NOBODY_READS;
         slot->unread = true;
