@@ -8,6 +8,7 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 /* Some systems refuse more than INT_MAX at a time. */
@@ -49,16 +50,13 @@ static void after_worker_write(struct tdm_channel *channel)
     tdm_futex_wake_shared(&channel->out.rings->host_wish, 1);
 }
 
+/* A wish for a wake-up that was raised since the reply was published has seen it: who sleeps looks once more before. */
 void tdm_channel_settle(struct tdm_channel *channel)
 {
     uint32_t wish = TDM_HOST_BELL;
     if (!channel->owes_bell) return;
     channel->owes_bell = false;
-    if (cas_seq(&channel->out.rings->host_wish, &wish,
-                TDM_HOST_AWAKE)) /* else somebody reads, or has said how to be called since */
-        ring_bell(channel);
-    else if (wish == TDM_HOST_FUTEX)
-        after_worker_write(channel);
+    if (cas_seq(&channel->out.rings->host_wish, &wish, TDM_HOST_AWAKE)) ring_bell(channel); /* [ring-wish] */
 }
 
 static void after_worker_read(struct tdm_channel *channel)
@@ -72,15 +70,21 @@ static void after_worker_read(struct tdm_channel *channel)
 #define WATCH_LEAST_NS 1000u
 #define LOOKS          16 /* between two looks at the clock */
 
+/* The other side may be waiting for this very processor, though there are more: after a moment it is let go first.  Where nobody waits that
+ * costs little. */
+#define YIELD_AFTER_NS 3000u
+
 static bool watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
 {
-    uint64_t until = tdm_clock_ns() + ns;
+    uint64_t begun = tdm_clock_ns(), passed = 0;
     do {
         for (int i = 0; i < LOOKS; i++) {
             if (tdm_ring_has_news(&way->ring, writes)) return true;
             tdm_pause();
         }
-    } while (tdm_clock_ns() < until);
+        if (passed > YIELD_AFTER_NS) sched_yield();
+        passed = tdm_clock_ns() - begun;
+    } while (passed < ns);
     return false;
 }
 
@@ -88,7 +92,7 @@ static bool watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
  * sleeps that were short one watch is as long as may be.  Where there is no processor free for the other side, it does not pay either, and
  * costs its time once in so many waits. */
 #define SHORT_SLEEP   4 /* times the longest watch */
-#define SLEEPS_TO_TRY 32
+#define SLEEPS_TO_TRY 8
 
 bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch)
 {
@@ -270,7 +274,12 @@ bool tdm_channel_has_more(const struct tdm_channel *channel)
 
 static void watch_with_bell_owed(struct tdm_channel *channel, const struct tdm_way *way, bool writes)
 {
-    if (channel->owes_bell && channel->watch.most_ns != 0 && !writes) watch_for(way, writes, BELL_NS);
+    if (channel->owes_bell && !writes) {
+        if (channel->watch.most_ns != 0)
+            watch_for(way, writes, BELL_NS);
+        else
+            sched_yield(); /* with one processor: who is to come for it may have been just about to */
+    }
     if (channel->owes_bell && (writes || !tdm_ring_has_news(&way->ring, writes))) tdm_channel_settle(channel);
 }
 

@@ -405,7 +405,8 @@ int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, 
 {
     tdm_lane_open(&lane->lane, &ops, core);
     lane->options = options;
-    if (tdm_platform_cpus() > 1 && options->spin_us != TANDEM_NONE) lane->watch_ns = options->spin_us * 1000u;
+    lane->processors = tdm_platform_cpus();
+    if (lane->processors > 1 && options->spin_us != TANDEM_NONE) lane->watch_ns = options->spin_us * 1000u;
     lane->cannot_start = error != 0 ? error : lacks_code(options) ? ENOEXEC : 0;
     lane->cannot_step = error != 0 ? step : "on_worker_start";
     tdm_staff_open(lane);

@@ -29,9 +29,12 @@ struct tdm_staff {
 struct tdm_process_lane {
     struct tdm_lane lane;
     const tandem_options *options; /* the pool's resolved copy */
-    uint32_t watch_ns;             /* how long host and workers watch for each other before they sleep, at most */
-    struct tdm_shared *shared;     /* the pool's; set before the lane is opened */
-    int cannot_start;              /* why no worker can ever be had, a positive errno; 0: they can */
+    _Atomic uint32_t
+        busy;            /* workers that have a task; written under their slots' locks, a hint for who wants to watch [lane-busy] */
+    uint32_t processors; /* constant */
+    uint32_t watch_ns;   /* how long host and workers watch for each other before they sleep, at most */
+    struct tdm_shared *shared; /* the pool's; set before the lane is opened */
+    int cannot_start;          /* why no worker can ever be had, a positive errno; 0: they can */
     const char *cannot_step;
 
     /* guarded by the ledger's lock */

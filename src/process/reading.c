@@ -376,6 +376,12 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, bool leave
 
 /* ---- a thread that waits ---- */
 
+/* Workers that have something to do come first. */
+static bool has_a_processor(const struct tdm_process_lane *lane)
+{
+    return load_seq(&lane->busy) < lane->processors;
+} /* [lane-busy] */
+
 /* A large input goes into the ring as fast as the worker takes it out.  True: something has gone. */
 static bool pump(struct tdm_slot *slot)
 {
@@ -398,7 +404,7 @@ static bool has_input_left(struct tdm_slot *slot)
 /* While there is a processor for it; else it sleeps, and the reactor goes on when the worker rings. */
 static bool pump_while_it_moves(struct tdm_slot *slot)
 {
-    uint64_t until = slot->watch.most_ns != 0 ? tdm_clock_ns() + slot->watch.most_ns : 0;
+    uint64_t until = has_a_processor(slot->lane) ? tdm_clock_ns() + slot->watch.most_ns : 0;
     bool moved = false;
     do {
         while (pump(slot)) moved = true;
@@ -412,7 +418,8 @@ static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, 
 {
     _Atomic uint32_t *wish = &slot->in.rings->host_wish;
     if (has_input_left(slot) && pump_while_it_moves(slot)) return;
-    if (tdm_way_watch(&slot->in, false, &slot->watch)) return;
+    if (has_a_processor(slot->lane) ? tdm_way_watch(&slot->in, false, &slot->watch) : tdm_ring_has_news(&slot->in.ring, false))
+        return;
     store_seq(wish, TDM_HOST_FUTEX); /* [ring-wish] */
     if (!tdm_ring_has_news(&slot->in.ring, false) && load_seq(&slot->look_up) == 0 && !has_ended(mine))
         tdm_way_sleep(wish, TDM_HOST_FUTEX, &slot->watch, deadline);

@@ -89,7 +89,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
         return false;
     }
     if (left != 0) tdm_reactor_post(&slot->attend);
-    slot->in_hand++;
+    if (slot->in_hand++ == 0) add_seq(&slot->lane->busy, 1); /* [lane-busy] */
     slot->handed++;
     slot->was_offered = true;
     slot->freed = false;
@@ -110,7 +110,7 @@ static bool is_spent(const struct tdm_slot *slot)
 
 /* So much work at once keeps a worker busy while others wake up to give it more.  A task that takes longer has the worker to itself, so that
  * what comes after it goes to whoever is free first. */
-#define WORK_IN_HAND_NS 50000u
+#define WORK_IN_HAND_NS 100000u
 
 static unsigned depth(const struct tdm_slot *slot)
 {

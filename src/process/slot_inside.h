@@ -69,7 +69,7 @@ static inline void tdm_slot_drop(struct tdm_slot *slot, struct tdm_entry *entry)
 {
     bool was_oldest = entry == tdm_slot_oldest(slot);
     *entry = (struct tdm_entry){0};
-    slot->in_hand--;
+    if (--slot->in_hand == 0) add_seq(&slot->lane->busy, (uint32_t)-1); /* [lane-busy] */
     if (!was_oldest) return;
     slot->suspect = false;
     struct tdm_entry *next = tdm_slot_oldest(slot);

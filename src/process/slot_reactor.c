@@ -188,7 +188,7 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
         else
             begun[count++] = *entry;
         *entry = (struct tdm_entry){0};
-        slot->in_hand--;
+        if (--slot->in_hand == 0) add_seq(&slot->lane->busy, (uint32_t)-1); /* [lane-busy] */
     }
     slot->deadline_ns = TDM_FOREVER;
     tdm_slot_unlock(slot);
