@@ -38,10 +38,12 @@
  * input is empty).  What a process task changes - globals, files opened, memory taken - stays in that worker: the caller never
  * sees it, the next task on the same worker may: also the working directory, umask, environment and signal handlers it leaves.  With
  * tasks_per_worker 1 each task finds a fresh worker.  A worker that a task has left with threads, children, a blocked signal or closed
- * descriptors is replaced before the next task.  A new worker begins with the program's present working directory, umask, resource
- * limits and CPU affinity, and with the environment as it was when a call last had a worker started; it is never started with other
- * credentials than the program has by then (NOT_STARTED, step "credentials").  Bytes travel by input and reply only; a pointer inside them means nothing on
- * the other side, unless it points into shared memory (tandem_shared_alloc).  Call tandem_init() first thing in main(), before the first thread: a program that has threads is never forked.
+ * descriptors is replaced before the next task; only short tasks that wait behind each other in a queue, and are handed to a worker
+ * together, may run there first.  A new worker begins with the program's present working directory, umask, resource limits and CPU
+ * affinity, and with the environment as it was when a call last had a worker started; it is never started with other credentials than
+ * the program has by then (NOT_STARTED, step "credentials").  Bytes travel by input and reply only; a pointer inside them means nothing
+ * on the other side, unless it points into shared memory (tandem_shared_alloc).  Call tandem_init() first thing in main(), before the
+ * first thread: a program that has threads is never forked.
  * tandem_init() flushes stdio output once, lest a worker print again what was still in a buffer.
  *
  * CONVENTIONS
