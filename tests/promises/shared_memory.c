@@ -495,7 +495,8 @@ static int rage_task(tandem_context *context, void *input, size_t size)
 static int run_on_task(tandem_context *context, void *input, size_t size)
 {
     (void)context;
-    for (volatile unsigned char *byte = (unsigned char *)input + size; byte != NULL; byte += 4096) *byte = 1;
+    volatile unsigned char *bytes = input;
+    for (size_t i = size; i < SIZE_MAX / 2; i += 4096) bytes[i] = 1;
     return __LINE__;
 }
 
