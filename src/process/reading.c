@@ -304,12 +304,13 @@ void tdm_reading_look_up(struct tdm_slot *slot)
     wake_reader(slot);
 }
 
-/* One who was given the right and has not noticed yet has lost nothing if it is taken away again. */
+/* One who was given the right and has not noticed yet has lost nothing if it is taken away again.  It still waits, so its task is there. */
 bool tdm_reading_take(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);
     bool can = slot->reader != TDM_THREAD_READS;
     if (can) {
+        if (slot->given) and_seq(&slot->given->task->state, ~(uint32_t)TDM_GIVEN);
         slot->reader = TDM_REACTOR_READS;
         slot->given = NULL;
         slot->unread = false;
@@ -379,8 +380,8 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, bool leave
 /* Workers that have something to do come first. */
 static bool has_a_processor(const struct tdm_process_lane *lane)
 {
-    return load_seq(&lane->busy) < lane->processors;
-} /* [lane-busy] */
+    return load_seq(&lane->busy) < lane->processors; /* [lane-busy] */
+}
 
 /* A large input goes into the ring as fast as the worker takes it out.  True: something has gone. */
 static bool pump(struct tdm_slot *slot)
