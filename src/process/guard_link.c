@@ -426,6 +426,11 @@ void tdm_guards_signal(struct tdm_child *child, int signal)
     queue(child);
 }
 
+void tdm_guards_expect_end(struct tdm_child *child)
+{
+    if (child->number != 0 && child->asked_ns == 0) expect_answer(child);
+}
+
 /* ---- hearing ---- */
 
 /* Nothing new can be started; what runs goes on. */

@@ -53,6 +53,8 @@ void tdm_guards_unlisten(void);
 void tdm_guards_spawn(struct tdm_child *child);
 /* To its whole process group.  Also for one that is not spawned yet: as soon as it is. */
 void tdm_guards_signal(struct tdm_child *child, int signal);
+/* It seems to have ended: who has to tell so is woken, should it have been stopped. */
+void tdm_guards_expect_end(struct tdm_child *child);
 void tdm_guards_forget(struct tdm_child *child);
 
 #endif

@@ -320,9 +320,10 @@ void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *
 {
     unsigned in_hand, room = tdm_slot_room(slot, &in_hand);
     if (must_go(lane, slot, in_hand)) return;
+    bool was_offered = tdm_slot_was_offered(slot);
     for (;; room--) {
         lock(lane);
-        if (slot->was_offered) has_worked(lane);
+        if (was_offered) has_worked(lane);
         bool may_have = room > 0 && !slot->replaced && !(slot->retiring && lane->staff.standing > 0);
         struct tdm_task *task = may_have ? next_for(lane, slot, in_hand) : NULL;
         bool idle = !task && in_hand == 0 && room > 0, closing = lane->closing;

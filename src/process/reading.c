@@ -566,7 +566,10 @@ void tdm_reading_now(struct tdm_slot *slot)
 static void pipe_ended(struct tdm_slot *slot)
 {
     tdm_reactor_watch(&slot->reply_source, 0);
-    if (slot->orphan) tdm_slot_bury(slot, &(struct tdm_death){.known = false});
+    if (slot->orphan)
+        tdm_slot_bury(slot, &(struct tdm_death){.known = false});
+    else
+        tdm_guards_expect_end(&slot->child);
 }
 
 static void bell_rung(struct tdm_slot *slot)

@@ -168,6 +168,14 @@ unsigned tdm_slot_room(struct tdm_slot *slot, unsigned *in_hand)
     return most;
 }
 
+bool tdm_slot_was_offered(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool was_offered = slot->was_offered;
+    tdm_slot_unlock(slot);
+    return was_offered;
+}
+
 bool tdm_slot_is_spent(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);

@@ -92,7 +92,7 @@ struct tdm_slot {
     bool cannot_start; /* and no other worker could */
     bool in_use;       /* not empty */
     bool said_ready, was_ready, said_tired;
-    bool was_offered; /* it has been handed a task at least once */
+    bool was_offered; /* it has been handed a task at least once; written with the lock */
     bool stands;      /* ready, and waits for a seat; guarded by the ledger's lock */
     bool seated;      /* one of those that may have tasks; see process_lane */
     bool retiring;    /* it is to be replaced, as soon as its successor is ready */
@@ -122,8 +122,9 @@ bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status);
 /* Takes away what was handed over before and has not been begun, though nothing else runs; then the worker is killed.  Has it tasks? */
 bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs);
 unsigned tdm_slot_room(struct tdm_slot *slot, unsigned *in_hand); /* how many tasks more it could be given */
-bool tdm_slot_is_spent(struct tdm_slot *slot);                    /* it has had all the tasks that one worker gets */
-struct tdm_task *tdm_slot_take_newest(struct tdm_slot *slot);     /* one that waits behind another, now the caller's; or NULL */
+bool tdm_slot_was_offered(struct tdm_slot *slot);
+bool tdm_slot_is_spent(struct tdm_slot *slot);                /* it has had all the tasks that one worker gets */
+struct tdm_task *tdm_slot_take_newest(struct tdm_slot *slot); /* one that waits behind another, now the caller's; or NULL */
 void tdm_slot_start(struct tdm_slot *slot, uint32_t number);
 void tdm_slot_leave(struct tdm_slot *slot); /* an idle one ends in peace */
 void tdm_slot_kill(struct tdm_slot *slot);  /* one without a task */
