@@ -93,11 +93,13 @@ static inline struct own find_own(uint64_t variant, uint64_t seed)
 
 /* ---- sending ---- */
 
-static inline void call_host(const struct own *own)
+/* False: nobody is there any more, or the pipe is closed. */
+static inline bool call_host(const struct own *own)
 {
-    if (write(own->replies, "", 1) != 1) return;
+    if (write(own->replies, "", 1) != 1) return false;
     atomic_store(&own->rings->host_wish, TDM_HOST_AWAKE);
     tdm_futex_wake_shared(&own->rings->host_wish, 1);
+    return true;
 }
 
 /* Behind what is published.  What the worker itself says afterwards goes where it would have gone before, and so is a lie too. */
@@ -114,7 +116,7 @@ static inline bool send_through_ring(const struct own *own, const void *bytes, s
         if (now == -EAGAIN) moment();
         if (now < 0 && now != -EAGAIN) return false;
         if (now > 0) done += (size_t)now;
-        call_host(own);
+        if (!call_host(own)) return false;
     }
     for (int i = 0; i < 1000 && atomic_load(&ring.counts->head) != ring.own; i++) moment(); /* else the worker writes over it */
     return true;
@@ -242,13 +244,13 @@ static inline void write_half_payload(struct own *own)
     send_random(own, own->variant % 2 == 0 ? 0 : 1 + roll_below(&own->dice, 8000));
 }
 
-/* Frame after frame, for as long as anybody reads them. */
+/* Frame after frame, for as long as anybody reads them.  Nothing is allocated: a child of a process with threads may do this, and a
+ * sanitizer's allocator does not get over such a fork. */
 #define FLOODS 5
 static inline void flood(struct own *own)
 {
     enum { FRAMES = 1600 };
-    struct tdm_frame *frames = calloc(FRAMES, sizeof *frames);
-    if (frames == NULL) return;
+    struct tdm_frame frames[FRAMES];
     for (size_t i = 0; i < FRAMES; i++) {
         switch (own->variant % FLOODS) {
         case 0: frames[i] = forge(own, TDM_FRAME_REPLY, 0); break;
@@ -258,8 +260,7 @@ static inline void flood(struct own *own)
         default: memset(&frames[i], 0xff, sizeof *frames); break;
         }
     }
-    while (send_bytes(own, frames, FRAMES * sizeof *frames)) continue;
-    free(frames);
+    while (send_bytes(own, frames, sizeof frames)) continue;
 }
 
 /* ---- deeds: the control page ---- */
