@@ -10,6 +10,7 @@
 #include "base/proc.h"
 #include "job/setup.h"
 #include "process/reading.h"
+#include "task/wait.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -167,12 +168,19 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     return admission;
 }
 
-static bool cancel(struct tdm_lane *base, struct tdm_task *task)
+/* Where it is, or was a moment ago; NULL: not with a worker. */
+static struct tdm_slot *slot_of(struct tdm_process_lane *lane, struct tdm_task *task)
 {
-    lock(mine(base));
+    lock(lane);
     bool held = tdm_task_state(load_seq(&task->state)) == TDM_HELD;
     struct tdm_slot *slot = held ? task->place : NULL;
-    unlock(mine(base));
+    unlock(lane);
+    return slot;
+}
+
+static bool cancel(struct tdm_lane *base, struct tdm_task *task)
+{
+    struct tdm_slot *slot = slot_of(mine(base), task);
     return slot && tdm_slot_stop(slot, task, TANDEM_CANCELLED);
 }
 
@@ -235,17 +243,38 @@ static void end(struct tdm_lane *base)
     while (load_seq(&lane->closed) == 0) tdm_futex_wait(&lane->closed, 0, TDM_FOREVER); /* [lane-closed] */
 }
 
-/* Where is it?  Only one that a worker has can be brought nearer. */
-static bool lead(struct tdm_lane *base, struct tdm_task *task, uint64_t deadline)
+/* ---- waiting: any thread ---- */
+
+/* A task that has not ended keeps its pool alive, and an ended one may be the last; so who waits inside is a guest, from a moment when the task
+ * had not ended, and the end of the lane waits for its guests. */
+static bool enter(struct tdm_process_lane *lane, struct tdm_task *task)
 {
-    lock(mine(base));
-    bool held = tdm_task_state(load_seq(&task->state)) == TDM_HELD;
-    struct tdm_slot *slot = held ? task->place : NULL;
-    unlock(mine(base));
-    return slot && tdm_reading_lead(slot, task, deadline);
+    lock(lane);
+    enum tdm_task_state state = tdm_task_state(load_seq(&task->state));
+    bool enters = state == TDM_QUEUED || state == TDM_HELD;
+    if (enters) add_seq(&lane->guests, 1); /* [lane-guests] */
+    unlock(lane);
+    return enters;
 }
 
-static const struct tdm_lane_ops ops = {.lead = lead,
+/* The last that touches the pool. */
+static void leave(struct tdm_process_lane *lane)
+{
+    if (add_seq(&lane->guests, (uint32_t)-1) & TDM_HOST_LEAVES) tdm_futex_wake_all(&lane->guests); /* [lane-guests] */
+}
+
+static void await(struct tdm_lane *base, struct tdm_task *task, uint64_t deadline)
+{
+    struct tdm_process_lane *lane = mine(base);
+    if (!enter(lane, task)) return;
+    while (!tdm_wait_is_over(task, deadline)) {
+        struct tdm_slot *slot = slot_of(lane, task);
+        if (!slot || !tdm_reading_lead(slot, task, deadline)) tdm_wait_sleep(task, deadline);
+    }
+    leave(lane);
+}
+
+static const struct tdm_lane_ops ops = {.await = await,
                                         .submit = submit,
                                         .cancel = cancel,
                                         .deadline = deadline,

@@ -477,12 +477,6 @@ static bool park(struct tdm_slot *slot, struct tdm_parked *me, uint64_t deadline
     return mine;
 }
 
-/* The last that touches the pool. */
-static void leave(struct tdm_process_lane *lane)
-{
-    if (add_seq(&lane->guests, (uint32_t)-1) & TDM_HOST_LEAVES) tdm_futex_wake_all(&lane->guests); /* [lane-guests] */
-}
-
 /* With the lock held; the slot holds the task, so it has not ended. */
 static void push_parked(struct tdm_slot *slot, struct tdm_parked *me)
 {
@@ -493,7 +487,6 @@ static void push_parked(struct tdm_slot *slot, struct tdm_parked *me)
 bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t deadline)
 {
     struct tdm_parked me = {.task = task};
-    struct tdm_process_lane *lane = slot->lane;
     tdm_slot_lock(slot);
     bool here = holds(slot, task) && tdm_way_has_ring(&slot->in);
     bool reads = here && slot->reader == TDM_NOBODY_READS && !slot->unread;
@@ -501,11 +494,9 @@ bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t dea
         slot->reader = TDM_THREAD_READS;
     else if (here)
         push_parked(slot, &me);
-    if (here) add_seq(&lane->guests, 1); /* while the slot holds the task the pool cannot end [lane-guests] */
     tdm_slot_unlock(slot);
     if (!here) return false;
     if (reads || park(slot, &me, deadline)) read_until(slot, task, deadline);
-    leave(lane);
     return true;
 }
 

@@ -19,7 +19,8 @@
 
 /* ---- any thread ---- */
 
-/* See struct tdm_lane_ops: for a task that this slot had a moment ago. */
+/* A guest of the lane's that waits for a task which this slot had a moment ago: reads, or parks, until the task has ended, the deadline has
+ * passed, or it should look again where the task is.  False: there is nothing to do here. */
 bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t deadline_ns);
 
 /* With the lock held: the thread that reads is to look whether there is still something for it here. */

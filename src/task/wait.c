@@ -27,23 +27,24 @@ static bool has_ended(struct tdm_task *task) { return tdm_task_state(load_seq(&t
 
 static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
 
-/* True: look again.  It is not marked meanwhile: who reads the task's end himself need not be woken. */
-static bool lead(struct tdm_task *task, uint64_t deadline)
+bool tdm_wait_is_over(struct tdm_task *task, uint64_t deadline) { return is_settled(load_seq(&task->state)) || is_over(deadline); }
+
+void tdm_wait_sleep(struct tdm_task *task, uint64_t deadline)
 {
-    return task->lane->ops->lead && task->lane->ops->lead(task->lane, task, deadline);
+    uint32_t word = mark(task, TDM_WAITED);
+    if (!is_settled(word)) tdm_futex_wait(&task->state, word, deadline);
 }
 
 /* Its status, TANDEM_PENDING when the time is over, or -EINVAL if it was not taken after all. */
 static int sleep_until_ended(struct tdm_task *task, uint64_t deadline)
 {
-    for (;;) {
+    if (task->lane->ops->await && !tdm_wait_is_over(task, deadline)) task->lane->ops->await(task->lane, task, deadline);
+    for (;;) { /* from here on nothing but the task is touched: the pool may end */
         uint32_t word = load_seq(&task->state);
-        if (!is_settled(word) && !is_over(deadline) && lead(task, deadline)) continue;
-        word = mark(task, TDM_WAITED);
         if (tdm_task_is_new(word)) return -EINVAL;
         if (tdm_task_state(word) == TDM_ENDED) return tdm_task_public(task)->status;
         if (is_over(deadline)) return TANDEM_PENDING;
-        tdm_futex_wait(&task->state, word, deadline);
+        tdm_wait_sleep(task, deadline);
     }
 }
 

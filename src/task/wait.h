@@ -7,6 +7,10 @@
 /* May the calling thread run this task, which it waits for without limit, if it gets it? */
 bool tdm_wait_may_help(const struct tdm_task *task);
 
+/* For who waits for the task: has it ended, or is the time over?  Sleeps until then or, for no reason, less. */
+bool tdm_wait_is_over(struct tdm_task *task, uint64_t deadline_ns);
+void tdm_wait_sleep(struct tdm_task *task, uint64_t deadline_ns);
+
 /* Wakes all that sleep in tandem_wait_any. */
 void tdm_wait_wake_any(void);
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define THREADS 8
@@ -17,7 +18,8 @@ struct waiter {
     unsigned number;
     size_t calls;
     int status;
-    int line; /* where something was not as it should be; 0: nowhere */
+    atomic_int tid; /* it is about to wait; 0: not yet */
+    int line;       /* where something was not as it should be; 0: nowhere */
 };
 
 static void start_all(struct waiter *waiters, void *(*run)(void *))
@@ -33,11 +35,21 @@ static void join_all(struct waiter *waiters)
     }
 }
 
+static int thread_id(void)
+{
+#ifdef SYS_gettid
+    return (int)syscall(SYS_gettid);
+#else
+    return 1;
+#endif
+}
+
 /* ---- all for one ---- */
 
 static void *wait_for_it(void *argument)
 {
     struct waiter *waiter = argument;
+    atomic_store(&waiter->tid, thread_id());
     waiter->status = tandem_wait(waiter->task);
     return NULL;
 }
@@ -133,21 +145,40 @@ static void all_who_wait_learn_that_the_worker_was_killed(void)
     end_pool(pool);
 }
 
+static bool all_are_asleep(const struct waiter *waiters)
+{
+    for (int i = 0; i < THREADS; i++) {
+        char path[64], state = 0;
+        int tid = atomic_load(&waiters[i].tid);
+        snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+        FILE *file = tid != 0 ? fopen(path, "re") : NULL;
+        if (file == NULL) return false;
+        int found = fscanf(file, "%*d (%*[^)]) %c", &state);
+        fclose(file);
+        if (found != 1 || state != 'S') return false;
+    }
+    return true;
+}
+
+/* Some wait for a task that runs, some for one that waits behind it.  promise 11 */
 static void all_who_wait_learn_of_the_end_of_the_pool(void)
 {
     static struct waiter waiters[THREADS];
+    skip_without("/proc/self/task", "nobody tells which thread sleeps");
     struct gate *gate = shared(sizeof *gate);
-    for (int i = 0; i < 6; i++) {
-        tandem_task task;
+    for (int i = 0; i < 40; i++) {
+        tandem_task task, behind = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
         tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
         begin_gate(pool, &task, &gate, waiters);
+        assert_int_equal(tandem_submit(pool, &behind), 0);
+        for (int k = 0; k < THREADS; k += 2) waiters[k].task = &behind;
         start_all(waiters, wait_for_it);
-        moment(); /* their first steps come before the end */
-        moment();
+        wait_until(all_are_asleep(waiters)); /* their first steps come before the end */
         end_pool(pool);
         join_all(waiters);
         expect_all(waiters, TANDEM_CANCELLED);
         tandem_task_clear(&task);
+        tandem_task_clear(&behind);
     }
 }
 
