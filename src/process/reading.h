@@ -1,4 +1,4 @@
-/* reading.h - a worker's replies: who reads them, and what each brings.
+/* reading.h - a worker's replies: who reads them.
  *
  * One thread at a time has the right to read a worker's replies; who it is stands in the slot, under its lock.  A thread that waits for a
  * task of that worker takes the right if it is free, watches the ring, and sleeps on a word beside it.  Others that wait park on their own
@@ -38,8 +38,5 @@ void tdm_reading_now(struct tdm_slot *slot);                        /* what is t
 /* With the right. */
 void tdm_reading_read_all(struct tdm_slot *slot);
 void tdm_reading_end(struct tdm_slot *slot); /* there is nothing to read any more; gives it back */
-
-void tdm_reading_take_ready(struct tdm_slot *slot);
-void tdm_reading_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts);
 
 #endif

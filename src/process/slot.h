@@ -9,7 +9,7 @@
 #include "job/control.h"
 #include "job/stream.h"
 #include "process/error_tail.h"
-#include "process/guard_link.h"
+#include "process/guard_children.h"
 #include "process/verdict.h"
 #include "task/lane.h"
 

@@ -5,6 +5,7 @@
 #include "base/platform.h"
 #include "process/adopted.h"
 #include "process/reading.h"
+#include "process/replies.h"
 #include "process/slot_inside.h"
 #include "process/slot_start.h"
 #include "process/verdict.h"
@@ -160,7 +161,7 @@ static void judge_one(struct tdm_slot *slot, const struct tdm_entry *entry, cons
         entry->task->retried = true;
         tdm_process_lane_put_back(slot->lane, entry->task);
     } else {
-        tdm_reading_finish(slot, entry->task, &outcome, &facts);
+        tdm_replies_finish(slot, entry->task, &outcome, &facts);
     }
 }
 
@@ -260,7 +261,7 @@ static void spawned(struct tdm_child *child, int error)
     if (error != 0)
         tdm_slot_start_failed(slot, error == ECHILD || error == ESTALE ? "zygote" : "fork", error);
     else if (slot->said_ready)
-        tdm_reading_take_ready(slot);
+        tdm_replies_take_ready(slot);
 }
 
 static void ended(struct tdm_child *child, const struct tdm_guard_notice *notice)

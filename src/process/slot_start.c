@@ -7,6 +7,7 @@
 #include "base/fds.h"
 #include "base/memory.h"
 #include "job/setup.h"
+#include "process/guard_link.h"
 #include "process/reading.h"
 #include "process/shared_memory.h"
 #include "process/slot_inside.h"

@@ -10,7 +10,8 @@
  *
  * What is mirrored where:
  *   Thread   process/reading.c        tdm_reading_lead (wait, try), tdm_reading_take (insist), let_go; read_until, watch_and_sleep;
- *                                     take_plain; wake_reader (kick)
+ *                                     wake_reader (kick)
+ *            process/replies.c        tdm_replies_take_plain
  *            process/slot_reactor.c   tdm_slot_bury, judge
  *            process/slot.c           tdm_slot_offer (hand_over)
  *            job/stream.c             the host's half: wake_worker, after_host_read (make_room)

@@ -1,0 +1,210 @@
+/* replies.c - what a worker's replies bring. */
+#include "process/replies.h"
+
+#include "process/slot_inside.h"
+#include "task/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* With the lock held: is this the reply to the oldest task, from a worker that had claimed it and read all of its input?  (While the
+ * input is still being written its memory must stay, so the task may not end.) */
+static bool answers(struct tdm_slot *slot, const struct tdm_entry *oldest, const struct tdm_frame *frame)
+{
+    return oldest && frame->sequence == oldest->sequence && frame->entry == tdm_slot_index(slot, oldest) &&
+           tdm_outbox_empty(&slot->outbox) && (tdm_slot_is(slot, oldest, TDM_CLAIMED) || tdm_slot_is(slot, oldest, TDM_FINISHED));
+}
+
+static struct tdm_outcome outcome_of(struct tdm_slot *slot, struct tdm_facts *facts)
+{
+    const struct tdm_frame *frame = &slot->inbox.frame;
+    struct tdm_outcome outcome = {.code = frame->code};
+    if (frame->kind == TDM_FRAME_REFUSED) {
+        outcome.status = TANDEM_NOT_STARTED;
+        outcome.step = "input";
+    } else if (frame->kind == TDM_FRAME_OVERSIZED) {
+        outcome.status = TANDEM_OVER_LIMIT;
+        facts->limit = "output";
+    } else if (slot->inbox.out_of_memory) {
+        outcome.status = TANDEM_FAILED;
+        outcome.code = ENOMEM;
+        outcome.step = "reply";
+    } else {
+        outcome.status = frame->code == 0 ? TANDEM_OK : TANDEM_FAILED;
+        outcome.output = slot->inbox.payload;
+        outcome.output_size = frame->payload;
+    }
+    return outcome;
+}
+
+void tdm_replies_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts)
+{
+    char tail[TDM_ERROR_TAIL];
+    if (outcome->status != TANDEM_OK && slot->errors.bytes) {
+        facts->error_output_size = tdm_error_tail_take(&slot->errors, tail);
+        facts->error_output = tail;
+    }
+    outcome->facts = facts;
+    tdm_task_finish(task, outcome, NULL);
+}
+
+/* May a thread take it?  What is not as always is the reactor's. */
+static bool is_plain(const struct tdm_slot *slot, const struct tdm_entry *oldest)
+{
+    const struct tdm_frame *frame = &slot->inbox.frame;
+    bool is_ok = frame->kind == TDM_FRAME_REPLY && frame->code == 0 && !slot->inbox.out_of_memory;
+    return slot->state == TDM_SLOT_READY && oldest && oldest->decided == 0 && (is_ok || !slot->errors.bytes);
+}
+
+/* A longer task counts at once, shorter ones slowly.  A worker that lies about it is given more or fewer tasks. */
+static void learn(struct tdm_slot *slot, uint64_t ran_ns)
+{
+    if (ran_ns == 0) ran_ns = 1;
+    slot->usual_ns = ran_ns >= slot->usual_ns ? ran_ns : slot->usual_ns - (slot->usual_ns - ran_ns + 7) / 8;
+}
+
+enum taken { TAKEN, WRONG, NOT_PLAIN };
+
+/* With the lock held: frees the entry.  A thread leaves the timer alone: to clear it is to wait for the reactor, which may wait for this
+ * lock; when it comes it finds nothing to do. */
+static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct tdm_task **task, uint64_t *started_ns,
+                           struct tdm_facts *facts)
+{
+    struct tdm_entry *oldest = tdm_slot_oldest(slot);
+    bool right = oldest && oldest->decided == 0 && answers(slot, oldest, &slot->inbox.frame);
+    if (by_thread && (!right || !is_plain(slot, oldest))) return NOT_PLAIN;
+    if (!right) return WRONG;
+    bool timed = slot->deadline_ns != TDM_FOREVER && slot->state != TDM_SLOT_DYING;
+    struct tdm_use use = slot->control->use[tdm_slot_index(slot, oldest)];
+    learn(slot, use.ran_ns);
+    *facts = (struct tdm_facts){.user_ns = use.user_ns, .system_ns = use.system_ns, .peak_memory = use.peak_memory};
+    *task = oldest->task;
+    *started_ns = oldest->begun_ns;
+    if (timed && !by_thread) tdm_reactor_clear_timer(&slot->timer);
+    tdm_slot_drop(slot, oldest);
+    return TAKEN;
+}
+
+/* The worker gets its next task before this one's end is told: it works while others wake up. */
+static void end_task(struct tdm_slot *slot, bool by_thread, struct tdm_task *task, uint64_t started_ns, struct tdm_facts *facts)
+{
+    slot->has_answered = true;
+    tdm_report_count_run((tandem_report *)(uintptr_t)tdm_task_public(task)->report);
+    struct tdm_outcome outcome = outcome_of(slot, facts);
+    outcome.started_ns = started_ns;
+    slot->inbox.payload = NULL;
+    if (by_thread) {
+        tdm_process_lane_refill(slot->lane, slot);
+    } else {
+        tdm_slot_lock(slot);
+        bool ready = slot->state == TDM_SLOT_READY;
+        tdm_slot_unlock(slot);
+        if (ready) tdm_process_lane_free_slot(slot->lane, slot);
+        if (slot->orphan) tdm_reactor_post(&slot->attend); /* without a task it has to go */
+    }
+    tdm_replies_finish(slot, task, &outcome, facts);
+}
+
+static bool is_reply(const struct tdm_frame *frame)
+{
+    return frame->kind == TDM_FRAME_REPLY || frame->kind == TDM_FRAME_REFUSED || frame->kind == TDM_FRAME_OVERSIZED;
+}
+
+bool tdm_replies_take_plain(struct tdm_slot *slot)
+{
+    struct tdm_facts facts;
+    struct tdm_task *task;
+    uint64_t started_ns;
+    if (!is_reply(&slot->inbox.frame)) return false;
+    tdm_slot_lock(slot);
+    enum taken taken = take_out(slot, true, &task, &started_ns, &facts);
+    tdm_slot_unlock(slot);
+    if (taken == TAKEN) end_task(slot, true, task, started_ns, &facts);
+    return taken == TAKEN;
+}
+
+/* What comes after a kill that won is dropped: its end is decided. */
+static void take_reply(struct tdm_slot *slot)
+{
+    struct tdm_facts facts;
+    struct tdm_task *task;
+    uint64_t started_ns;
+    tdm_slot_lock(slot);
+    const struct tdm_entry *oldest = tdm_slot_oldest(slot);
+    bool dropped = oldest && oldest->decided != 0;
+    enum taken taken = take_out(slot, false, &task, &started_ns, &facts);
+    tdm_slot_unlock(slot);
+    if (taken == TAKEN) {
+        end_task(slot, false, task, started_ns, &facts);
+        return;
+    }
+    free(slot->inbox.payload);
+    slot->deaf = true;
+    if (!dropped) tdm_slot_set_dying(slot, tdm_slot_broken);
+}
+
+/* One that is being killed may say honestly, but too late, that it has started. */
+static void set_broken_unless_dying(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool dying = slot->state == TDM_SLOT_DYING;
+    tdm_slot_unlock(slot);
+    slot->deaf = true;
+    if (!dying) tdm_slot_set_dying(slot, tdm_slot_broken);
+}
+
+/* Its own word and the zygote's come by different ways, in any order; only with both it is known by its pid. */
+void tdm_replies_take_ready(struct tdm_slot *slot)
+{
+    slot->said_ready = true;
+    if (slot->child.pid == 0) return;
+    tdm_slot_lock(slot);
+    bool starting = slot->state == TDM_SLOT_STARTING;
+    if (starting) tdm_slot_set_state(slot, TDM_SLOT_READY);
+    slot->pid = slot->child.pid;
+    tdm_slot_unlock(slot);
+    if (!starting) {
+        slot->deaf = true; /* it is being killed or has died before anybody could give it anything */
+        if (slot->was_ready) set_broken_unless_dying(slot);
+        return;
+    }
+    slot->was_ready = true;
+    tdm_reactor_clear_timer(&slot->timer);
+    tdm_process_lane_ready(slot->lane, slot);
+}
+
+/* It may be read only when the worker has been buried half, so its state does not tell; but one that has been ready cannot say so. */
+static void take_failed(struct tdm_slot *slot)
+{
+    if (slot->was_ready) {
+        set_broken_unless_dying(slot);
+        return;
+    }
+    slot->deaf = true; /* that was its last word */
+    slot->start_error = slot->inbox.frame.code;
+    tdm_slot_lock(slot);
+    slot->step = "on_worker_start";
+    tdm_slot_unlock(slot);
+}
+
+/* It says so once. */
+static void take_tired(struct tdm_slot *slot)
+{
+    if (!slot->was_ready || slot->said_tired) {
+        set_broken_unless_dying(slot);
+        return;
+    }
+    slot->said_tired = true;
+    tdm_process_lane_retire(slot->lane, slot);
+}
+
+void tdm_replies_take_frame(struct tdm_slot *slot)
+{
+    switch (slot->inbox.frame.kind) {
+    case TDM_FRAME_READY: tdm_replies_take_ready(slot); break;
+    case TDM_FRAME_FAILED: take_failed(slot); break;
+    case TDM_FRAME_TIRED: take_tired(slot); break;
+    default: take_reply(slot); break;
+    }
+    slot->inbox.payload = NULL;
+}

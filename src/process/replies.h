@@ -1,0 +1,26 @@
+/* replies.h - what a worker's replies bring: a task's end, its own start, what was wrong with it.
+ *
+ * For the one who has the right to read (reading.h), once the inbox has a frame. */
+#ifndef TDM_PROCESS_REPLIES_H
+#define TDM_PROCESS_REPLIES_H
+
+#include "process/slot.h"
+
+#include <stdbool.h>
+
+/* A thread.  False: it is for the reactor, and nothing has happened. */
+bool tdm_replies_take_plain(struct tdm_slot *slot);
+
+/* ---- the reactor ---- */
+
+void tdm_replies_take_frame(struct tdm_slot *slot);
+
+/* It has said that it is ready, and its guard who it is; or only one of the two yet. */
+void tdm_replies_take_ready(struct tdm_slot *slot);
+
+/* ---- any thread ---- */
+
+/* With what the worker wrote to its standard error, should it have failed. */
+void tdm_replies_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts);
+
+#endif
