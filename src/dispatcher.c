@@ -111,8 +111,8 @@ static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *
     private->place = NULL;
     private->deaths = 0;
     private->retried = false;
-    if (task->timeout_ms != 0 || task->queue_timeout_ms != 0)
-    private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
+    bool timed = task->timeout_ms != 0 || task->queue_timeout_ms != 0;
+    if (timed) private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
     private->release = NULL;
     private->queued_ns = report ? report->queued_ns : 0;
     tdm_list_init(&private->link);
