@@ -111,6 +111,9 @@ _Atomic uint32_t *tdm_platform_word_wiped_by_fork(void);
 /* Threads that a sanitizer may run beside the program's own. */
 int tdm_platform_sanitizer_threads(void);
 
+/* An address within the code of the program itself, as opposed to libraries; 0 where that is not known. */
+uintptr_t tdm_platform_entry(void);
+
 /* How often code has been unloaded from this process; 0 where that cannot be known. */
 uint64_t tdm_platform_unloads(void);
 

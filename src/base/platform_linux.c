@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -339,6 +340,8 @@ static int take_unloads(struct dl_phdr_info *info, size_t size, void *to)
     if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs) *(uint64_t *)to = info->dlpi_subs;
     return 1; /* every entry carries the same counters */
 }
+
+uintptr_t tdm_platform_entry(void) { return (uintptr_t)getauxval(AT_ENTRY); }
 
 uint64_t tdm_platform_unloads(void)
 {

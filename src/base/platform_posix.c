@@ -264,6 +264,8 @@ _Atomic uint32_t *tdm_platform_word_wiped_by_fork(void) { return NULL; }
 #endif
 int tdm_platform_sanitizer_threads(void) { return SANITIZER_THREADS; }
 
+uintptr_t tdm_platform_entry(void) { return 0; }
+
 uint64_t tdm_platform_unloads(void) { return 0; }
 
 void tdm_platform_shield_exit(void) {}

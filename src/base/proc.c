@@ -82,6 +82,7 @@ static struct code {
     size_t count;
     uint64_t unloads; /* when it was noted, or last found unchanged */
 } noted;
+static uintptr_t program_start, program_end; /* of the program's own code, which is never unloaded; constant after note_code */
 static struct tdm_lock noted_lock;
 
 /* "start-end perms offset dev inode path" */
@@ -121,13 +122,8 @@ static void free_code(struct code *code)
 void tdm_proc_reset(void)
 {
     noted = (struct code){0};
+    program_start = program_end = 0;
     noted_lock = (struct tdm_lock){0};
-}
-
-void tdm_proc_note_code(void)
-{
-    free_code(&noted);
-    noted = read_code();
 }
 
 /* Lines of maps ascend. */
@@ -146,6 +142,15 @@ static const struct range *find(const struct code *code, uintptr_t address)
     return NULL;
 }
 
+void tdm_proc_note_code(void)
+{
+    free_code(&noted);
+    noted = read_code();
+    const struct range *program = find(&noted, tdm_platform_entry());
+    program_start = program ? program->start : 0;
+    program_end = program ? program->end : 0;
+}
+
 /* Something was unloaded since: what was noted counts only where the same file still lies at the same place. */
 static void forget_unloaded(void)
 {
@@ -161,7 +166,7 @@ static void forget_unloaded(void)
 
 bool tdm_proc_had_code(uintptr_t address)
 {
-    if (!noted.ranges) return true;
+    if (!noted.ranges || (address >= program_start && address < program_end)) return true;
     uint64_t unloads = tdm_platform_unloads();
     tdm_lock(&noted_lock, TDM_RANK_REACTOR);
     if (unloads != noted.unloads) forget_unloaded();

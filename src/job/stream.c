@@ -67,7 +67,7 @@ static void after_worker_read(struct tdm_channel *channel)
 
 /* ---- watching ---- */
 
-#define WATCH_LEAST_NS 1000u
+#define WATCH_LEAST_NS 5000u
 #define LOOKS          16 /* between two looks at the clock */
 
 /* The other side may be waiting for this very processor, though there are more: after a moment it is let go first.  Where nobody waits that

@@ -31,23 +31,47 @@ static struct tdm_slot *take_idle(struct tdm_process_lane *lane, uint32_t *numbe
     return slot;
 }
 
-/* One try to give the slot's worker of this number the task; the caller has taken both.  Whatever prevents it, the task is taken care of
- * and the slot goes back to the reactor.  Meanwhile the worker may have died, and another may stand in its slot. */
+/* What is not to begin any more ends. */
+static void drop_late(struct tdm_process_lane *lane, struct tdm_node *tasks)
+{
+    for (struct tdm_node *node = tasks->next, *next; node != tasks; node = next) {
+        struct tdm_task *task = container_of(node, struct tdm_task, link);
+        next = node->next;
+        tdm_list_remove(node); /* it may end, and be gone */
+        if (tdm_lane_begin(&lane->lane, task, NULL)) tdm_list_insert_after(next->previous, node);
+    }
+}
+
+static struct tdm_task *pop_last(struct tdm_node *tasks)
+{
+    struct tdm_node *last = tasks->previous;
+    if (last == tasks) return NULL;
+    tdm_list_remove(last);
+    return container_of(last, struct tdm_task, link);
+}
+
+/* One try to give the slot's worker of this number the tasks; the caller has taken all of them.  Whatever prevents it, the tasks are taken
+ * care of, and a slot that should have got something and did not goes back to the reactor.  Meanwhile the worker may have died, and another
+ * may stand in its slot. */
+static void hand_all(struct tdm_process_lane *lane, struct tdm_slot *slot, uint32_t number, struct tdm_node *tasks)
+{
+    unsigned taken = 0;
+    enum tdm_offer offer;
+    drop_late(lane, tasks);
+    while ((offer = tdm_slot_offer(slot, number, tasks, &taken)) == TDM_OFFER_CANCELLED) {
+        struct tdm_task *first = container_of(tdm_list_pop_front(tasks), struct tdm_task, link);
+        tdm_task_finish(first, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
+    }
+    if (taken == 0 && tdm_list_empty(tasks)) tdm_slot_release(slot, number);
+    for (struct tdm_task *task; (task = pop_last(tasks)) != NULL;) tdm_process_lane_put_back(lane, task);
+}
+
 static void hand(struct tdm_process_lane *lane, struct tdm_slot *slot, uint32_t number, struct tdm_task *task)
 {
-    if (!tdm_lane_begin(&lane->lane, task, NULL)) {
-        tdm_slot_release(slot, number);
-        return;
-    }
-    switch (tdm_slot_offer(slot, number, task)) {
-    case TDM_OFFER_TAKEN: break;
-    case TDM_OFFER_DEAD:
-    case TDM_OFFER_FULL: tdm_process_lane_put_back(lane, task); break;
-    case TDM_OFFER_CANCELLED:
-        tdm_slot_release(slot, number);
-        tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
-        break;
-    }
+    struct tdm_node one;
+    tdm_list_init(&one);
+    tdm_list_push_back(&one, &task->link);
+    hand_all(lane, slot, number, &one);
 }
 
 static bool is_dedicated(struct tdm_task *task) { return tdm_task_public(task)->flags & TANDEM_DEDICATED; }
@@ -136,6 +160,24 @@ static bool queue_new(struct tdm_process_lane *lane, struct tdm_task *task, bool
     return true;
 }
 
+/* A thread that submits more than workers can take comes by one of them now and then: takes its answers, and gives it more. */
+#define PASS_EVERY 8
+
+/* With the lock held, under which a task has been queued that has not ended: so the caller may enter as a guest.  NULL: not this time. */
+static struct tdm_slot *enter_to_pass(struct tdm_process_lane *lane)
+{
+    if (++lane->queued % PASS_EVERY != 0) return NULL;
+    lane->passed = lane->passed && lane->passed->next ? lane->passed->next : lane->slots;
+    if (lane->passed) add_seq(&lane->guests, 1); /* [lane-guests] */
+    return lane->passed;
+}
+
+/* The last that touches the pool. */
+static void leave(struct tdm_process_lane *lane)
+{
+    if (add_seq(&lane->guests, (uint32_t)-1) & TDM_HOST_LEAVES) tdm_futex_wake_all(&lane->guests); /* [lane-guests] */
+}
+
 static int submit(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_process_lane *lane = mine(base);
@@ -145,7 +187,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     if (error != 0) return refuse(lane, task, error, step);
 
     bool tend = false, cancelled = false, dedicated = is_dedicated(task);
-    struct tdm_slot *slot = NULL;
+    struct tdm_slot *slot = NULL, *passed = NULL;
     uint32_t number = 0;
     lock(lane);
     do admission = tdm_ledger_admit(ledger, base->core, dedicated || tdm_list_empty(&lane->idle), false);
@@ -156,6 +198,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
         task->place = slot;
     } else if (admission == TDM_ADMITTED) {
         cancelled = !queue_new(lane, task, &tend);
+        if (!cancelled && !tend) passed = enter_to_pass(lane);
     }
     unlock(lane);
     if (slot) hand(lane, slot, number, task);
@@ -164,6 +207,10 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     if (tend) {
         note_environment(lane);
         tdm_reactor_post(&lane->tend_job);
+    }
+    if (passed) {
+        tdm_reading_pass(passed);
+        leave(lane);
     }
     return admission;
 }
@@ -255,12 +302,6 @@ static bool enter(struct tdm_process_lane *lane, struct tdm_task *task)
     if (enters) add_seq(&lane->guests, 1); /* [lane-guests] */
     unlock(lane);
     return enters;
-}
-
-/* The last that touches the pool. */
-static void leave(struct tdm_process_lane *lane)
-{
-    if (add_seq(&lane->guests, (uint32_t)-1) & TDM_HOST_LEAVES) tdm_futex_wake_all(&lane->guests); /* [lane-guests] */
 }
 
 static void await(struct tdm_lane *base, struct tdm_task *task, uint64_t deadline)
@@ -378,21 +419,22 @@ static bool is_simple(const struct tdm_process_lane *lane, const struct tdm_slot
 
 void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slot)
 {
-    unsigned in_hand, room = tdm_slot_room(slot, &in_hand);
+    struct tdm_node tasks;
+    unsigned in_hand, room = tdm_slot_room(slot, &in_hand), held = in_hand;
     bool simple = room > 0 || in_hand > 0;
-    for (; simple && room > 0; room--, in_hand++) {
-        lock(lane);
-        simple = is_simple(lane, slot);
-        if (simple) has_worked(lane);
-        struct tdm_task *task = simple ? next_for(lane, slot, in_hand) : NULL;
-        if (simple && !task && in_hand == 0) {
-            simple = !could_steal(lane);
-            if (simple) tdm_staff_go_idle(lane, slot);
-        }
-        unlock(lane);
-        if (!task) break;
-        hand(lane, slot, slot->number, task);
+    tdm_list_init(&tasks);
+    lock(lane);
+    tdm_ledger_settle(&lane->lane.core->ledger, &slot->tally);
+    if (simple) simple = is_simple(lane, slot);
+    if (simple) has_worked(lane);
+    for (struct tdm_task *task; simple && room > 0 && (task = next_for(lane, slot, held)) != NULL; room--, held++)
+        tdm_list_push_back(&tasks, &task->link);
+    if (simple && held == 0) {
+        simple = !could_steal(lane);
+        if (simple) tdm_staff_go_idle(lane, slot);
     }
+    unlock(lane);
+    if (!tdm_list_empty(&tasks)) hand_all(lane, slot, slot->number, &tasks);
     if (!simple) tdm_slot_release(slot, slot->number);
 }
 

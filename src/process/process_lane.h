@@ -47,10 +47,12 @@ struct tdm_process_lane {
     void *argument;    /* argument_size bytes; constant */
     char *environment; /* as it was when a call last made a worker necessary */
     size_t environment_size;
-    uint64_t claim_ns; /* a worker that has not begun its task after this hangs */
-    bool sweeping;     /* the sweep timer is set */
-    bool guarding;     /* the guard's timer is set */
-    bool in_hands;     /* tasks may wait behind others in workers' hands */
+    uint64_t claim_ns;       /* a worker that has not begun its task after this hangs */
+    bool sweeping;           /* the sweep timer is set */
+    bool guarding;           /* the guard's timer is set */
+    bool in_hands;           /* tasks may wait behind others in workers' hands */
+    uint32_t queued;         /* counts submits that found no worker idle */
+    struct tdm_slot *passed; /* where a submit last came by */
     bool closing;
 
     /* the reactor's */

@@ -14,6 +14,9 @@
 
 static bool has_ended(const struct tdm_task *task) { return tdm_task_state(load_seq(&task->state)) == TDM_ENDED; }
 
+/* It reads in passing, or has what it wanted. */
+static bool waits_for_nothing(const struct tdm_task *mine) { return !mine || has_ended(mine); }
+
 /* ---- reading ---- */
 
 /* One pull: 1, a frame; or as tdm_inbox_pull.  What a thread could not take comes first. */
@@ -52,7 +55,7 @@ void tdm_reading_read_all(struct tdm_slot *slot)
 
 enum plain { ALL_READ, MORE_THERE, FOR_THE_REACTOR };
 
-/* A thread: until its own task has ended, and then what little lies there. */
+/* A thread: until its own task, if it has one, has ended, and then what little lies there. */
 static enum plain read_plain(struct tdm_slot *slot, struct tdm_task *mine)
 {
     int left = REPLIES_MOST;
@@ -64,9 +67,16 @@ static enum plain read_plain(struct tdm_slot *slot, struct tdm_task *mine)
             slot->held = result;
             return FOR_THE_REACTOR;
         }
-        if (has_ended(mine) && --left == 0) return MORE_THERE;
+        if (waits_for_nothing(mine) && --left == 0) return MORE_THERE;
     }
     return MORE_THERE;
+}
+
+static enum plain read_and_settle(struct tdm_slot *slot, struct tdm_task *mine)
+{
+    enum plain left = read_plain(slot, mine);
+    tdm_replies_settle(slot);
+    return left;
 }
 
 /* ---- the right ---- */
@@ -145,12 +155,15 @@ static bool arm(struct tdm_slot *slot)
     return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
 }
 
+/* HAD_ENOUGH: there may be more, for whoever comes. */
+enum why { ALL_IS_READ, HAD_ENOUGH, IS_FOR_THE_REACTOR };
 enum let_go { IS_FREE, READ_ON };
 
 /* READ_ON: there is something again, and nobody else to read it; the right is the caller's still. */
-static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, bool leave_it)
+static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why why)
 {
     enum let_go result = IS_FREE;
+    bool leave_it = why == IS_FOR_THE_REACTOR;
     tdm_slot_lock(slot);
     store_seq(&slot->look_up, 0);                                                    /* [look-up] */
     bool is_for_threads = !leave_it && !slot->unread && tdm_way_has_ring(&slot->in); /* one may wait since the slot's last worker */
@@ -161,6 +174,10 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, bool leave
         tdm_reactor_post(&slot->attend);
     } else if (next) {
         give(slot, next);
+    } else if (why == HAD_ENOUGH) {
+        slot->reader = TDM_NOBODY_READS;
+        slot->unlooked = true;
+        tdm_reactor_post(&slot->attend);
     } else if (arm(slot)) {
         slot->reader = who;
         store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
@@ -224,15 +241,21 @@ static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, 
 
 static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
 
+/* So often it goes on reading what others wait for, while that comes faster than it can be read. */
+#define ROUNDS_MOST 16
+
 static void read_until(struct tdm_slot *slot, struct tdm_task *mine, uint64_t deadline)
 {
     enum plain left;
+    enum why why;
+    int rounds = ROUNDS_MOST;
     store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
     do {
-        while ((left = read_plain(slot, mine)) == ALL_READ && !has_ended(mine) && !is_over(deadline) &&
+        while ((left = read_and_settle(slot, mine)) == ALL_READ && !waits_for_nothing(mine) && !is_over(deadline) &&
                load_seq(&slot->look_up) == 0)
             watch_and_sleep(slot, mine, deadline);
-    } while (let_go(slot, TDM_THREAD_READS, left == FOR_THE_REACTOR) == READ_ON);
+        why = left == FOR_THE_REACTOR ? IS_FOR_THE_REACTOR : waits_for_nothing(mine) && --rounds == 0 ? HAD_ENOUGH : ALL_IS_READ;
+    } while (let_go(slot, TDM_THREAD_READS, why) == READ_ON);
 }
 
 /* With the lock held: is the right this one's now? */
@@ -295,6 +318,18 @@ bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t dea
     return true;
 }
 
+/* ---- a thread that comes by ---- */
+
+void tdm_reading_pass(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool can = slot->state == TDM_SLOT_READY && tdm_way_has_ring(&slot->in) && slot->reader == TDM_NOBODY_READS && !slot->unread;
+    bool reads = can && tdm_ring_has_news(&slot->in.ring, false);
+    if (reads) slot->reader = TDM_THREAD_READS;
+    tdm_slot_unlock(slot);
+    if (reads) read_until(slot, NULL, 0);
+}
+
 /* ---- the reactor ---- */
 
 /* Pipes: nothing that it says matters, but its end shows only here. */
@@ -305,7 +340,7 @@ static int read_nothing(struct tdm_slot *slot)
     return got == 0 ? -EPIPE : got > 0 ? 0 : (int)got;
 }
 
-/* With the right.  0 or -EAGAIN; -EPIPE: the pipe has ended; or what is wrong. */
+/* With the right.  0: there may be more; -EAGAIN; -EPIPE: the pipe has ended; or what is wrong. */
 static int read_now(struct tdm_slot *slot, bool *was_deaf)
 {
     int result;
@@ -316,10 +351,6 @@ static int read_now(struct tdm_slot *slot, bool *was_deaf)
         if ((result = read_reply(slot)) != 0) return result;
         if (slot->deaf) return -EAGAIN;
     }
-    tdm_slot_lock(slot);
-    slot->unread = true; /* the rest in its turn */
-    tdm_slot_unlock(slot);
-    tdm_reactor_post(&slot->attend);
     return 0;
 }
 
@@ -336,10 +367,12 @@ static int read_and_let_go(struct tdm_slot *slot)
 {
     bool was_deaf;
     int result;
+    enum why why;
     do {
         result = read_now(slot, &was_deaf);
         if (result != 0 && result != -EAGAIN && result != -EPIPE) lost(slot, was_deaf);
-    } while (let_go(slot, TDM_REACTOR_READS, false) == READ_ON && result == -EAGAIN);
+        why = result == 0 && tdm_way_has_ring(&slot->in) ? HAD_ENOUGH : ALL_IS_READ;
+    } while (let_go(slot, TDM_REACTOR_READS, why) == READ_ON && result == -EAGAIN);
     return result;
 }
 
@@ -385,7 +418,7 @@ void tdm_reading_end(struct tdm_slot *slot)
     tdm_inbox_clear(&slot->inbox);
     tdm_slot_lock(slot);
     slot->reader = TDM_NOBODY_READS;
-    slot->has_held = slot->unread = false;
+    slot->has_held = slot->unread = slot->unlooked = false;
     store_seq(&slot->look_up, 0);
     tdm_slot_unlock(slot);
 }
@@ -394,9 +427,11 @@ void tdm_reading_attend(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);
     bool unread = slot->unread && slot->reader != TDM_THREAD_READS;
+    bool unlooked = slot->unlooked && slot->reader == TDM_NOBODY_READS;
+    slot->unlooked = false;
     tdm_slot_unlock(slot);
     if (slot->is_dead)
         tdm_slot_bury(slot, &slot->death);
-    else if (unread)
+    else if (unread || unlooked)
         tdm_reading_now(slot);
 }

@@ -23,6 +23,9 @@
  * passed, or it should look again where the task is.  False: there is nothing to do here. */
 bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t deadline_ns);
 
+/* A guest of the lane's that has something else to do: reads what there is, if nobody else does. */
+void tdm_reading_pass(struct tdm_slot *slot);
+
 /* With the lock held: the thread that reads is to look whether there is still something for it here. */
 void tdm_reading_look_up(struct tdm_slot *slot);
 

@@ -37,7 +37,8 @@ static struct tdm_outcome outcome_of(struct tdm_slot *slot, struct tdm_facts *fa
     return outcome;
 }
 
-void tdm_replies_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts)
+void tdm_replies_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts,
+                        struct tdm_tally *tally)
 {
     char tail[TDM_ERROR_TAIL];
     if (outcome->status != TANDEM_OK && slot->errors.bytes) {
@@ -45,7 +46,7 @@ void tdm_replies_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm
         facts->error_output = tail;
     }
     outcome->facts = facts;
-    tdm_task_finish(task, outcome, NULL);
+    tdm_task_finish(task, outcome, tally);
 }
 
 /* May a thread take it?  What is not as always is the reactor's. */
@@ -63,12 +64,19 @@ static void learn(struct tdm_slot *slot, uint64_t ran_ns)
     slot->usual_ns = ran_ns >= slot->usual_ns ? ran_ns : slot->usual_ns - (slot->usual_ns - ran_ns + 7) / 8;
 }
 
+/* A task whose reply has been read: in nobody's hands. */
+struct answered {
+    struct tdm_task *task;
+    uint64_t sequence, started_ns, ended_ns;
+    struct tdm_facts facts;
+    bool refill; /* the worker should have more to do */
+};
+
 enum taken { TAKEN, WRONG, NOT_PLAIN };
 
 /* With the lock held: frees the entry.  A thread leaves the timer alone: to clear it is to wait for the reactor, which may wait for this
  * lock; when it comes it finds nothing to do. */
-static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct tdm_task **task, uint64_t *started_ns,
-                           struct tdm_facts *facts)
+static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answered *answered)
 {
     struct tdm_entry *oldest = tdm_slot_oldest(slot);
     bool right = oldest && oldest->decided == 0 && answers(slot, oldest, &slot->inbox.frame);
@@ -77,32 +85,51 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct tdm_tas
     bool timed = slot->deadline_ns != TDM_FOREVER && slot->state != TDM_SLOT_DYING;
     struct tdm_use use = slot->control->use[tdm_slot_index(slot, oldest)];
     learn(slot, use.ran_ns);
-    *facts = (struct tdm_facts){.user_ns = use.user_ns, .system_ns = use.system_ns, .peak_memory = use.peak_memory};
-    *task = oldest->task;
-    *started_ns = oldest->begun_ns;
+    answered->task = oldest->task;
+    answered->sequence = oldest->sequence;
+    answered->started_ns = oldest->begun_ns;
+    answered->ended_ns = tdm_clock_ns();
+    answered->facts = (struct tdm_facts){.user_ns = use.user_ns, .system_ns = use.system_ns, .peak_memory = use.peak_memory};
     if (timed && !by_thread) tdm_reactor_clear_timer(&slot->timer);
-    tdm_slot_drop(slot, oldest);
+    tdm_slot_drop(slot, oldest, answered->ended_ns);
+    answered->refill = slot->in_hand < TDM_IN_HAND / 2 || !tdm_inbox_has_more(&slot->inbox);
     return TAKEN;
 }
 
-/* The worker gets its next task before this one's end is told: it works while others wake up. */
-static void end_task(struct tdm_slot *slot, bool by_thread, struct tdm_task *task, uint64_t started_ns, struct tdm_facts *facts)
+/* Of many, some are enough. */
+#define ALWAYS_SAMPLED 256
+#define SAMPLED_OF     16
+
+static struct tdm_outcome end_of(struct tdm_slot *slot, struct answered *answered)
 {
     slot->has_answered = true;
-    tdm_report_count_run((tandem_report *)(uintptr_t)tdm_task_public(task)->report);
-    struct tdm_outcome outcome = outcome_of(slot, facts);
-    outcome.started_ns = started_ns;
+    tdm_report_count_run((tandem_report *)(uintptr_t)tdm_task_public(answered->task)->report);
+    struct tdm_outcome outcome = outcome_of(slot, &answered->facts);
+    outcome.started_ns = answered->started_ns;
+    outcome.ended_ns = answered->ended_ns;
     slot->inbox.payload = NULL;
-    if (by_thread) {
-        tdm_process_lane_refill(slot->lane, slot);
-    } else {
-        tdm_slot_lock(slot);
-        bool ready = slot->state == TDM_SLOT_READY;
-        tdm_slot_unlock(slot);
-        if (ready) tdm_process_lane_free_slot(slot->lane, slot);
-        if (slot->orphan) tdm_reactor_post(&slot->attend); /* without a task it has to go */
-    }
-    tdm_replies_finish(slot, task, &outcome, facts);
+    if (answered->sequence > ALWAYS_SAMPLED && answered->sequence % SAMPLED_OF != 0) answered->task->queued_ns = 0;
+    return outcome;
+}
+
+/* The worker gets its next task before this one's end is told: it works while others wake up. */
+static void end_by_reactor(struct tdm_slot *slot, struct answered *answered)
+{
+    struct tdm_outcome outcome = end_of(slot, answered);
+    tdm_slot_lock(slot);
+    bool ready = slot->state == TDM_SLOT_READY;
+    tdm_slot_unlock(slot);
+    if (ready) tdm_process_lane_free_slot(slot->lane, slot);
+    if (slot->orphan) tdm_reactor_post(&slot->attend); /* without a task it has to go */
+    tdm_replies_finish(slot, answered->task, &outcome, &answered->facts, NULL);
+}
+
+/* Where more replies follow, it gets several at once. */
+static void end_by_thread(struct tdm_slot *slot, struct answered *answered)
+{
+    struct tdm_outcome outcome = end_of(slot, answered);
+    if (answered->refill) tdm_process_lane_refill(slot->lane, slot);
+    tdm_replies_finish(slot, answered->task, &outcome, &answered->facts, &slot->tally);
 }
 
 static bool is_reply(const struct tdm_frame *frame)
@@ -112,30 +139,35 @@ static bool is_reply(const struct tdm_frame *frame)
 
 bool tdm_replies_take_plain(struct tdm_slot *slot)
 {
-    struct tdm_facts facts;
-    struct tdm_task *task;
-    uint64_t started_ns;
+    struct answered answered;
     if (!is_reply(&slot->inbox.frame)) return false;
     tdm_slot_lock(slot);
-    enum taken taken = take_out(slot, true, &task, &started_ns, &facts);
+    enum taken taken = take_out(slot, true, &answered);
     tdm_slot_unlock(slot);
-    if (taken == TAKEN) end_task(slot, true, task, started_ns, &facts);
+    if (taken == TAKEN) end_by_thread(slot, &answered);
     return taken == TAKEN;
+}
+
+void tdm_replies_settle(struct tdm_slot *slot)
+{
+    struct tdm_ledger *ledger = &slot->lane->lane.core->ledger;
+    if (slot->tally.unsettled == 0) return;
+    tdm_ledger_lock(ledger);
+    tdm_ledger_settle(ledger, &slot->tally);
+    tdm_ledger_unlock(ledger);
 }
 
 /* What comes after a kill that won is dropped: its end is decided. */
 static void take_reply(struct tdm_slot *slot)
 {
-    struct tdm_facts facts;
-    struct tdm_task *task;
-    uint64_t started_ns;
+    struct answered answered;
     tdm_slot_lock(slot);
     const struct tdm_entry *oldest = tdm_slot_oldest(slot);
     bool dropped = oldest && oldest->decided != 0;
-    enum taken taken = take_out(slot, false, &task, &started_ns, &facts);
+    enum taken taken = take_out(slot, false, &answered);
     tdm_slot_unlock(slot);
     if (taken == TAKEN) {
-        end_task(slot, false, task, started_ns, &facts);
+        end_by_reactor(slot, &answered);
         return;
     }
     free(slot->inbox.payload);

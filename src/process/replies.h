@@ -11,6 +11,9 @@
 /* A thread.  False: it is for the reactor, and nothing has happened. */
 bool tdm_replies_take_plain(struct tdm_slot *slot);
 
+/* What it has taken is no longer open in the ledger.  While it still has the right. */
+void tdm_replies_settle(struct tdm_slot *slot);
+
 /* ---- the reactor ---- */
 
 void tdm_replies_take_frame(struct tdm_slot *slot);
@@ -20,7 +23,8 @@ void tdm_replies_take_ready(struct tdm_slot *slot);
 
 /* ---- any thread ---- */
 
-/* With what the worker wrote to its standard error, should it have failed. */
-void tdm_replies_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts);
+/* With what the worker wrote to its standard error, should it have failed.  tally: that of who has the right, or NULL. */
+void tdm_replies_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts,
+                        struct tdm_tally *tally);
 
 #endif

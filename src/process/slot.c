@@ -19,10 +19,13 @@ const char tdm_slot_broken[] = "its worker broke the protocol";
 
 /* ---- handing a task over: any thread ---- */
 
+/* Beside the last one, if that is free. */
 static struct tdm_entry *free_entry(struct tdm_slot *slot)
 {
-    struct tdm_entry *entry = slot->entries;
-    while (entry->task) entry++; /* there is one */
+    struct tdm_entry *entry = slot->entries + slot->sequence % TDM_IN_HAND;
+    if (!entry->task) return entry;
+    for (entry = slot->entries; entry->task; entry++) { /* there is one */
+    }
     return entry;
 }
 
@@ -67,16 +70,15 @@ static bool fits_whole(const struct tdm_slot *slot, const tandem_task *task)
 /* With the lock held.  The word is OFFERED before the first byte of the frame is in the pipe, so the worker never finds a frame whose
  * word is not there yet [control-word].  Behind another task a frame goes whole or not at all: else its rest would hold up whoever wants
  * to take it back.  False: there was no room; nothing has happened. */
-static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
+static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t now_ns)
 {
     const tandem_task *task = tdm_task_public(private);
     bool alone = slot->in_hand == 0;
     if (!alone && !fits_whole(slot, task)) return false;
     struct tdm_entry *entry = free_entry(slot);
-    *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .begun_ns = tdm_clock_ns()};
-    entry->next_ns = entry->begun_ns;
+    *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .next_ns = now_ns, .begun_ns = now_ns};
     struct tdm_frame frame = make_frame(slot, entry);
-    tdm_report_start((tandem_report *)(uintptr_t)task->report, entry->begun_ns, slot->number, slot->pid);
+    tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_fault(TDM_FAULT_host_offered);
     tdm_outbox_put(&slot->outbox, &frame, task->input);
@@ -85,7 +87,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
     if (left != 0 && !alone) {
         tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* it wins: the worker has seen nothing of the frame */
         slot->outbox = (struct tdm_outbox){0};
-        *entry = (struct tdm_entry){0};
+        entry->task = NULL;
         return false;
     }
     if (left != 0) tdm_reactor_post(&slot->attend);
@@ -94,6 +96,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private)
     slot->was_offered = true;
     slot->freed = false;
     if (alone) {
+        slot->oldest = entry;
         slot->suspect = false;
         slot->step = NULL;
         tdm_slot_set_deadline(slot);
@@ -133,19 +136,31 @@ static unsigned room(const struct tdm_slot *slot)
     return most != 0 && most - slot->handed < free ? most - slot->handed : free;
 }
 
-/* A cancel that came before the lock has left its wish in the task; one that comes after it finds the task here [wishes]. */
-enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, uint32_t number, struct tdm_task *task)
+/* With the lock held.  A cancel that came before the lock has left its wish in the task; one that comes after it finds the task here
+ * [wishes]. */
+static enum tdm_offer offer(struct tdm_slot *slot, uint32_t number, struct tdm_task *task, uint64_t now_ns)
 {
-    enum tdm_offer offer = TDM_OFFER_TAKEN;
+    if (slot->state != TDM_SLOT_READY || slot->number != number) return TDM_OFFER_DEAD;
+    if (load_seq(&task->wishes) & TDM_WISH_CANCEL) return TDM_OFFER_CANCELLED;
+    return room(slot) > 0 && hand_over(slot, task, now_ns) ? TDM_OFFER_TAKEN : TDM_OFFER_FULL;
+}
+
+/* What was taken may be on its way by the time of the unlock, so it is off the list before. */
+enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, uint32_t number, struct tdm_node *tasks, unsigned *taken)
+{
+    enum tdm_offer result = TDM_OFFER_TAKEN;
+    uint64_t now_ns = tdm_clock_ns();
     tdm_slot_lock(slot);
-    if (slot->state != TDM_SLOT_READY || slot->number != number)
-        offer = TDM_OFFER_DEAD;
-    else if (load_seq(&task->wishes) & TDM_WISH_CANCEL)
-        offer = TDM_OFFER_CANCELLED;
-    else if (room(slot) == 0 || !hand_over(slot, task))
-        offer = TDM_OFFER_FULL;
+    while (!tdm_list_empty(tasks) && result == TDM_OFFER_TAKEN) {
+        struct tdm_node *first = tdm_list_pop_front(tasks);
+        result = offer(slot, number, container_of(first, struct tdm_task, link), now_ns);
+        if (result == TDM_OFFER_TAKEN)
+            ++*taken;
+        else
+            tdm_list_push_front(tasks, first);
+    }
     tdm_slot_unlock(slot);
-    return offer;
+    return result;
 }
 
 /* The reactor is told under the lock: after the unlock the pool may be gone. */
@@ -192,7 +207,7 @@ static void take_back(struct tdm_slot *slot, struct tdm_entry *entry)
 {
     if (!tdm_outbox_empty(&slot->outbox)) tdm_slot_set_state(slot, TDM_SLOT_DYING);
     slot->handed--;
-    tdm_slot_drop(slot, entry);
+    tdm_slot_drop(slot, entry, tdm_clock_ns());
     tdm_reading_look_up(slot);
     if (slot->in_hand == 0) slot->freed = true;
 }

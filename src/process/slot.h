@@ -44,30 +44,33 @@ struct tdm_slot {
     enum tdm_slot_state state;
     uint32_t number; /* of the worker within its pool, never used again; also constant while the slot is on the idle list */
     struct tdm_entry entries[TDM_IN_HAND];
-    unsigned in_hand;     /* entries that are not free */
-    uint64_t usual_ns;    /* what its tasks take, as it says itself; 0: it has had none */
-    uint32_t handed;      /* tasks this worker was given and not taken back from before it began them */
-    bool freed;           /* its last task was taken away by another thread: the reactor makes it idle */
-    bool suspect;         /* the oldest task's word says that it has finished, when its reply was due */
-    bool gently;          /* it is to be killed, but asked to end first */
-    int input_error;      /* decided is NOT_STARTED: why the input could not be sent */
-    const char *step;     /* static; why a start failed, or what was wrong with the worker */
-    uint64_t sequence;    /* of the last task handed over; counts on, also over replaced workers */
-    uint64_t deadline_ns; /* of the oldest task */
-    pid_t pid;            /* from READY on */
-    uint64_t state_ns;    /* since when it is in this state */
+    struct tdm_entry *oldest; /* of those that are not free; NULL: there is none */
+    unsigned in_hand;         /* entries that are not free */
+    uint64_t usual_ns;        /* what its tasks take, as it says itself; 0: it has had none */
+    uint32_t handed;          /* tasks this worker was given and not taken back from before it began them */
+    bool freed;               /* its last task was taken away by another thread: the reactor makes it idle */
+    bool suspect;             /* the oldest task's word says that it has finished, when its reply was due */
+    bool gently;              /* it is to be killed, but asked to end first */
+    int input_error;          /* decided is NOT_STARTED: why the input could not be sent */
+    const char *step;         /* static; why a start failed, or what was wrong with the worker */
+    uint64_t sequence;        /* of the last task handed over; counts on, also over replaced workers */
+    uint64_t deadline_ns;     /* of the oldest task */
+    pid_t pid;                /* from READY on */
+    uint64_t state_ns;        /* since when it is in this state */
     struct tdm_outbox outbox;
     struct tdm_way out;       /* requests */
     enum tdm_reader reader;   /* who has the right to read the replies */
     struct tdm_parked *given; /* to whom it was given, who has not noticed yet */
     struct tdm_node parked;   /* those who wait for a task of this worker and have not the right */
-    bool unread;              /* the reader that was a thread has left the reactor something to read */
+    bool unread;              /* the reader that was a thread has left the reactor something that only it may read */
+    bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
     _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
     bool is_dead;             /* and is to be buried as soon as the reactor may read; how: */
     struct tdm_death death;
 
     /* the reader's */
-    struct tdm_way in; /* replies */
+    struct tdm_way in;      /* replies */
+    struct tdm_tally tally; /* of the tasks whose ends threads have read */
     struct tdm_inbox inbox;
     struct tdm_watch watch;
     bool has_held; /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
@@ -112,8 +115,9 @@ enum tdm_offer { TDM_OFFER_TAKEN, TDM_OFFER_CANCELLED, TDM_OFFER_DEAD, TDM_OFFER
 void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane);
 
 /* Any thread, with no lock. */
-enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, uint32_t number, struct tdm_task *task); /* to the worker of this number.  Not
-                                                                      TAKEN: the task is still the caller's */
+/* To the worker of this number, one after the other; what it takes is off the list and counted.  Not TAKEN: what became of the first that is
+ * still there, and the caller's like the rest. */
+enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, uint32_t number, struct tdm_node *tasks, unsigned *taken);
 void tdm_slot_release(struct tdm_slot *slot, uint32_t number); /* that worker was taken off the idle list, and got no task */
 /* Does nothing if the slot does not hold that task.  True: the worker had not begun it, and it is the caller's; only for CANCELLED. */
 bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status);

@@ -39,12 +39,16 @@ static inline bool tdm_slot_is(const struct tdm_slot *slot, const struct tdm_ent
 }
 
 /* The one the worker has to answer next, or NULL. */
-static inline struct tdm_entry *tdm_slot_oldest(struct tdm_slot *slot)
+static inline struct tdm_entry *tdm_slot_oldest(struct tdm_slot *slot) { return slot->oldest; }
+
+/* The one after it in the worker's order, or NULL.  Tasks that follow each other mostly lie side by side. */
+static inline struct tdm_entry *tdm_slot_next(struct tdm_slot *slot, const struct tdm_entry *entry)
 {
-    struct tdm_entry *oldest = NULL;
-    for (struct tdm_entry *entry = slot->entries; entry < slot->entries + TDM_IN_HAND; entry++)
-        if (entry->task && (!oldest || entry->sequence < oldest->sequence)) oldest = entry;
-    return oldest;
+    struct tdm_entry *beside = slot->entries + (tdm_slot_index(slot, entry) + 1) % TDM_IN_HAND, *next = NULL;
+    if (beside->task && beside->sequence == entry->sequence + 1) return beside;
+    for (struct tdm_entry *other = slot->entries; other < slot->entries + TDM_IN_HAND; other++)
+        if (other->task && other->sequence > entry->sequence && (!next || other->sequence < next->sequence)) next = other;
+    return next;
 }
 
 static inline struct tdm_entry *tdm_slot_newest(struct tdm_slot *slot)
@@ -64,16 +68,22 @@ static inline void tdm_slot_set_deadline(struct tdm_slot *slot)
     if (slot->deadline_ns != TDM_FOREVER) tdm_reactor_set_timer(&slot->timer, slot->deadline_ns);
 }
 
-/* The task is nobody's any more in this worker.  The time of the next one begins. */
-static inline void tdm_slot_drop(struct tdm_slot *slot, struct tdm_entry *entry)
+/* The entry is free; what it held may be looked at until the next offer. */
+static inline void tdm_slot_free_entry(struct tdm_slot *slot, struct tdm_entry *entry)
 {
-    bool was_oldest = entry == tdm_slot_oldest(slot);
-    *entry = (struct tdm_entry){0};
+    entry->task = NULL;
+    if (entry == slot->oldest) slot->oldest = tdm_slot_next(slot, entry);
     if (--slot->in_hand == 0) add_seq(&slot->lane->busy, (uint32_t)-1); /* [lane-busy] */
+}
+
+/* The task is nobody's any more in this worker.  The time of the next one begins. */
+static inline void tdm_slot_drop(struct tdm_slot *slot, struct tdm_entry *entry, uint64_t now_ns)
+{
+    bool was_oldest = entry == slot->oldest;
+    tdm_slot_free_entry(slot, entry);
     if (!was_oldest) return;
     slot->suspect = false;
-    struct tdm_entry *next = tdm_slot_oldest(slot);
-    if (next) next->next_ns = next->begun_ns = tdm_clock_ns();
+    if (slot->oldest) slot->oldest->next_ns = slot->oldest->begun_ns = now_ns;
     tdm_slot_set_deadline(slot);
 }
 

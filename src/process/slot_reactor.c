@@ -161,7 +161,7 @@ static void judge_one(struct tdm_slot *slot, const struct tdm_entry *entry, cons
         entry->task->retried = true;
         tdm_process_lane_put_back(slot->lane, entry->task);
     } else {
-        tdm_replies_finish(slot, entry->task, &outcome, &facts);
+        tdm_replies_finish(slot, entry->task, &outcome, &facts, NULL);
     }
 }
 
@@ -188,8 +188,7 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
             tdm_list_push_front(&back, &entry->task->link);
         else
             begun[count++] = *entry;
-        *entry = (struct tdm_entry){0};
-        if (--slot->in_hand == 0) add_seq(&slot->lane->busy, (uint32_t)-1); /* [lane-busy] */
+        tdm_slot_free_entry(slot, entry);
     }
     slot->deadline_ns = TDM_FOREVER;
     tdm_slot_unlock(slot);
@@ -387,5 +386,6 @@ void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
     slot->child.bared = bared;
     slot->timer.due = time_over;
     slot->attend.run = tdm_slot_attend;
+    slot->tally.defers = true;
     tdm_list_init(&slot->parked);
 }

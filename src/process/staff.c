@@ -75,6 +75,8 @@ static struct tdm_slot *find_empty(struct tdm_process_lane *lane)
     lock(lane);
     made->next = lane->slots;
     lane->slots = made;
+    made->tally.next = lane->lane.core->ledger.tallies;
+    lane->lane.core->ledger.tallies = &made->tally;
     unlock(lane);
     return made;
 }

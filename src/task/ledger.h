@@ -21,6 +21,7 @@ struct tdm_tally {
     _Atomic uint64_t ended[TDM_STATUSES];
     uint64_t unsettled; /* the owner's: ended, but still open in the ledger */
     bool shared;
+    bool defers; /* its owner has no time for on_done: that is put where it is run */
     struct tdm_tally *next;
 };
 

@@ -99,7 +99,7 @@ void tdm_report_end(tandem_report *report, const tandem_task *task, const struct
     static const struct tdm_facts nothing = {0};
     const struct tdm_facts *facts = outcome->facts ? outcome->facts : &nothing;
     if (outcome->started_ns != 0) report->started_ns = outcome->started_ns;
-    report->ended_ns = tdm_clock_ns();
+    report->ended_ns = outcome->ended_ns != 0 ? outcome->ended_ns : tdm_clock_ns();
     report->step = outcome->step;
     report->cpu_user_ns = facts->user_ns;
     report->cpu_system_ns = facts->system_ns;

@@ -59,10 +59,11 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
     if (task->report) tdm_report_end((tandem_report *)(uintptr_t)task->report, task, outcome);
 }
 
-static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, uint64_t started_ns)
+static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, const struct tdm_outcome *outcome)
 {
-    if (task->queued_ns == 0 || started_ns == 0) return;
-    tdm_ledger_add_sample(ledger, started_ns - task->queued_ns, tdm_clock_ns() - started_ns);
+    if (task->queued_ns == 0 || outcome->started_ns == 0) return;
+    uint64_t ended_ns = outcome->ended_ns != 0 ? outcome->ended_ns : tdm_clock_ns();
+    tdm_ledger_add_sample(ledger, outcome->started_ns - task->queued_ns, ended_ns - outcome->started_ns);
 }
 
 /* The exchange is the last access to the task unless it has an on_done: whoever sees ENDED may free it.  What is needed after it is
@@ -75,7 +76,7 @@ void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome
     bool owed = task->on_done != NULL;
     struct tdm_tally *counter = tally ? tally : &core->ledger.others;
 
-    take_sample(&core->ledger, private, outcome->started_ns);
+    take_sample(&core->ledger, private, outcome);
     fill_in(private, outcome);
     if (group) tdm_group_drop(group, private, outcome->status);
     tdm_tally_count(counter, outcome->status);
@@ -87,7 +88,7 @@ void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome
     if (!owed) {
         if (group) tdm_group_leave(group);
         tdm_ledger_settle_one(&core->ledger, counter);
-    } else if (core->callbacks.by_host || !tally) {
+    } else if (core->callbacks.by_host || !tally || tally->defers) {
         bool by_host = core->callbacks.by_host;
         tdm_callbacks_push(&core->callbacks, private);
         if (by_host) tdm_ledger_settle_one(&core->ledger, counter);

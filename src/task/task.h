@@ -80,12 +80,13 @@ struct tdm_outcome {
     size_t output_size;
     void (*release)(void *); /* of output */
     uint64_t started_ns;     /* 0: never, or nobody asked */
+    uint64_t ended_ns;       /* 0: now */
     const char *step;
     const struct tdm_facts *facts; /* what more is known; NULL: nothing */
 };
 
-/* Ends a task that the caller holds: no queue, no deadline and no slot knows it any more.  tally: the calling pool thread's own, or
- * NULL.  on_done is called here if this is a pool thread and it is due on one, else put where it is run. */
+/* Ends a task that the caller holds: no queue, no deadline and no slot knows it any more.  tally: the caller's own, or NULL.
+ * on_done is called here if this is a pool thread and it is due on one, else put where it is run. */
 void tdm_task_finish(struct tdm_task *task, const struct tdm_outcome *outcome, struct tdm_tally *tally);
 
 /* Calls on_done, and does what may only come after it. */

@@ -119,6 +119,7 @@ stream() {
     mutant leaves_with_the_right somebody_waits_for_ever
     mutant given_beside_the_word somebody_waits_for_ever
     mutant leaves_it_and_tells_nobody somebody_waits_for_ever -DSPECIALS=1
+    mutant has_enough_and_tells_nobody not_armed -DWAITERS=1
     mutant reactor_asks_once somebody_waits_for_ever -DCRASHES=1
     mutant bell_emptied_late not_armed
     mutant reader_looks_then_raises somebody_waits_for_ever

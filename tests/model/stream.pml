@@ -10,7 +10,7 @@
  *
  * What is mirrored where:
  *   Thread   process/reading.c        tdm_reading_lead (wait, try), tdm_reading_take (insist), let_go; read_until, watch_and_sleep;
- *                                     wake_reader (kick)
+ *                                     wake_reader (kick); tdm_reading_pass (over)
  *            process/replies.c        tdm_replies_take_plain
  *            process/slot_reactor.c   tdm_slot_bury, judge
  *            process/slot.c           tdm_slot_offer (hand_over)
@@ -25,8 +25,7 @@
  * the stores that publish, the flags and the looks at either are.  A sleeper whose time will be over does not fall asleep here, but
  * goes on at any later time; so who does fall asleep sleeps until somebody wakes it.
  *
- * Not here: what a broken worker writes into a ring; a waiter that reads other workers in passing; two threads that wait for the
- * same task; systems without a futex.
+ * Not here: what a broken worker writes into a ring; two threads that wait for the same task; systems without a futex.
  *
  * Mutants.  With one of these as -D spin must find an error.  Of who holds the right:
  *   never_looks_again              who lets go does not look at the ring once more: a reply just before is seen by nobody
@@ -34,6 +33,7 @@
  *   leaves_with_the_right          a waiter was handed the right just when its time was over, and goes home
  *   given_beside_the_word          what it sleeps on does not change when it is handed the right: it falls asleep with it
  *   leaves_it_and_tells_nobody     a waiter lets go because of what is only for the reactor, and does not post it
+ *   has_enough_and_tells_nobody    who has what it wanted lets go though there is more, and does not post the reactor
  *   reactor_asks_once              the right was taken when the reactor came for it; who lets go does not post the reactor
  *   bell_emptied_late              the reactor finds the right taken, then empties the bell: it was rung again in between
  * Of the reader's sleep:
@@ -133,6 +133,7 @@ bool given[WAITERS]
 
 /* The reactor's news: a reply in a ring, a job posted by a thread, a guard's EXIT. */
 bool bell, posted, told_of_death
+bool unlooked /* posted, too: should nobody read, there may be something */
 
 /* What the kernel knows. */
 bool parked[WAITERS]              /* asleep on its task's word */
@@ -148,7 +149,7 @@ bool rings /* the worker has taken BELL from the flag, and not rung yet */
 bool comes /* the reactor knows, and has not tried for the right yet */
 
 #define ARMED \
-    (in_hand == 0 || reader != NOBODY || owed || reply_flag == BELL || rings || bell || posted || comes || (!alive && !judged))
+    (in_hand == 0 || reader != NOBODY || owed || reply_flag == BELL || rings || bell || posted || unlooked || comes || (!alive && !judged))
 
 /* ---- the worker ---- */
 
@@ -352,7 +353,7 @@ inline kick()
 proctype Thread(byte me)
 {
     byte it, done;
-    bool timed, published, special, rung, wanted;
+    bool timed, published, special, rung, wanted, enough;
 
     if
     :: IS_REACTOR -> goto reactor
@@ -434,8 +435,9 @@ reads:
         :: else ->
             replies ? <it>;
             if
+            :: HAS_ENDED || (IS_REACTOR && !dead) -> it = 0; enough = true; goto let_go
             :: it == SPECIAL && !IS_REACTOR -> it = 0; special = true; goto let_go /* it stays where it is */
-            :: else -> MUST(reader == me, two_read_at_once); replies ? it
+            :: it != SPECIAL || IS_REACTOR -> MUST(reader == me, two_read_at_once); replies ? it
             fi
         fi
     }
@@ -502,6 +504,7 @@ let_go: /* tdm_reading_let_go: to the reactor, if there is something that only i
             reader = NOBODY;
             owed = true;
             special = false;
+            enough = false;
             goto post
         :: else ->
             do
@@ -512,10 +515,20 @@ let_go: /* tdm_reading_let_go: to the reactor, if there is something that only i
                 waiting[it] = false;
                 parked[it] = false;
                 it = 0;
+                enough = false;
                 goto gone
             :: it == WAITERS -> it = 0; break
             od;
             reader = NOBODY;
+            if
+            :: enough ->
+                enough = false;
+#ifndef has_enough_and_tells_nobody
+                unlooked = true;
+#endif
+                goto gone
+            :: else
+            fi;
 #ifndef arms_after_freeing
             reply_flag = BELL
 #endif
@@ -562,6 +575,8 @@ end_reactor:
     :: atomic { bell -> bell = false; comes = true }
        goto try
 #endif
+    :: atomic { unlooked -> unlooked = false; comes = true }
+       goto try
     :: atomic { posted -> posted = false; comes = true }
        goto insist
     :: atomic { told_of_death -> told_of_death = false; comes = true }
@@ -628,7 +643,13 @@ judge: /* all that it has published is read */
     od;
     goto let_go;
 
-over:
+over: /* It may come by once more. */
+    atomic {
+        if
+        :: HAS_ENDED && FREE_FOR_ME && len(replies) > 0 -> reader = me; goto holds
+        :: skip
+        fi
+    }
 }
 
 /* What befalls them. */
