@@ -22,8 +22,12 @@
 /* What the host wants when a reply has been published. */
 enum tdm_host_wish {
     TDM_HOST_AWAKE = 0,
-    TDM_HOST_BELL, /* a byte in the pipe of replies: the reactor sleeps there */
-    TDM_HOST_FUTEX /* a wake-up: a thread that waits for its task sleeps on the word */
+    TDM_HOST_BELL,  /* a byte in the pipe of replies: the reactor sleeps there */
+    TDM_HOST_FUTEX, /* a wake-up: a thread that waits for its task sleeps on the word */
+    /* the same, but not before the worker begins the last task it has: where workers need every processor, a host that wakes up for each reply
+     * costs more than it brings.  Who wishes so looks by himself after a while, for that task may never end */
+    TDM_HOST_BELL_LATER,
+    TDM_HOST_FUTEX_LATER
 };
 
 /* What the worker, asleep on the word, waits for. */

@@ -41,22 +41,35 @@ static void ring_bell(struct tdm_channel *channel)
     if (tdm_fds_writev(channel->out.fd, &part, 1) != 1) channel->lost = true;
 }
 
+static bool is_later(uint32_t wish) { return wish == TDM_HOST_BELL_LATER || wish == TDM_HOST_FUTEX_LATER; }
+
 /* After a reply was published.  The host may take its wish back at the same moment. */
 static void after_worker_write(struct tdm_channel *channel)
 {
     uint32_t wish = load_seq(&channel->out.rings->host_wish); /* [ring-wish] */
-    if (wish == TDM_HOST_BELL) channel->owes_bell = true;
+    if (wish == TDM_HOST_BELL || is_later(wish)) channel->owes_bell = true;
     if (wish != TDM_HOST_FUTEX || !cas_seq(&channel->out.rings->host_wish, &wish, TDM_HOST_AWAKE)) return;
     tdm_futex_wake_shared(&channel->out.rings->host_wish, 1);
 }
 
-/* A wish for a wake-up that was raised since the reply was published has seen it: who sleeps looks once more before. */
+/* A wish that was raised since the reply was published has seen it: who sleeps looks once more before. */
 void tdm_channel_settle(struct tdm_channel *channel)
 {
-    uint32_t wish = TDM_HOST_BELL;
     if (!channel->owes_bell) return;
     channel->owes_bell = false;
-    if (cas_seq(&channel->out.rings->host_wish, &wish, TDM_HOST_AWAKE)) ring_bell(channel); /* [ring-wish] */
+    uint32_t wish = load_seq(&channel->out.rings->host_wish);
+    bool wants = wish == TDM_HOST_BELL || is_later(wish);
+    if (!wants || !cas_seq(&channel->out.rings->host_wish, &wish, TDM_HOST_AWAKE)) return; /* [ring-wish] */
+    if (wish == TDM_HOST_FUTEX_LATER)
+        tdm_futex_wake_shared(&channel->out.rings->host_wish, 1);
+    else
+        ring_bell(channel);
+}
+
+void tdm_channel_settle_before_task(struct tdm_channel *channel)
+{
+    bool can_wait = channel->owes_bell && is_later(load_seq(&channel->out.rings->host_wish));
+    if (!can_wait || !tdm_channel_has_more(channel)) tdm_channel_settle(channel);
 }
 
 static void after_worker_read(struct tdm_channel *channel)

@@ -94,6 +94,8 @@ bool tdm_channel_has_more(const struct tdm_channel *channel);
 /* Calls the reactor if it is still to be called.  A thread that waits for the reply takes it within a microsecond, and then need not be:
  * so the bell is put off until the worker has watched that long, sleeps, or takes up its next task. */
 void tdm_channel_settle(struct tdm_channel *channel);
+void tdm_channel_settle_before_task(
+    struct tdm_channel *channel); /* not yet, if the host would rather have it later and there is another */
 
 /* False: the host is gone. */
 bool tdm_channel_read(struct tdm_channel *channel, void *to, size_t size);

@@ -30,9 +30,10 @@ struct tdm_process_lane {
     struct tdm_lane lane;
     const tandem_options *options; /* the pool's resolved copy */
     _Atomic uint32_t
-        busy;            /* workers that have a task; written under their slots' locks, a hint for who wants to watch [lane-busy] */
-    uint32_t processors; /* constant */
-    uint32_t watch_ns;   /* how long host and workers watch for each other before they sleep, at most */
+        busy; /* workers that have a task; written under their slots' locks, a hint for who wants to watch [lane-busy] */
+    _Atomic uint32_t looks;    /* 1: the reactor will soon look for replies that it is told of later [lane-looks] */
+    uint32_t processors;       /* constant */
+    uint32_t watch_ns;         /* how long host and workers watch for each other before they sleep, at most */
     struct tdm_shared *shared; /* the pool's; set before the lane is opened */
     int cannot_start;          /* why no worker can ever be had, a positive errno; 0: they can */
     const char *cannot_step;
@@ -58,7 +59,7 @@ struct tdm_process_lane {
     /* the reactor's */
     bool listening;
     struct tdm_job tend_job, end_job, close_job;
-    struct tdm_timer sweep_timer, guard_timer, start_timer;
+    struct tdm_timer sweep_timer, guard_timer, start_timer, look_timer;
 
     _Atomic uint32_t deaths; /* counts burials; the end of the lane sleeps on it [lane-deaths] */
     _Atomic uint32_t

@@ -96,9 +96,9 @@ static bool holds(struct tdm_slot *slot, const struct tdm_task *task)
 /* Never takes back a bell.  It wakes although there is no wish any more: a worker may have taken that back, and died before it woke. */
 static void wake_reader(struct tdm_slot *slot)
 {
-    uint32_t wish = TDM_HOST_FUTEX;
+    uint32_t wish = TDM_HOST_FUTEX, later = TDM_HOST_FUTEX_LATER;
     if (!tdm_way_has_ring(&slot->in)) return;
-    cas_seq(&slot->in.rings->host_wish, &wish, TDM_HOST_AWAKE);
+    if (!cas_seq(&slot->in.rings->host_wish, &wish, TDM_HOST_AWAKE)) cas_seq(&slot->in.rings->host_wish, &later, TDM_HOST_AWAKE);
     tdm_futex_wake_shared(&slot->in.rings->host_wish, 1);
 }
 
@@ -146,12 +146,29 @@ static void give(struct tdm_slot *slot, struct tdm_parked *next)
     tdm_futex_wake_all(&next->task->state);
 }
 
+/* With the lock held: it need not be told of each reply, for the worker has more to do, which is expected to take little. */
+static bool can_be_told_later(const struct tdm_slot *slot)
+{
+    return slot->in_hand > 2 && !slot->hasty && !tdm_slot_may_watch(slot);
+}
+
+/* Until then whoever would be told later looks by himself. */
+#define LATER_NS 200000u
+
+/* With the lock held.  The reactor looks at all slots of the lane, soon, and then forgets it. */
+static void have_it_looked_at(struct tdm_process_lane *lane)
+{
+    if (exchange_seq(&lane->looks, 1) == 0) tdm_reactor_set_timer(&lane->look_timer, tdm_clock_ns() + LATER_NS); /* [lane-looks] */
+}
+
 /* With the lock held.  Nobody reads any more: the worker is to ring.  Has it published something before it could know? */
 static bool arm(struct tdm_slot *slot)
 {
     slot->reader = TDM_NOBODY_READS;
     if (!tdm_way_has_ring(&slot->in)) return false;
-    store_seq(&slot->in.rings->host_wish, TDM_HOST_BELL); /* [ring-wish] */
+    bool later = can_be_told_later(slot);
+    if (later) have_it_looked_at(slot->lane);
+    store_seq(&slot->in.rings->host_wish, later ? TDM_HOST_BELL_LATER : TDM_HOST_BELL); /* [ring-wish] */
     return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
 }
 
@@ -189,12 +206,6 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
 
 /* ---- a thread that waits ---- */
 
-/* Workers that have something to do come first. */
-static bool has_a_processor(const struct tdm_process_lane *lane)
-{
-    return load_seq(&lane->busy) < lane->processors; /* [lane-busy] */
-}
-
 /* A large input goes into the ring as fast as the worker takes it out.  True: something has gone. */
 static bool pump(struct tdm_slot *slot)
 {
@@ -206,18 +217,18 @@ static bool pump(struct tdm_slot *slot)
     return has_some;
 }
 
-static bool has_input_left(struct tdm_slot *slot)
+static void look_at_slot(struct tdm_slot *slot, bool *has_input_left, bool *later)
 {
     tdm_slot_lock(slot);
-    bool has = !tdm_outbox_empty(&slot->outbox);
+    *has_input_left = !tdm_outbox_empty(&slot->outbox);
+    *later = can_be_told_later(slot);
     tdm_slot_unlock(slot);
-    return has;
 }
 
 /* While there is a processor for it; else it sleeps, and the reactor goes on when the worker rings. */
 static bool pump_while_it_moves(struct tdm_slot *slot)
 {
-    uint64_t until = has_a_processor(slot->lane) ? tdm_clock_ns() + slot->watch.most_ns : 0;
+    uint64_t until = tdm_slot_may_watch(slot) ? tdm_clock_ns() + slot->watch.most_ns : 0;
     bool moved = false;
     do {
         while (pump(slot)) moved = true;
@@ -226,17 +237,29 @@ static bool pump_while_it_moves(struct tdm_slot *slot)
     return moved;
 }
 
+/* What it has begun takes longer than was expected: the next reply is to be told at once. */
+static void be_hasty(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    slot->hasty = true;
+    tdm_slot_unlock(slot);
+}
+
 /* With the right.  Sleeps until there is something to read or to look at. */
 static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
 {
-    _Atomic uint32_t *wish = &slot->in.rings->host_wish;
-    if (has_input_left(slot) && pump_while_it_moves(slot)) return;
-    if (has_a_processor(slot->lane) ? tdm_way_watch(&slot->in, false, &slot->watch) : tdm_ring_has_news(&slot->in.ring, false))
-        return;
-    store_seq(wish, TDM_HOST_FUTEX); /* [ring-wish] */
+    _Atomic uint32_t *word = &slot->in.rings->host_wish;
+    bool has_input_left, later;
+    look_at_slot(slot, &has_input_left, &later);
+    if (has_input_left && pump_while_it_moves(slot)) return;
+    if (tdm_slot_may_watch(slot) ? tdm_way_watch(&slot->in, false, &slot->watch) : tdm_ring_has_news(&slot->in.ring, false)) return;
+    uint32_t wish = later ? TDM_HOST_FUTEX_LATER : TDM_HOST_FUTEX;
+    uint64_t look_ns = later ? tdm_clock_ns() + LATER_NS : deadline;
+    store_seq(word, wish); /* [ring-wish] */
     if (!tdm_ring_has_news(&slot->in.ring, false) && load_seq(&slot->look_up) == 0 && !has_ended(mine))
-        tdm_way_sleep(wish, TDM_HOST_FUTEX, &slot->watch, deadline);
-    store_seq(wish, TDM_HOST_AWAKE);
+        tdm_way_sleep(word, wish, &slot->watch, look_ns < deadline ? look_ns : deadline);
+    store_seq(word, TDM_HOST_AWAKE);
+    if (later && !tdm_ring_has_news(&slot->in.ring, false)) be_hasty(slot);
 }
 
 static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
@@ -389,6 +412,25 @@ static void pipe_ended(struct tdm_slot *slot)
         tdm_slot_bury(slot, &(struct tdm_death){.known = false});
     else
         tdm_guards_expect_end(&slot->child);
+}
+
+/* Who reads now has looked, and will be told as he wishes. */
+static void look(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool nobody = slot->state != TDM_SLOT_EMPTY && slot->reader == TDM_NOBODY_READS && tdm_way_has_ring(&slot->in);
+    bool later = nobody && load_seq(&slot->in.rings->host_wish) == TDM_HOST_BELL_LATER;
+    if (later && !tdm_ring_has_news(&slot->in.ring, false)) slot->hasty = true;
+    tdm_slot_unlock(slot);
+    if (later) tdm_reading_now(slot);
+}
+
+/* Forgotten first: a slot that is left to be looked at from now on is seen below, or sets the timer again. */
+void tdm_reading_look(struct tdm_timer *timer)
+{
+    struct tdm_process_lane *lane = container_of(timer, struct tdm_process_lane, look_timer);
+    store_seq(&lane->looks, 0); /* [lane-looks] */
+    for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next) look(slot);
 }
 
 static void bell_rung(struct tdm_slot *slot)

@@ -57,11 +57,14 @@ static bool is_plain(const struct tdm_slot *slot, const struct tdm_entry *oldest
     return slot->state == TDM_SLOT_READY && oldest && oldest->decided == 0 && (is_ok || !slot->errors.bytes);
 }
 
-/* A longer task counts at once, shorter ones slowly.  A worker that lies about it is given more or fewer tasks. */
+/* One that took far longer than usual counts for little: most likely the processor was taken away from it.  A worker that lies about it is
+ * given more or fewer tasks. */
 static void learn(struct tdm_slot *slot, uint64_t ran_ns)
 {
-    if (ran_ns == 0) ran_ns = 1;
-    slot->usual_ns = ran_ns >= slot->usual_ns ? ran_ns : slot->usual_ns - (slot->usual_ns - ran_ns + 7) / 8;
+    uint64_t usual_ns = slot->usual_ns, most_ns = usual_ns < UINT64_MAX / 4 ? usual_ns * 4 : UINT64_MAX;
+    if (usual_ns == 0) usual_ns = most_ns = ran_ns;
+    uint64_t counted_ns = ran_ns < most_ns ? ran_ns : most_ns;
+    slot->usual_ns = usual_ns - usual_ns / 8 + counted_ns / 8 + 1;
 }
 
 /* A task whose reply has been read: in nobody's hands. */
@@ -91,6 +94,7 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     answered->ended_ns = tdm_clock_ns();
     answered->facts = (struct tdm_facts){.user_ns = use.user_ns, .system_ns = use.system_ns, .peak_memory = use.peak_memory};
     if (timed && !by_thread) tdm_reactor_clear_timer(&slot->timer);
+    slot->hasty = false;
     tdm_slot_drop(slot, oldest, answered->ended_ns);
     answered->refill = slot->in_hand < TDM_IN_HAND / 2 || !tdm_inbox_has_more(&slot->inbox);
     return TAKEN;

@@ -114,6 +114,7 @@ static bool is_spent(const struct tdm_slot *slot)
 /* So much work at once keeps a worker busy while others wake up to give it more.  A task that takes longer has the worker to itself, so that
  * what comes after it goes to whoever is free first. */
 #define WORK_IN_HAND_NS 100000u
+#define WORK_IN_NEED_NS 400000u /* where workers need every processor, and the host takes one of them away to give more */
 
 static unsigned depth(const struct tdm_slot *slot)
 {
@@ -121,7 +122,8 @@ static unsigned depth(const struct tdm_slot *slot)
     (void)slot;
     return TDM_ALWAYS_IN_HAND; /* tests want the most, at once */
 #else
-    uint64_t tasks = slot->usual_ns == 0 ? 1 : WORK_IN_HAND_NS / slot->usual_ns;
+    uint64_t work_ns = tdm_slot_may_watch(slot) ? WORK_IN_HAND_NS : WORK_IN_NEED_NS;
+    uint64_t tasks = slot->usual_ns == 0 ? 1 : work_ns / slot->usual_ns;
     return tasks < 1 ? 1 : tasks > TDM_IN_HAND ? TDM_IN_HAND : (unsigned)tasks;
 #endif
 }

@@ -26,6 +26,12 @@ static inline unsigned tdm_slot_index(const struct tdm_slot *slot, const struct 
     return (unsigned)(entry - slot->entries);
 }
 
+/* Is there a processor for the host?  Workers that have something to do come first. */
+static inline bool tdm_slot_may_watch(const struct tdm_slot *slot)
+{
+    return load_seq(&slot->lane->busy) < slot->lane->processors; /* [lane-busy] */
+}
+
 /* One move of the entry's word; true if this call made it. */
 static inline bool tdm_slot_move(struct tdm_slot *slot, const struct tdm_entry *entry, enum tdm_control_state from,
                                  enum tdm_control_state to)

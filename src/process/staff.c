@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "process/guard_link.h"
 #include "process/process_lane.h"
+#include "process/reading.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -455,6 +456,7 @@ static void close_here(struct tdm_job *job)
     tdm_reactor_clear_timer(&lane->sweep_timer);
     tdm_reactor_clear_timer(&lane->guard_timer);
     tdm_reactor_clear_timer(&lane->start_timer);
+    tdm_reactor_clear_timer(&lane->look_timer);
     if (lane->listening) tdm_guards_unlisten();
     store_seq(&lane->closed, 1); /* from here on the lane may be freed; the wake uses the address only [lane-closed] */
     tdm_futex_wake_all(&lane->closed);
@@ -471,4 +473,5 @@ void tdm_staff_open(struct tdm_process_lane *lane)
     lane->sweep_timer.due = sweep;
     lane->guard_timer.due = guard_due;
     lane->start_timer.due = start_again;
+    lane->look_timer.due = tdm_reading_look;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- helping ---- */
 
@@ -234,6 +235,127 @@ static void many_threads_may_wait_for_any_of_the_same(int isolation)
     end_pool(pool);
 }
 
+/* ---- among tasks that never end ---- */
+
+enum { MOST_WORKERS = 16, MOST_TASKS = 8 * MOST_WORKERS };
+
+static atomic_int told;
+
+static void tell(tandem_task *task)
+{
+    (void)task;
+    atomic_fetch_add(&told, 1);
+}
+
+static void submit_all(tandem_pool *pool, tandem_task *tasks, int count)
+{
+    for (int i = 0; i < count; i++) assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+}
+
+static int processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 2 ? 2 : count > MOST_WORKERS ? MOST_WORKERS : (int)count;
+}
+
+static void clear_all(tandem_task *tasks, int count)
+{
+    for (int i = 0; i < count; i++) {
+        expect_end(&tasks[i], TANDEM_OK);
+        tandem_task_clear(&tasks[i]);
+    }
+}
+
+/* From these a pool learns that tasks take no time, and hands over many at once. */
+static void run_short_tasks(tandem_pool *pool)
+{
+    static tandem_task tasks[500];
+    for (int i = 0; i < 500; i++) tasks[i] = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
+    submit_all(pool, tasks, 500);
+    clear_all(tasks, 500);
+}
+
+/* Short ones, as many that do not end as there are workers, short ones again.  Of half of the first nobody waits for the end. */
+static void submit_mixed(tandem_pool *pool, tandem_task *tasks, int workers, struct gate **stuck)
+{
+    for (int i = 0; i < 8 * workers; i++) {
+        bool is_stuck = i >= 3 * workers && i < 4 * workers;
+        tasks[i] = task_of(TANDEM_PROCESS, is_stuck ? gate_task : nothing_task, stuck, sizeof *stuck);
+        if (i < 3 * workers && i % 2 == 0) tasks[i].on_done = tell;
+    }
+    submit_all(pool, tasks, 8 * workers);
+}
+
+/* They gather while the workers are held up.  So each worker gets, in one go, short ones, one that does not end, and some behind it; and
+ * every processor is in use. */
+static void what_has_ended_is_told_though_what_follows_it_does_not_end(void)
+{
+    static tandem_task held[MOST_WORKERS], tasks[MOST_TASKS];
+    struct gate *gates = shared(2 * sizeof *gates), *first = &gates[0], *stuck = &gates[1];
+    int workers = processors();
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, (uint32_t)workers, NULL);
+    for (int round = 0; round < 10; round++) {
+        gates[0] = gates[1] = (struct gate){0};
+        atomic_store(&told, 0);
+        run_short_tasks(pool);
+        for (int i = 0; i < workers; i++) held[i] = task_of(TANDEM_PROCESS, gate_task, &first, sizeof first);
+        submit_all(pool, held, workers);
+        assert_true(await(&first->entered, workers));
+        submit_mixed(pool, tasks, workers, &stuck);
+        atomic_store(&first->opened, 1);
+        for (int i = 1; i < 3 * workers; i += 2) expect_end(&tasks[i], TANDEM_OK);
+        wait_until(atomic_load(&told) == (3 * workers + 1) / 2);
+        atomic_store(&stuck->opened, 1);
+        clear_all(tasks, 8 * workers);
+        clear_all(held, workers);
+    }
+    end_pool(pool);
+}
+
+struct opener {
+    struct gate *first, *middle;
+};
+
+/* A middle one runs, so much has been handed over, and who waits for it sleeps most likely. */
+static void *open_both(void *argument)
+{
+    const struct opener *opener = argument;
+    atomic_store(&opener->first->opened, 1);
+    await(&opener->middle->entered, 1);
+    moment();
+    atomic_store(&opener->middle->opened, 1);
+    return NULL;
+}
+
+static void who_waits_learns_of_an_end_though_what_follows_it_does_not_end(void)
+{
+    static tandem_task held[MOST_WORKERS], tasks[MOST_TASKS];
+    struct gate *gates = shared(3 * sizeof *gates), *first = &gates[0], *middle = &gates[1], *stuck = &gates[2];
+    int workers = processors();
+    struct opener opener = {first, middle};
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, (uint32_t)workers, NULL);
+    for (int round = 0; round < 10; round++) {
+        pthread_t thread;
+        gates[0] = gates[1] = gates[2] = (struct gate){0};
+        run_short_tasks(pool);
+        for (int i = 0; i < workers; i++) held[i] = task_of(TANDEM_PROCESS, gate_task, &first, sizeof first);
+        submit_all(pool, held, workers);
+        assert_true(await(&first->entered, workers));
+        for (int i = 0; i < 8 * workers; i++) {
+            struct gate **gate = i < workers ? &middle : &stuck;
+            tasks[i] = task_of(TANDEM_PROCESS, i < 2 * workers ? gate_task : nothing_task, gate, sizeof *gate);
+        }
+        submit_all(pool, tasks, 8 * workers);
+        assert_int_equal(pthread_create(&thread, NULL, open_both, &opener), 0);
+        clear_all(held, workers);
+        clear_all(tasks, workers);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        atomic_store(&stuck->opened, 1);
+        clear_all(tasks + workers, 7 * workers);
+    }
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -246,6 +368,8 @@ int main(int argc, char **argv)
         both(wait_any_gives_the_lowest_of_the_ended),
         test(wait_any_takes_all_in_turn),
         both(many_threads_may_wait_for_any_of_the_same),
+        test(what_has_ended_is_told_though_what_follows_it_does_not_end),
+        test(who_waits_learns_of_an_end_though_what_follows_it_does_not_end),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
