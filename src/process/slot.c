@@ -40,11 +40,10 @@ static bool is_copied(const struct tdm_slot *slot, const tandem_task *task)
     return task->input_size <= TDM_FRAME_PAYLOAD_MOST && !tdm_shared_holds(slot->lane->shared, task->input, task->input_size);
 }
 
-static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry *entry)
+static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry *entry, bool copied)
 {
     const tandem_task *task = tdm_task_public(entry->task);
     const tandem_limits *limits = task->limits ? task->limits : &slot->lane->options->limits;
-    bool copied = is_copied(slot, task);
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, copied ? task->input_size : 0);
     if (!copied) {
         frame.flags |= TDM_FRAME_IN_SHARED;
@@ -61,9 +60,9 @@ static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry
     return frame;
 }
 
-static bool fits_whole(const struct tdm_slot *slot, const tandem_task *task)
+static bool fits_whole(const struct tdm_slot *slot, const tandem_task *task, bool copied)
 {
-    size_t size = sizeof(struct tdm_frame) + (is_copied(slot, task) ? task->input_size : 0);
+    size_t size = sizeof(struct tdm_frame) + (copied ? task->input_size : 0);
     return size <= WHOLE && (!tdm_way_has_ring(&slot->out) || tdm_ring_room(&slot->out.ring) >= size);
 }
 
@@ -73,11 +72,11 @@ static bool fits_whole(const struct tdm_slot *slot, const tandem_task *task)
 static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t now_ns)
 {
     const tandem_task *task = tdm_task_public(private);
-    bool alone = slot->in_hand == 0;
-    if (!alone && !fits_whole(slot, task)) return false;
+    bool alone = slot->in_hand == 0, copied = is_copied(slot, task);
+    if (!alone && !fits_whole(slot, task, copied)) return false;
     struct tdm_entry *entry = free_entry(slot);
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .next_ns = now_ns, .begun_ns = now_ns};
-    struct tdm_frame frame = make_frame(slot, entry);
+    struct tdm_frame frame = make_frame(slot, entry, copied);
     tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_fault(TDM_FAULT_host_offered);
@@ -122,8 +121,10 @@ static unsigned depth(const struct tdm_slot *slot)
     (void)slot;
     return TDM_ALWAYS_IN_HAND; /* tests want the most, at once */
 #else
-    uint64_t work_ns = tdm_slot_may_watch(slot) ? WORK_IN_HAND_NS : WORK_IN_NEED_NS;
-    uint64_t tasks = slot->usual_ns == 0 ? 1 : work_ns / slot->usual_ns;
+    uint64_t usual_ns = slot->usual_ns;
+    if (usual_ns == 0) return 1;
+    if (usual_ns <= WORK_IN_HAND_NS / TDM_IN_HAND) return TDM_IN_HAND;
+    uint64_t tasks = (tdm_slot_may_watch(slot) ? WORK_IN_HAND_NS : WORK_IN_NEED_NS) / usual_ns;
     return tasks < 1 ? 1 : tasks > TDM_IN_HAND ? TDM_IN_HAND : (unsigned)tasks;
 #endif
 }
