@@ -378,6 +378,7 @@ void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
 {
     slot->lane = lane;
     slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
+    slot->out = slot->in = (struct tdm_way){.fd = -1}; /* a start may fail before there is anything: 0 would be the program's own */
     slot->deadline_ns = TDM_FOREVER;
     tdm_list_init(&slot->idle);
     slot->child.spawned = spawned;

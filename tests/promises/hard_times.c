@@ -147,6 +147,26 @@ static void too_few_descriptors_are_a_clear_error_or_fewer_workers(void)
     for (int i = open_before; i <= open_before + 28; i += full_run() ? 1 : 3) in_a_child(host_with_descriptors, i);
 }
 
+static int host_with_input(int number)
+{
+    static const char line[] = "for the program";
+    char got[sizeof line];
+    int ends[2];
+    expect_in_child(pipe2(ends, O_NONBLOCK) == 0 && dup2(ends[0], 0) == 0 && close(ends[0]) == 0, errno);
+    expect_in_child(write(ends[1], line, sizeof line) == (ssize_t)sizeof line, errno);
+    int result = host_with_descriptors(number);
+    expect_in_child(result != 0 || read(0, got, sizeof got) == (ssize_t)sizeof got, errno);
+    return result;
+}
+
+/* promise 31 */
+static void starts_that_fail_read_nothing_of_the_programs_input(void)
+{
+    skip_under_valgrind("valgrind has descriptors of its own");
+    open_before = (int)entries_in("/proc/self/fd") + 1; /* and the pipe's other end */
+    for (int i = open_before + 6; i <= open_before + 20; i++) in_a_child(host_with_input, i);
+}
+
 /* Descriptors that run out while the pool works, and come back. */
 static void descriptors_that_run_out_for_a_while_cost_no_worker_for_good(void)
 {
@@ -374,6 +394,7 @@ int main(int argc, char **argv)
     static const struct harness_test tests[] = {
         test(with_32_descriptors_all_tasks_run),
         test(too_few_descriptors_are_a_clear_error_or_fewer_workers),
+        test(starts_that_fail_read_nothing_of_the_programs_input),
         test(descriptors_that_run_out_for_a_while_cost_no_worker_for_good),
         test(too_few_processes_are_a_clear_error_or_fewer_workers),
         test(eight_threads_that_never_rest_hold_up_no_pool),
