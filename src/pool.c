@@ -12,6 +12,7 @@
 #include "process/guard_link.h"
 #include "quiet.h"
 #include "task/group.h"
+#include "task/wait.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ static void settle(void)
         process.pools = 0;
         process.lock = (struct tdm_lock){0};
         tdm_group_reset();
+        tdm_wait_reset();
         tdm_proc_reset();
         tdm_reactor_reset();
         tdm_region_reset();
@@ -188,6 +190,7 @@ static void end_pool(struct tandem_pool *pool)
     if (threads) threads->ops->end(threads);
     if (processes) processes->ops->end(processes);
     tdm_ledger_wait_quiet(&core->ledger, TDM_FOREVER); /* what other threads have taken back, and are about to end */
+    tdm_wait_pass_doors();
     tdm_callbacks_close(&core->callbacks);
     tdm_deadlines_close(&core->deadlines);
     tdm_core_release_reactor(core);

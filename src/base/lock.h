@@ -14,6 +14,7 @@ enum tdm_rank {
     TDM_RANK_POOLS = 1, /* tandem_init, tandem_quit, the making and ending of pools */
     TDM_RANK_NEED,      /* a pool starts what it turns out to need: the reactor, its callback thread */
     TDM_RANK_STARTING,  /* who uses the reactor */
+    TDM_RANK_DOOR,      /* who waits for a task goes in to the task's pool */
     TDM_RANK_GROUP,     /* a group's list and count; under it a queued task may be taken back */
     TDM_RANK_SLOT,      /* one worker process */
     TDM_RANK_FRONT,     /* the front part of a thread lane's queue, from which workers take */

@@ -270,6 +270,13 @@ static void begin_end(struct tdm_lane *base)
     if (load_seq(&base->core->holds_reactor)) tdm_reactor_post(&lane->end_job);
 }
 
+static void see_guests_off(struct tdm_process_lane *lane)
+{
+    for (uint32_t guests = or_seq(&lane->guests, TDM_HOST_LEAVES); (guests & ~TDM_HOST_LEAVES) != 0;
+         guests = load_seq(&lane->guests))
+        tdm_futex_wait(&lane->guests, guests, TDM_FOREVER); /* [lane-guests] */
+}
+
 /* The reactor's last job for this lane comes after all others that were posted for it. */
 static void end(struct tdm_lane *base)
 {
@@ -283,31 +290,19 @@ static void end(struct tdm_lane *base)
         if (quiet) break;
         tdm_futex_wait(&lane->deaths, deaths, TDM_FOREVER);
     }
-    for (uint32_t guests = or_seq(&lane->guests, TDM_HOST_LEAVES); (guests & ~TDM_HOST_LEAVES) != 0;
-         guests = load_seq(&lane->guests))
-        tdm_futex_wait(&lane->guests, guests, TDM_FOREVER); /* [lane-guests] */
+    see_guests_off(lane);
     tdm_reactor_post(&lane->close_job);
     while (load_seq(&lane->closed) == 0) tdm_futex_wait(&lane->closed, 0, TDM_FOREVER); /* [lane-closed] */
 }
 
 /* ---- waiting: any thread ---- */
 
-/* A task that has not ended keeps its pool alive, and an ended one may be the last; so who waits inside is a guest, from a moment when the task
- * had not ended, and the end of the lane waits for its guests. */
-static bool enter(struct tdm_process_lane *lane, struct tdm_task *task)
-{
-    lock(lane);
-    enum tdm_task_state state = tdm_task_state(load_seq(&task->state));
-    bool enters = state == TDM_QUEUED || state == TDM_HELD;
-    if (enters) add_seq(&lane->guests, 1); /* [lane-guests] */
-    unlock(lane);
-    return enters;
-}
+/* Who waits inside is a guest from a moment when its task had not ended, and the end of the lane waits for its guests. */
+static void enter(struct tdm_lane *base) { add_seq(&mine(base)->guests, 1); /* [lane-guests] */ }
 
 static void await(struct tdm_lane *base, struct tdm_task *task, uint64_t deadline)
 {
     struct tdm_process_lane *lane = mine(base);
-    if (!enter(lane, task)) return;
     while (!tdm_wait_is_over(task, deadline)) {
         struct tdm_slot *slot = slot_of(lane, task);
         if (!slot || !tdm_reading_lead(slot, task, deadline)) tdm_wait_sleep(task, deadline);
@@ -315,7 +310,8 @@ static void await(struct tdm_lane *base, struct tdm_task *task, uint64_t deadlin
     leave(lane);
 }
 
-static const struct tdm_lane_ops ops = {.await = await,
+static const struct tdm_lane_ops ops = {.enter = enter,
+                                        .await = await,
                                         .submit = submit,
                                         .cancel = cancel,
                                         .deadline = deadline,
@@ -461,8 +457,10 @@ static bool lacks_code(const tandem_options *options)
            (options->on_worker_stop && !tdm_proc_had_code((uintptr_t)options->on_worker_stop));
 }
 
+/* Who came after the lane's end, for a task that somebody else was about to end, has found nothing to do, but is inside. */
 void tdm_process_lane_free(struct tdm_process_lane *lane)
 {
+    see_guests_off(lane);
     for (struct tdm_slot *slot = lane->slots, *next; slot; slot = next) {
         next = slot->next;
         free(slot);

@@ -16,8 +16,10 @@ struct tdm_lane_ops {
     bool (*cancel)(struct tdm_lane *lane, struct tdm_task *task);
     /* On the reactor's thread: its deadline has passed. */
     void (*deadline)(struct tdm_lane *lane, struct tdm_task *task, enum tdm_deadline_kind kind);
-    /* The calling thread waits until the task has ended or the deadline has passed, and does meanwhile what brings the end nearer.  May return
-     * earlier, but then it must not be called again: the pool may be gone.  NULL: there is nothing that a waiter could do. */
+    /* A thread is about to wait for a task that has not ended: from now on the lane waits for it, when it is freed. */
+    void (*enter)(struct tdm_lane *lane);
+    /* That thread waits until the task has ended or the deadline has passed, and does meanwhile what brings the end nearer.  When it returns,
+     * maybe earlier, the pool may be gone.  Both NULL: there is nothing that a waiter could do. */
     void (*await)(struct tdm_lane *lane, struct tdm_task *task, uint64_t deadline_ns);
     /* Runs a task on the calling thread that has taken it back; NULL where that makes no sense. */
     void (*run_here)(struct tdm_lane *lane, struct tdm_task *task);

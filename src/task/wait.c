@@ -3,10 +3,36 @@
 
 #include "base/clock.h"
 #include "base/identity.h"
+#include "base/lock.h"
 #include "task/lane.h"
 #include "task/self.h"
 
 #include <errno.h>
+
+/* ---- doors ---- */
+
+/* A task that has not ended keeps its pool alive, and an ended one may have been the last.  Who merely waits for a task therefore touches its
+ * pool only behind a door, after another look at the task; and a pool, when all its tasks have ended, passes through every door before it
+ * goes.  The locks lie outside of pools and tasks, because either may be gone. */
+static struct tdm_lock doors[64];
+
+static struct tdm_lock *door_of(const struct tdm_task *task)
+{
+    return &doors[((uintptr_t)task >> 6 ^ (uintptr_t)task >> 12) % (sizeof doors / sizeof *doors)];
+}
+
+void tdm_wait_pass_doors(void)
+{
+    for (size_t i = 0; i < sizeof doors / sizeof *doors; i++) {
+        tdm_lock(&doors[i], TDM_RANK_DOOR);
+        tdm_unlock(&doors[i], TDM_RANK_DOOR);
+    }
+}
+
+void tdm_wait_reset(void)
+{
+    for (size_t i = 0; i < sizeof doors / sizeof *doors; i++) doors[i] = (struct tdm_lock){0};
+}
 
 /* ---- sleeping until a task has ended ---- */
 
@@ -35,10 +61,20 @@ void tdm_wait_sleep(struct tdm_task *task, uint64_t deadline)
     if (!is_settled(word)) tdm_futex_wait(&task->state, word, deadline);
 }
 
+/* A guest of its lane's, which will wait for this thread; false: it has ended, or nobody can do anything for it. */
+static bool enter(struct tdm_task *task)
+{
+    tdm_lock(door_of(task), TDM_RANK_DOOR);
+    bool enters = !is_settled(load_seq(&task->state)) && task->lane->ops->enter;
+    if (enters) task->lane->ops->enter(task->lane);
+    tdm_unlock(door_of(task), TDM_RANK_DOOR);
+    return enters;
+}
+
 /* Its status, TANDEM_PENDING when the time is over, or -EINVAL if it was not taken after all. */
 static int sleep_until_ended(struct tdm_task *task, uint64_t deadline)
 {
-    if (task->lane->ops->await && !tdm_wait_is_over(task, deadline)) task->lane->ops->await(task->lane, task, deadline);
+    if (!tdm_wait_is_over(task, deadline) && enter(task)) task->lane->ops->await(task->lane, task, deadline);
     for (;;) { /* from here on nothing but the task is touched: the pool may end */
         uint32_t word = load_seq(&task->state);
         if (tdm_task_is_new(word)) return -EINVAL;
@@ -59,11 +95,16 @@ bool tdm_wait_may_help(const struct tdm_task *private)
     return core->waiters_help && task->timeout_ms == 0 && !task->on_done;
 }
 
+static bool is_queued(const struct tdm_task *task) { return tdm_task_state(load_seq(&task->state)) == TDM_QUEUED; }
+
+/* Once it is taken back it cannot end by other hands, and nor can its pool. */
 static void help(struct tdm_task *task)
 {
-    uint32_t word = load_seq(&task->state);
-    if (tdm_task_state(word) != TDM_QUEUED || !tdm_wait_may_help(task)) return;
-    if (tdm_lane_take_back(task->lane, task)) task->lane->ops->run_here(task->lane, task);
+    if (!is_queued(task)) return;
+    tdm_lock(door_of(task), TDM_RANK_DOOR);
+    bool taken = is_queued(task) && tdm_wait_may_help(task) && tdm_lane_take_back(task->lane, task);
+    tdm_unlock(door_of(task), TDM_RANK_DOOR);
+    if (taken) task->lane->ops->run_here(task->lane, task);
 }
 
 /* ---- the calls ---- */
