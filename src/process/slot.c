@@ -345,12 +345,14 @@ bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs)
     const struct tdm_entry *oldest = tdm_slot_oldest(slot);
     bool has_task = oldest != NULL, late = oldest && oldest->next_ns < before_ns && slot->state != TDM_SLOT_DYING;
     bool revoked_all = late && tdm_slot_is(slot, oldest, TDM_OFFERED) && tdm_slot_revoke_all(slot, &revoked);
-    if (revoked_all) {
-        *hangs = true;
+    oldest = tdm_slot_oldest(slot);
+    bool lies = late && oldest && tdm_slot_is(slot, oldest, TDM_OFFERED); /* then it cannot have begun what comes after that */
+    if (revoked_all) *hangs = true;
+    if (lies) slot->step = tdm_slot_broken;
+    if (revoked_all || lies) {
         tdm_slot_set_state(slot, TDM_SLOT_DYING);
         tdm_reactor_post(&slot->attend);
     }
-    oldest = tdm_slot_oldest(slot);
     if (late && oldest && !slot->suspect && tdm_slot_is(slot, oldest, TDM_FINISHED)) suspect(slot);
     tdm_slot_unlock(slot);
     put_back_all(slot->lane, &revoked, revoked_all);

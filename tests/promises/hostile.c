@@ -174,6 +174,42 @@ static void random_words_in_the_page_end_no_task_twice(void)
     try_all((struct trial){.deed = set_random_words, .ending = EXITS, .statuses = CRASHED_ONLY}, 10);
 }
 
+/* As if it had begun, out of turn, what waits behind its task, and not the task itself.  The next worker that has the task is honest. */
+static void deny_its_task(struct own *own)
+{
+    if (own->control == NULL || atomic_load(&state->begun) > 1) return;
+    for (unsigned i = 0; i < TDM_CONTROL_WORDS; i++) {
+        uint64_t word = atomic_load(&own->control->word[i]);
+        if ((word & 0xffff) == TDM_OFFERED) atomic_store(&own->control->word[i], (word & ~UINT64_C(0xffff)) | own->variant);
+    }
+    atomic_store(&own->control->word[own->entry], own->sequence << 16 | TDM_OFFERED);
+}
+
+/* promise 29: enough tasks, and short enough, that a worker has several in hand */
+static void a_worker_that_has_begun_only_what_comes_later_is_killed(void)
+{
+    enum { MANY = 400 };
+    static struct counted bystanders[MANY];
+    static const uint64_t states[] = {TDM_CLAIMED, TDM_FINISHED, TDM_FREE};
+    skip_without_maps();
+    begin();
+    for (size_t turn = 0; turn < count_of(states); turn++) {
+        struct order order = {.deeds = {deny_its_task}, .variant = states[turn], .ending = SPINS};
+        struct counted hostile;
+        tandem_group group = {0};
+        atomic_store(&state->begun, 0);
+        tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+        for (unsigned i = 0; i < MANY / 2; i++) submit_bystander(pool, &bystanders[i], 0, NEVER, &group);
+        submit_hostile(pool, &hostile, &order, 100, &group);
+        for (unsigned i = MANY / 2; i < MANY; i++) submit_bystander(pool, &bystanders[i], 0, NEVER, &group);
+        wait_for_all(&group);
+        check_hostile(&hostile, STOPPED);
+        for (unsigned i = 0; i < MANY; i++) check_bystander(&bystanders[i]);
+        check_books(pool);
+        end_pool(pool);
+    }
+}
+
 /* promise 29 */
 static void rings_that_lie_end_no_task_twice(void)
 {
@@ -316,6 +352,7 @@ int main(int argc, char **argv)
         test(a_flood_of_frames_does_not_hold_up_the_others),
         test(a_word_of_the_page_that_lies_ends_no_task_twice),
         test(random_words_in_the_page_end_no_task_twice),
+        test(a_worker_that_has_begun_only_what_comes_later_is_killed),
         test(rings_that_lie_end_no_task_twice),
         test(random_last_words_harm_nobody),
         test(lies_in_the_last_words_harm_nobody),
