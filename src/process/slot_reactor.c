@@ -369,7 +369,14 @@ static void time_over(struct tdm_timer *timer)
         if (late) tdm_slot_stop(slot, task, TANDEM_TIMED_OUT);
         if (!task && state == TDM_SLOT_LEAVING) tdm_slot_kill(slot);
         break;
-    case TDM_SLOT_DYING: slot->kill_sent ? give_up(slot) : send_kill(slot); break;
+    case TDM_SLOT_DYING: /* not asked yet: the timer was still its task's, and came before the job that was to kill it */
+        if (slot->kill_sent)
+            give_up(slot);
+        else if (slot->asked)
+            send_kill(slot);
+        else
+            send_end(slot);
+        break;
     case TDM_SLOT_EMPTY: break;
     }
 }
