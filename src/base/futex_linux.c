@@ -8,17 +8,20 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/types.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-/* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, plain FUTEX_WAIT a relative one that would drift over retries. */
+/* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, plain FUTEX_WAIT a relative one that would drift over retries.  This call's
+ * times are two of the kernel's longs; the C library's timespec may be wider, on machines of 32 bits. */
 static bool wait_for(_Atomic uint32_t *word, int scope, uint32_t expected, uint64_t deadline_ns)
 {
     if (tdm_fault(TDM_FAULT_futex_wait) != 0) return false;
     int saved = errno;
-    struct timespec at = {.tv_sec = (time_t)(deadline_ns / 1000000000u), .tv_nsec = (long)(deadline_ns % 1000000000u)};
-    long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | scope, expected, deadline_ns == TDM_FOREVER ? NULL : &at, NULL,
+    uint64_t seconds = deadline_ns / 1000000000u;
+    if (sizeof(__kernel_long_t) < sizeof seconds && seconds > INT_MAX) seconds = INT_MAX;
+    __kernel_long_t at[] = {(__kernel_long_t)seconds, (__kernel_long_t)(deadline_ns % 1000000000u)};
+    long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | scope, expected, deadline_ns == TDM_FOREVER ? NULL : at, NULL,
                           FUTEX_BITSET_MATCH_ANY);
     errno = saved;
     return result == 0;
