@@ -19,7 +19,7 @@ struct loop {
     body_fn *body;
     void *argument;
     size_t begin, end, grain, parts;
-    _Atomic size_t next;     /* the first part that nobody has taken; raised by who takes it */
+    _Atomic uint64_t next; /* the first part that nobody has taken; raised by who takes it, and beyond the last by who finds none */
     _Atomic uint32_t failed; /* 1: a part was; set by who ran it */
 };
 
@@ -32,8 +32,10 @@ static int run_parts(tandem_context *context, void *input, size_t size)
 {
     struct loop *loop = input;
     (void)size;
-    for (size_t part; (part = add_seq(&loop->next, 1)) < loop->parts;)
+    for (uint64_t next; (next = add_seq(&loop->next, 1)) < loop->parts;) {
+        size_t part = (size_t)next;
         if (loop->body(context, begin_of(loop, part), end_of(loop, part), loop->argument) != 0) store_seq(&loop->failed, 1);
+    }
     return 0;
 }
 
