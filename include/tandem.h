@@ -146,8 +146,8 @@ enum {
 struct tandem_task {
     tandem_fn *run;            /* what to run */
     void *input;               /* its argument; the caller's, unchanged and alive until the task has ended */
-    size_t input_size;         /* process: at most UINT32_MAX.  Not 0 requires input; 0 passes the pointer on a thread, and
-                                  NULL in a process */
+    size_t input_size;         /* process: at most UINT32_MAX, unless it lies in shared memory.  Not 0 requires input; 0 passes the
+                                  pointer on a thread or if it points into shared memory, else, in a process, NULL */
     int32_t isolation;         /* a tandem_isolation */
     uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, TANDEM_RETRY, TANDEM_REPORT */
     uint32_t timeout_ms;       /* of running, from its start; see "Stopping a task" below */
