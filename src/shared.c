@@ -49,6 +49,7 @@ int tandem_atomic_wait(const volatile void *word, uint32_t expected, int64_t tim
 int tandem_atomic_notify(const volatile void *word, uint32_t most)
 {
     int error = check_word(word);
-    if (error == 0) tdm_futex_wake_shared(word_at(word), most < INT_MAX ? (int)most : INT_MAX);
+    if (error == 0 && most > 0) /* asked to wake none, Linux wakes one */
+        tdm_futex_wake_shared(word_at(word), most < INT_MAX ? (int)most : INT_MAX);
     return error;
 }

@@ -186,6 +186,30 @@ static void a_notify_wakes_one_after_the_other_though_the_word_stays(void)
     end_pool(pool);
 }
 
+struct nap {
+    atomic_uint word;
+    atomic_int result, done;
+};
+
+static void *nap(void *argument)
+{
+    struct nap *nap = argument;
+    atomic_store(&nap->result, tandem_atomic_wait(&nap->word, 0, 50));
+    atomic_store(&nap->done, 1);
+    return NULL;
+}
+
+/* promise 45 */
+static void a_notify_of_none_wakes_nobody(void)
+{
+    struct nap it = {0};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, nap, &it), 0);
+    while (!atomic_load(&it.done)) assert_int_equal(tandem_atomic_notify(&it.word, 0), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(atomic_load(&it.result), -ETIMEDOUT);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -196,6 +220,7 @@ int main(int argc, char **argv)
         both(no_wake_up_is_lost_between_the_host_and_a_task),
         test(all_that_sleep_are_woken_wherever_they_are),
         test(a_notify_wakes_one_after_the_other_though_the_word_stays),
+        test(a_notify_of_none_wakes_nobody),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
