@@ -45,8 +45,7 @@ static int check_task(tandem_pool *pool, const tandem_task *task)
 static int check(tandem_pool *pool, const tandem_task *task)
 {
     if (!pool || !task) return -EINVAL;
-    uint32_t me = tdm_identity();
-    if (me == 0 || pool->core.home != me) return -EPERM;
+    if (!tdm_pool_is_ours(pool)) return -EPERM;
     return check_task(pool, task);
 }
 

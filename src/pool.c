@@ -28,14 +28,33 @@ static struct {
 } process;
 static _Atomic uint32_t settled; /* the process for which all rooms' globals are right; written by settle [settled] */
 
+/* The pools of this process, as far as there are places; written under lock, looked at by any call [known-pools]. */
+#define PLACES 64
+static _Atomic(const struct tandem_pool *) known[PLACES];
+static _Atomic uint32_t unplaced; /* pools for which there was no place [known-pools] */
+
+static void forget_pools(void)
+{
+    process.pools = 0;
+    for (size_t i = 0; i < PLACES; i++) store_seq(&known[i], NULL);
+    store_seq(&unplaced, 0);
+}
+
+bool tdm_pool_is_known(const tandem_pool *pool)
+{
+    for (size_t i = 0; i < PLACES; i++)
+        if (load_acquire(&known[i]) == pool) return true; /* [known-pools] */
+    return load_acquire(&unplaced) > 0;                   /* [known-pools] */
+}
+
 /* After a fork that was adopted (see identity.h) drops what the rooms keep of the parent.  That child has one thread. */
 static void settle(void)
 {
     uint32_t me = tdm_identity(), was = load_seq(&settled); /* [settled] */
     if (was == me) return;
     if (was != 0) {
-        process.pools = 0;
         process.lock = (struct tdm_lock){0};
+        forget_pools();
         tdm_group_reset();
         tdm_wait_reset();
         tdm_proc_reset();
@@ -170,10 +189,29 @@ static int open_lanes(struct tandem_pool *pool)
     return 0;
 }
 
-static void count_pools(int change)
+/* With the lock held.  False: there is none. */
+static bool replace_known(const struct tandem_pool *old, const struct tandem_pool *new)
+{
+    size_t i = 0;
+    while (i < PLACES && load_seq(&known[i]) != old) i++;
+    if (i < PLACES) store_seq(&known[i], new); /* [known-pools] */
+    return i < PLACES;
+}
+
+static void count_in(const struct tandem_pool *pool)
 {
     tdm_lock(&process.lock, TDM_RANK_POOLS);
-    process.pools += (size_t)change;
+    process.pools++;
+    if (!replace_known(NULL, pool)) add_seq(&unplaced, 1);
+    tdm_unlock(&process.lock, TDM_RANK_POOLS);
+}
+
+/* It is freed, and its place alone is looked for. */
+static void count_out(const struct tandem_pool *pool)
+{
+    tdm_lock(&process.lock, TDM_RANK_POOLS);
+    process.pools--;
+    if (!replace_known(pool, NULL)) add_seq(&unplaced, (uint32_t)-1);
     tdm_unlock(&process.lock, TDM_RANK_POOLS);
 }
 
@@ -213,11 +251,11 @@ static int create(tandem_pool **pool, const tandem_options *options)
         free(made);
         return error;
     }
-    count_pools(1); /* before the guards are asked for: from here on it may not be ended */
+    count_in(made); /* before the guards are asked for: from here on it may not be ended */
     error = open_lanes(made);
     if (error != 0) {
         end_pool(made);
-        count_pools(-1);
+        count_out(made);
         return error;
     }
     *pool = made;
@@ -236,8 +274,7 @@ int tandem_pool_create(tandem_pool **pool, const tandem_options *options)
 int tdm_pool_check(const tandem_pool *pool)
 {
     if (!pool) return -EINVAL;
-    uint32_t me = tdm_identity();
-    return me != 0 && pool->core.home == me ? 0 : -EPERM;
+    return tdm_pool_is_ours(pool) ? 0 : -EPERM;
 }
 
 int tandem_pool_drain(tandem_pool *pool, int64_t timeout_ms)
@@ -257,7 +294,7 @@ int tandem_pool_destroy(tandem_pool *pool)
     if (tdm_self_inside_pool(&pool->core)) return -EDEADLK;
     struct quiet quiet = begin_quietly();
     end_pool(pool);
-    count_pools(-1);
+    count_out(pool);
     return end_quietly(&quiet, 0);
 }
 

@@ -2,6 +2,7 @@
 #ifndef TDM_POOL_H
 #define TDM_POOL_H
 
+#include "base/identity.h"
 #include "process/process_lane.h"
 #include "process/shared_memory.h"
 #include "task/core.h"
@@ -16,6 +17,16 @@ struct tandem_pool {
     struct tdm_process_lane processes;
     struct tdm_shared shared;
 };
+
+/* pool.c: is it in this process's list of its own?  It is not looked at. */
+bool tdm_pool_is_known(const tandem_pool *pool);
+
+/* Made by this process?  A worker may have been told of its host's pools, whose memory need not be there. */
+static inline bool tdm_pool_is_ours(const tandem_pool *pool)
+{
+    uint32_t me = tdm_identity();
+    return me != 0 && (me == TDM_IDENTITY_FIRST || tdm_pool_is_known(pool)) && pool->core.home == me;
+}
 
 /* pool.c: 0; -EINVAL: NULL; -EPERM: another process's */
 int tdm_pool_check(const tandem_pool *pool);

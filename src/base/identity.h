@@ -9,6 +9,9 @@
 
 #include <stdint.h>
 
+/* The number of the program itself, unless it is a forked child of one that used the library before. */
+#define TDM_IDENTITY_FIRST 1u
+
 /* This process's number, or 0 in a forked child that has not adopted the library.  The first call in a program adopts; the first
  * call in such a child closes the descriptors it has inherited from the library.  Costs two loads where fork can wipe a page. */
 static inline uint32_t tdm_identity(void);

@@ -291,6 +291,8 @@ static int misuse_task(tandem_context *context, void *input, size_t size)
     if (tandem_shared_alloc(foreign->pool, 1) != NULL) return __LINE__;
     if (tandem_shared_free(foreign->pool, foreign->memory) != -EPERM) return __LINE__;
     if (tandem_for(foreign->pool, 0, 1, 1, NULL, NULL, TANDEM_THREAD) != -EPERM) return __LINE__;
+    tandem_task task = task_of(TANDEM_THREAD, misuse_task, input, size);
+    if (tandem_submit(foreign->pool, &task) != -EPERM) return __LINE__;
     return 0;
 }
 
@@ -324,6 +326,17 @@ static void a_worker_can_neither_allocate_nor_free(void)
     assert_int_equal(run(pool, TANDEM_PROCESS, misuse_task, foreign, sizeof *foreign), TANDEM_OK);
     give(pool, foreign);
     end_pool(pool);
+}
+
+/* The worker has been told of it, but is older: where the pool lies there may be nothing. */
+static void a_worker_that_cannot_see_the_pool_can_neither_allocate_nor_free(void)
+{
+    enum { BALLAST = 20000 };
+    static void *ballast[BALLAST];
+    assert_int_equal(tandem_init(), 0);
+    for (size_t i = 0; i < BALLAST; i++) assert_non_null(ballast[i] = malloc(1000));
+    a_worker_can_neither_allocate_nor_free();
+    for (size_t i = 0; i < BALLAST; i++) free(ballast[i]);
 }
 
 static int misuse_all(struct foreign *foreign)
@@ -774,6 +787,7 @@ int main(int argc, char **argv)
         test(out_of_room_is_NULL),
         test(a_size_of_nothing_is_still_a_block),
         test(a_worker_can_neither_allocate_nor_free),
+        test(a_worker_that_cannot_see_the_pool_can_neither_allocate_nor_free),
         test(a_forked_child_can_neither_allocate_nor_free),
         test(a_forked_child_that_starts_afresh_has_shared_memory_of_its_own),
         test(a_pool_inside_a_worker_has_shared_memory_of_its_own),
