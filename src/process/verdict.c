@@ -40,7 +40,7 @@ static const char *limit_hit(const struct tdm_case *judged, const struct tdm_fac
     const tandem_limits *limits = judged->limits;
     int signal = judged->death->signal;
     uint64_t used = facts->user_ns + facts->system_ns + ROUNDED_NS;
-    if (limits->cpu_ms != 0 && signal == tdm_platform_cpu_signal() && (signal != SIGKILL || used >= limits->cpu_ms * 1000000u))
+    if (limits->cpu_ms != 0 && signal == tdm_platform_cpu_signal() && (signal != SIGKILL || used / 1000000u >= limits->cpu_ms))
         return "cpu_ms";
     if (limits->file_size != 0 && signal == SIGXFSZ) return "file_size";
     return is_out_of_memory(judged) ? "memory" : NULL;
