@@ -349,6 +349,18 @@ static void give_up(struct tdm_slot *slot)
     tdm_slot_bury(slot, &(struct tdm_death){.known = false});
 }
 
+/* It may have said in time that it is ready, to a program that was stopped meanwhile, by a debugger for one. */
+static void start_is_late(struct tdm_slot *slot)
+{
+    tdm_reading_now(slot);
+    tdm_slot_lock(slot);
+    bool starting = slot->state == TDM_SLOT_STARTING;
+    tdm_slot_unlock(slot);
+    if (!starting) return;
+    if (slot->start_error == 0) slot->start_error = ETIMEDOUT;
+    tdm_slot_set_dying(slot, "on_worker_start");
+}
+
 static void time_over(struct tdm_timer *timer)
 {
     struct tdm_slot *slot = container_of(timer, struct tdm_slot, timer);
@@ -359,10 +371,7 @@ static void time_over(struct tdm_timer *timer)
     bool late = task && slot->deadline_ns <= tdm_clock_ns();
     tdm_slot_unlock(slot);
     switch (state) {
-    case TDM_SLOT_STARTING:
-        slot->start_error = ETIMEDOUT;
-        tdm_slot_set_dying(slot, "on_worker_start");
-        break;
+    case TDM_SLOT_STARTING: start_is_late(slot); break;
     case TDM_SLOT_READY:
     case TDM_SLOT_LEAVING:               /* with a task: an orphan */
         if (late) tdm_reading_now(slot); /* it may be there already */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { PENDING = 5, MOST_STARTS = 4 };
 
@@ -142,6 +144,37 @@ static void workers_that_cannot_be_ready_do_not_hold_up_the_pool(void)
     end_pool(pool);
 }
 
+/* Stops the program, lets the worker's start go on, and the program too when it has been stopped for longer than a start may take. */
+static void stop_for_a_while(pid_t program, int64_t ms)
+{
+    if (!await(&records->starts, 1)) _exit(1);
+    const int64_t begun = now_ms();
+    kill(program, SIGSTOP);
+    atomic_store(&records->hang, 0);
+    while (now_ms() - begun < 2 * ms) moment();
+    kill(program, SIGCONT);
+    _exit(0);
+}
+
+static void a_worker_that_is_ready_while_the_program_is_stopped_is_not_late(void)
+{
+    tandem_options options = options_with_start();
+    options.start_timeout_ms = 500 * (uint32_t)slowness();
+    atomic_store(&records->hang, 1);
+    pid_t program = getpid(), helper = fork();
+    assert_true(helper >= 0);
+    if (helper == 0) stop_for_a_while(program, options.start_timeout_ms);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, &options);
+    tandem_task task = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_int_equal(stats_of(pool).workers_started, 1);
+    int status = -1;
+    assert_int_equal(waitpid(helper, &status, 0), helper);
+    assert_int_equal(status, 0);
+    tandem_task_clear(&task);
+    end_pool(pool);
+}
+
 /* A worker that is still starting when its pool ends is no reason to wait for it. */
 static void a_pool_ends_while_a_worker_starts(void)
 {
@@ -199,6 +232,7 @@ int main(int argc, char **argv)
         test(a_process_that_hangs_at_its_start_ends_what_waits_for_it),
         test(a_process_that_dies_at_its_start_ends_what_waits_for_it),
         test(workers_that_cannot_be_ready_do_not_hold_up_the_pool),
+        test(a_worker_that_is_ready_while_the_program_is_stopped_is_not_late),
         test(a_pool_ends_while_a_worker_starts),
         test(a_task_whose_worker_starts_can_be_stopped),
         test(a_thread_that_cannot_start_means_no_pool),
