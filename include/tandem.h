@@ -240,8 +240,8 @@ TANDEM_API int tandem_pool_drain(tandem_pool *pool, int64_t timeout_ms);
 
 /* Ends the pool: cancels what has not ended (queued tasks never run, processes are killed, thread functions are waited for), runs
  * the callbacks that are left, stops all threads and workers, frees everything.  An idle worker whose on_worker_stop takes longer
- * than start_timeout_ms is killed.  No other call on the pool, and no tandem_cancel of its tasks, may overlap or follow it.  Returns 0, also for NULL; -EDEADLK
- * inside one of its own thread tasks or callbacks. */
+ * than start_timeout_ms is killed.  No other call on the pool, and no tandem_cancel of its tasks, may overlap or follow it; waits for its
+ * tasks may.  Returns 0, also for NULL; -EDEADLK inside one of its own thread tasks or callbacks. */
 TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
 
 /* ---- everyday use ------------------------------------------------------------------------------------------------------------ */
