@@ -113,7 +113,8 @@ bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *wat
     if (watch->short_sleeps >= SLEEPS_TO_TRY) watch->now_ns = watch->most_ns;
     bool found = watch_for(way, writes, watch->now_ns);
     uint32_t next_ns = found ? watch->now_ns * 2 : watch->short_sleeps >= SLEEPS_TO_TRY ? WATCH_LEAST_NS : watch->now_ns / 2;
-    watch->now_ns = next_ns > watch->most_ns ? watch->most_ns : next_ns < WATCH_LEAST_NS ? WATCH_LEAST_NS : next_ns;
+    if (next_ns < WATCH_LEAST_NS) next_ns = WATCH_LEAST_NS;
+    watch->now_ns = next_ns < watch->most_ns ? next_ns : watch->most_ns;
     if (found || watch->short_sleeps >= SLEEPS_TO_TRY) watch->short_sleeps = 0;
     return found;
 }

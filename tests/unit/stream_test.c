@@ -458,6 +458,21 @@ static void a_worker_whose_host_is_gone_is_told(void)
     tdm_fds_close(&wire[1]);
 }
 
+/* However it learns: after watches in vain, after sleeps that were short. */
+static void no_watch_is_longer_than_it_may_be(void)
+{
+    static struct tdm_rings rings;
+    const struct tdm_way way = {.fd = -1, .rings = &rings, .ring = tdm_ring_of_replies(&rings)};
+    for (uint32_t most_ns = 1000; most_ns <= 64000; most_ns *= 2) {
+        struct tdm_watch watch = {.now_ns = most_ns, .most_ns = most_ns};
+        for (uint32_t i = 0; i < 20; i++) {
+            assert_false(tdm_way_watch(&way, false, &watch));
+            assert_true(watch.now_ns > 0 && watch.now_ns <= most_ns);
+            watch.short_sleeps += i % 2;
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -473,6 +488,7 @@ int main(int argc, char **argv)
         test(a_header_without_its_magic_is_no_header),
         test(a_payload_there_is_no_memory_for_is_thrown_away),
         test(a_worker_whose_host_is_gone_is_told),
+        test(no_watch_is_longer_than_it_may_be),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
