@@ -152,8 +152,8 @@ static enum tdm_offer offer(struct tdm_slot *slot, uint32_t number, struct tdm_t
 enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, uint32_t number, struct tdm_node *tasks, unsigned *taken)
 {
     enum tdm_offer result = TDM_OFFER_TAKEN;
-    uint64_t now_ns = tdm_clock_ns();
     tdm_slot_lock(slot);
+    uint64_t now_ns = tdm_clock_ns(); /* not before: the lock may take long, and a task's time begins now */
     while (!tdm_list_empty(tasks) && result == TDM_OFFER_TAKEN) {
         struct tdm_node *first = tdm_list_pop_front(tasks);
         result = offer(slot, number, container_of(first, struct tdm_task, link), now_ns);
