@@ -318,6 +318,7 @@ static bool read_input(const struct tdm_frame *frame, void **input)
         return true;
     }
     *input = frame->payload > 0 ? malloc(frame->payload) : NULL;
+    if (*input) tdm_platform_expect_all_of(*input, frame->payload);
     bool have = *input || frame->payload == 0;
     bool there =
         have ? tdm_channel_read(&worker.channel, *input, frame->payload) : tdm_channel_skip(&worker.channel, frame->payload);

@@ -2,6 +2,7 @@
 #include "job/context.h"
 
 #include "base/memory.h"
+#include "base/platform.h"
 
 #include <errno.h>
 #include <string.h>
@@ -41,6 +42,7 @@ int tandem_reply(tandem_context *context, const void *data, size_t size)
     char *copy = tdm_malloc(size + 1);
     errno = saved;
     if (!copy) return -ENOMEM;
+    tdm_platform_expect_all_of(copy, size);
     if (size > 0) memcpy(copy, data, size);
     copy[size] = 0;
     return take_output(context, copy, size, free);

@@ -6,6 +6,7 @@
 #include "base/fds.h"
 #include "base/futex.h"
 #include "base/memory.h"
+#include "base/platform.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -200,6 +201,7 @@ static int take_header(struct tdm_inbox *inbox)
     bool wants_memory = inbox->frame.flags & TDM_FRAME_HAS_OUTPUT;
     size_t room = (size_t)inbox->frame.payload + 1; /* 0 where a size has 32 bits and the payload is the largest */
     inbox->payload = wants_memory && room != 0 ? tdm_malloc(room) : NULL;
+    if (inbox->payload) tdm_platform_expect_all_of(inbox->payload, room);
     inbox->out_of_memory = wants_memory && !inbox->payload;
     return 0;
 }
