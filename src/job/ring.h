@@ -26,6 +26,13 @@ enum tdm_host_wish {
     TDM_HOST_FUTEX /* a wake-up: a thread that waits for its task sleeps on the word */
 };
 
+/* What the host wants when half of the requests' ring is free. */
+enum tdm_room_wish {
+    TDM_ROOM_NOT_WANTED = 0,
+    TDM_ROOM_BELL, /* the reactor hands the rest of an input over */
+    TDM_ROOM_FUTEX /* a thread does, and sleeps on the word of its other wish */
+};
+
 /* What the worker, asleep on the word, waits for. */
 enum tdm_worker_wish { TDM_NOT_ASLEEP = 0, TDM_ASLEEP_FOR_REQUESTS, TDM_ASLEEP_FOR_ROOM };
 
@@ -41,7 +48,7 @@ struct tdm_rings {
         host_wish; /* raised by who reads replies; taken back by him, or by the worker [ring-wish] */
     _Alignas(TDM_CACHE_LINE) _Atomic uint32_t worker_wish; /* raised by the worker, taken back by either [ring-wish] */
     _Alignas(TDM_CACHE_LINE) _Atomic uint32_t
-        host_wants_room; /* 1: the bell, when half of the requests' ring is free [ring-wish] */
+        host_wants_room; /* raised by who hands an input over; taken back by him, or by the worker [ring-wish] */
     _Alignas(TDM_CACHE_LINE) unsigned char bytes[2][TDM_RING_SIZE]; /* requests, replies */
 };
 

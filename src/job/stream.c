@@ -42,13 +42,19 @@ static void ring_bell(struct tdm_channel *channel)
     if (tdm_fds_writev(channel->out.fd, &part, 1) != 1) channel->lost = true;
 }
 
-/* After a reply was published.  The host may take its wish back at the same moment. */
+/* The host may take its wish back at the same moment. */
+static void wake_host(struct tdm_rings *rings)
+{
+    uint32_t wish = TDM_HOST_FUTEX;
+    if (cas_seq(&rings->host_wish, &wish, TDM_HOST_AWAKE)) tdm_futex_wake_shared(&rings->host_wish, 1); /* [ring-wish] */
+}
+
+/* After a reply was published. */
 static void after_worker_write(struct tdm_channel *channel)
 {
     uint32_t wish = load_seq(&channel->out.rings->host_wish); /* [ring-wish] */
     if (wish == TDM_HOST_BELL) channel->owes_bell = true;
-    if (wish != TDM_HOST_FUTEX || !cas_seq(&channel->out.rings->host_wish, &wish, TDM_HOST_AWAKE)) return;
-    tdm_futex_wake_shared(&channel->out.rings->host_wish, 1);
+    if (wish == TDM_HOST_FUTEX) wake_host(channel->out.rings);
 }
 
 /* A wish for a wake-up that was raised since the reply was published has seen it: who sleeps looks once more before. */
@@ -62,8 +68,11 @@ void tdm_channel_settle(struct tdm_channel *channel)
 
 static void after_worker_read(struct tdm_channel *channel)
 {
-    if (load_seq(&channel->in.rings->host_wants_room) == 0 || !tdm_ring_is_half_free(&channel->in.ring)) return;
-    if (exchange_seq(&channel->in.rings->host_wants_room, 0) != 0) ring_bell(channel); /* [ring-wish] */
+    struct tdm_rings *rings = channel->in.rings;
+    if (load_seq(&rings->host_wants_room) == TDM_ROOM_NOT_WANTED || !tdm_ring_is_half_free(&channel->in.ring)) return;
+    uint32_t wish = exchange_seq(&rings->host_wants_room, TDM_ROOM_NOT_WANTED); /* [ring-wish] */
+    if (wish == TDM_ROOM_BELL) ring_bell(channel);
+    if (wish == TDM_ROOM_FUTEX) wake_host(rings);
 }
 
 /* ---- watching ---- */
@@ -152,15 +161,15 @@ void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, co
 /* The worker is to ring when it has taken some.  False: it has done so already. */
 static bool want_room(const struct tdm_way *way)
 {
-    store_seq(&way->rings->host_wants_room, 1); /* [ring-wish] */
+    store_seq(&way->rings->host_wants_room, TDM_ROOM_BELL); /* [ring-wish] */
     return tdm_ring_is_full(&way->ring);
 }
 
-int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way)
+int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way, bool or_bell)
 {
     while (!tdm_outbox_empty(outbox)) {
         ssize_t now = write_from(TDM_FAULT_host_write, way, &outbox->frame, outbox->payload, outbox->done);
-        if (now == -EAGAIN && tdm_way_has_ring(way) && !want_room(way)) continue;
+        if (now == -EAGAIN && or_bell && tdm_way_has_ring(way) && !want_room(way)) continue;
         if (now < 0) return (int)now;
         outbox->done += (size_t)now;
         if (tdm_way_has_ring(way)) wake_worker_if_asleep(way->rings);

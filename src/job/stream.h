@@ -45,8 +45,9 @@ static inline bool tdm_outbox_empty(const struct tdm_outbox *outbox) { return ou
 /* Only into an empty one.  Nothing is written yet. */
 void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, const void *payload);
 
-/* Writes as much as there is room for now, and wakes the worker.  0: all is written; -EAGAIN: there is more; -errno. */
-int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way);
+/* Writes as much as there is room for now, and wakes the worker.  0: all is written; -EAGAIN: there is more; -errno.  or_bell: of a ring,
+ * the worker is to ring when there is room for more. */
+int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way, bool or_bell);
 
 /* ---- host: frames coming in; zeroed: nothing yet ---- */
 
