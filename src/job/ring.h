@@ -17,7 +17,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#define TDM_RING_SIZE 65536u /* bytes of each ring; a power of two */
+#define TDM_RING_SIZE  131072u /* bytes of each ring; a power of two */
+#define TDM_RING_PIECE 16384u  /* what is published, or taken, at once: both sides are to copy at the same time, not by turns */
 
 /* What the host wants when a reply has been published. */
 enum tdm_host_wish {
@@ -63,11 +64,11 @@ struct tdm_ring {
 struct tdm_ring tdm_ring_of_requests(struct tdm_rings *rings);
 struct tdm_ring tdm_ring_of_replies(struct tdm_rings *rings);
 
-/* The producer: copies as much as fits now, at most half a ring, and publishes it.  How much; -EAGAIN: there is no room; -EPROTO: the other
+/* The producer: copies as much as fits now, at most a piece, and publishes it.  How much; -EAGAIN: there is no room; -EPROTO: the other
  * side has written nonsense. */
 ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int count);
 
-/* The consumer: takes up to size bytes, to NULL: throws them away.  How many; -EAGAIN: there is nothing; -EPROTO. */
+/* The consumer: takes up to size bytes, at most a piece, to NULL: throws them away.  How many; -EAGAIN: there is nothing; -EPROTO. */
 ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size);
 
 /* Is there something to read; or, for the producer, more room than it has seen?  For who watches, or looks once more before it sleeps. */
