@@ -3,13 +3,15 @@
 #include "job/stream.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fds.h"
 #include "base/futex.h"
-#include "base/memory.h"
-#include "base/platform.h"
+#include "job/payload.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Some systems refuse more than INT_MAX at a time. */
@@ -115,6 +117,14 @@ bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *wat
     return found;
 }
 
+/* The other side is at it, too, or was woken for it; and to wake up takes many times longer than a piece of a frame. */
+#define AMID_TIMES 4
+
+bool tdm_way_watch_amid(const struct tdm_way *way, bool writes, const struct tdm_watch *watch)
+{
+    return watch_for(way, writes, (uint64_t)watch->most_ns * AMID_TIMES);
+}
+
 uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)
 {
     uint64_t before = tdm_clock_ns();
@@ -209,8 +219,7 @@ static int take_header(struct tdm_inbox *inbox)
     inbox->payload_got = 0;
     bool wants_memory = inbox->frame.flags & TDM_FRAME_HAS_OUTPUT;
     size_t room = (size_t)inbox->frame.payload + 1; /* 0 where a size has 32 bits and the payload is the largest */
-    inbox->payload = wants_memory && room != 0 ? tdm_malloc(room) : NULL;
-    if (inbox->payload) tdm_platform_expect_all_of(inbox->payload, room);
+    inbox->payload = wants_memory && room != 0 ? tdm_payload_fresh(room) : NULL;
     inbox->out_of_memory = wants_memory && !inbox->payload;
     return 0;
 }
@@ -295,34 +304,46 @@ static void watch_with_bell_owed(struct tdm_channel *channel, const struct tdm_w
 }
 
 /* Until there is something to read, or room to write.  Every wake-up may be for nothing: the caller looks again. */
-static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way, bool writes)
+static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way, bool writes, bool amid, uint64_t deadline_ns)
 {
     struct tdm_rings *rings = way->rings;
     uint32_t wish = writes ? TDM_ASLEEP_FOR_ROOM : TDM_ASLEEP_FOR_REQUESTS;
     watch_with_bell_owed(channel, way, writes);
     if (channel->lost) return;
-    if (tdm_way_watch(way, writes, &channel->watch)) return;
+    if (amid ? tdm_way_watch_amid(way, writes, &channel->watch) : tdm_way_watch(way, writes, &channel->watch)) return;
     store_seq(&rings->worker_wish, wish); /* [ring-wish] */
     if (!tdm_ring_has_news(&way->ring, writes))
-        channel->slept_ns += tdm_way_sleep(&rings->worker_wish, wish, &channel->watch, TDM_FOREVER);
+        channel->slept_ns += tdm_way_sleep(&rings->worker_wish, wish, &channel->watch, deadline_ns);
     store_seq(&rings->worker_wish, TDM_NOT_ASLEEP);
 }
 
+bool tdm_channel_wait(struct tdm_channel *channel, uint64_t ms)
+{
+    uint64_t deadline_ns = tdm_clock_ns() + ms * 1000000u;
+    struct pollfd pipe = {.fd = channel->in.fd, .events = POLLIN};
+    if (!tdm_way_has_ring(&channel->in)) return tdm_channel_has_more(channel) || poll(&pipe, 1, (int)ms) > 0;
+    while (!tdm_channel_has_more(channel) && !channel->lost) {
+        if (tdm_clock_ns() >= deadline_ns) return false;
+        wait_for_news(channel, &channel->in, false, false, deadline_ns);
+    }
+    return true;
+}
+
 /* At least a byte; 0 or less: the host is gone. */
-static ssize_t read_at_last(struct tdm_channel *channel, void *to, size_t size)
+static ssize_t read_at_last(struct tdm_channel *channel, void *to, size_t size, bool amid)
 {
     ssize_t got;
     while ((got = read_some(TDM_FAULT_worker_read, &channel->in, to, size)) == -EAGAIN && tdm_way_has_ring(&channel->in)) {
-        wait_for_news(channel, &channel->in, false);
+        wait_for_news(channel, &channel->in, false, amid, TDM_FOREVER);
         if (channel->lost) return 0;
     }
     if (got > 0 && tdm_way_has_ring(&channel->in)) after_worker_read(channel);
     return got;
 }
 
-static bool refill(struct tdm_channel *channel)
+static bool refill(struct tdm_channel *channel, bool amid)
 {
-    ssize_t got = read_at_last(channel, channel->buffer, sizeof channel->buffer);
+    ssize_t got = read_at_last(channel, channel->buffer, sizeof channel->buffer, amid);
     channel->start = 0;
     channel->end = got > 0 ? (size_t)got : 0;
     return got > 0;
@@ -333,10 +354,10 @@ bool tdm_channel_read(struct tdm_channel *channel, void *to, size_t size)
     size_t done = take_from_buffer(channel, to, size);
     while (done < size) {
         if (size - done < sizeof channel->buffer) {
-            if (!refill(channel)) return false;
+            if (!refill(channel, done > 0)) return false;
             done += take_from_buffer(channel, (char *)to + done, size - done);
         } else {
-            ssize_t got = read_at_last(channel, (char *)to + done, size - done);
+            ssize_t got = read_at_last(channel, (char *)to + done, size - done, done > 0);
             if (got <= 0) return false;
             done += (size_t)got;
         }
@@ -348,7 +369,7 @@ bool tdm_channel_skip(struct tdm_channel *channel, size_t size)
 {
     size_t done = take_from_buffer(channel, NULL, size);
     while (done < size) {
-        if (!refill(channel)) return false;
+        if (!refill(channel, done > 0)) return false;
         done += take_from_buffer(channel, NULL, size - done);
     }
     return true;
@@ -360,7 +381,7 @@ int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame
     while (done < total) {
         ssize_t now = write_from(TDM_FAULT_worker_write, &channel->out, frame, payload, done);
         if (now == -EAGAIN && tdm_way_has_ring(&channel->out)) {
-            wait_for_news(channel, &channel->out, true);
+            wait_for_news(channel, &channel->out, true, true, TDM_FOREVER);
             if (channel->lost) return -EPIPE;
             continue;
         }

@@ -29,6 +29,8 @@ static inline bool tdm_way_has_ring(const struct tdm_way *way) { return way->rin
 
 /* Is there something to read, or room to write, that this side has not seen yet?  Looked at until it is so, or the watch is over. */
 bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch);
+/* The same in the middle of a frame: not adaptive, for it is known that there is more to come. */
+bool tdm_way_watch_amid(const struct tdm_way *way, bool writes, const struct tdm_watch *watch);
 /* Sleeps while the word is that wish, and learns from how long it took. */
 uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns); /* how long */
 
@@ -91,6 +93,9 @@ struct tdm_channel {
 
 /* Is there something to read without waiting? */
 bool tdm_channel_has_more(const struct tdm_channel *channel);
+
+/* Waits for that, but not longer.  False: the time is over. */
+bool tdm_channel_wait(struct tdm_channel *channel, uint64_t ms);
 
 /* Calls the reactor if it is still to be called.  A thread that waits for the reply takes it within a microsecond, and then need not be:
  * so the bell is put off until the worker has watched that long, sleeps, or takes up its next task. */

@@ -195,15 +195,21 @@ static bool pump(struct tdm_slot *slot, struct tdm_way *left_at)
     return left == -EAGAIN;
 }
 
+/* A worker that has begun a frame, or been sent a part of one, does not pause. */
+static bool watch(struct tdm_slot *slot, const struct tdm_way *way, bool writes)
+{
+    if (!has_a_processor(slot->lane)) return tdm_ring_has_news(&way->ring, writes);
+    bool amid = writes || slot->inbox.has_frame;
+    return amid ? tdm_way_watch_amid(way, writes, &slot->watch) : tdm_way_watch(way, writes, &slot->watch);
+}
+
 /* With the right.  Sleeps until there is something to read, room for more of an input, or something to look at. */
 static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
 {
     _Atomic uint32_t *wish = &slot->in.rings->host_wish;
     struct tdm_way out;
     bool has_input = pump(slot, &out);
-    const struct tdm_way *way = has_input ? &out : &slot->in;
-    if (has_a_processor(slot->lane) ? tdm_way_watch(way, has_input, &slot->watch) : tdm_ring_has_news(&way->ring, has_input))
-        return;
+    if (watch(slot, has_input ? &out : &slot->in, has_input)) return;
     /* One sleep for both: the worker, when it has made room, looks at the first of these, and then at the other. */
     if (has_input) store_seq(&out.rings->host_wants_room, TDM_ROOM_FUTEX); /* [ring-wish] */
     store_seq(wish, TDM_HOST_FUTEX);                                       /* [ring-wish] */
