@@ -118,11 +118,9 @@ bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *wat
 }
 
 /* The other side is at it, too, or was woken for it; and to wake up takes many times longer than a piece of a frame. */
-#define AMID_TIMES 4
-
 bool tdm_way_watch_amid(const struct tdm_way *way, bool writes, const struct tdm_watch *watch)
 {
-    return watch_for(way, writes, (uint64_t)watch->most_ns * AMID_TIMES);
+    return watch->most_ns != 0 ? watch_for(way, writes, watch->most_ns) : tdm_ring_has_news(&way->ring, writes);
 }
 
 uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)
