@@ -275,6 +275,7 @@ static void a_large_input_arrives_though_who_waited_has_left(void)
         tandem_task first = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
         tandem_task task = task_of(TANDEM_PROCESS, echo_task, bytes, LARGE);
         assert_int_equal(tandem_call(pool, &first), TANDEM_OK); /* the worker is there */
+        tandem_task_clear(&first);
         task.on_done = tell_done;
         task.user_data = &done;
         assert_int_equal(tandem_submit(pool, &task), 0);
