@@ -129,6 +129,20 @@ int tdm_platform_decommit(int fd, size_t offset, size_t size)
 
 void tdm_platform_keep_out_of_dumps(void *memory, size_t size) { madvise(memory, size, MADV_DONTDUMP); }
 
+/* Below, what a large page must be cleared of in vain, where it is not aligned, would weigh too much. */
+#define LARGE ((size_t)4 << 20)
+
+/* Its neighbours lie in the first and the last page.  errno stays: not every system has large pages. */
+void tdm_platform_expect_all_of(void *memory, size_t size)
+{
+    if (size < LARGE) return;
+    int saved = errno;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = ((uintptr_t)memory + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(page - 1);
+    madvise((void *)start, end - start, MADV_HUGEPAGE);
+    errno = saved;
+}
+
 void tdm_platform_close_range(unsigned low, unsigned high)
 {
 #ifndef SYS_close_range

@@ -15,6 +15,7 @@
 #include "child/task_limits.h"
 #include "job/context.h"
 #include "job/control.h"
+#include "job/payload.h"
 #include "job/setup.h"
 #include "job/stream.h"
 
@@ -186,6 +187,7 @@ static void set_rest(void)
     tdm_platform_offer_to_oom();
     tdm_platform_name_thread(worker.setup.name);
     tdm_platform_shield_exit();
+    tdm_payload_set_keeping(worker.setup.memory_per_worker == 0); /* else it would count */
     if (!worker.setup.no_crash_report) tdm_crash_handler_install(&worker.control->last_words);
 }
 
@@ -317,7 +319,7 @@ static bool read_input(const struct tdm_frame *frame, void **input)
         *input = (void *)(uintptr_t)frame->address;
         return true;
     }
-    *input = frame->payload > 0 ? malloc(frame->payload) : NULL;
+    *input = frame->payload > 0 ? tdm_payload_alloc(frame->payload) : NULL;
     bool have = *input || frame->payload == 0;
     bool there =
         have ? tdm_channel_read(&worker.channel, *input, frame->payload) : tdm_channel_skip(&worker.channel, frame->payload);
@@ -400,17 +402,22 @@ static int call_function(tandem_fn *function, tandem_context *context, void *inp
 /* What stdout and stderr hold is written before the reply: who has the result has the output too.  How long the function took. */
 static uint64_t run(const struct tdm_frame *task, void *input)
 {
-    tandem_context context = {.isolation = TANDEM_PROCESS, .worker_data = worker.data, .reply_most = TDM_FRAME_PAYLOAD_MOST};
+    tandem_context context = {
+        .isolation = TANDEM_PROCESS, .worker_data = worker.data, .in_worker = true, .reply_most = TDM_FRAME_PAYLOAD_MOST};
     tandem_limits limits = {0};
     bool limited = task->flags & TDM_FRAME_HAS_LIMITS;
     if (limited) limits = worker.control->limits[task->entry];
     if (limits.output != 0 && limits.output < context.reply_most) context.reply_most = (size_t)limits.output;
-    if (limited) tdm_task_limits_set(&limits, worker.control);
+    if (limited) {
+        tdm_payload_drop(); /* what it had of that it would not count as its own */
+        tdm_task_limits_set(&limits, worker.control);
+    }
     size_t size = is_in_shared(task) ? (size_t)task->size : task->payload;
     int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, size);
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */
     uint64_t ran_ns = tdm_clock_ns() - worker.begun_ns;
     tdm_fault(TDM_FAULT_worker_ran);
+    tdm_payload_drop(); /* what this one did not need, the next may not either */
     fflush(stdout);
     fflush(stderr);
     if (limited) tdm_task_limits_lift(worker.control);
@@ -450,9 +457,18 @@ static void take(const struct tdm_frame *task)
         tdm_control_is(worker.control, task->entry, task->sequence, TDM_KILLING))
         _exit(TDM_EXIT_LEFT);
     tdm_fault(TDM_FAULT_worker_finished);
-    if (!is_in_shared(task)) free(input);
+    if (!is_in_shared(task)) tdm_payload_free(input);
     stay_clean(ran_ns, next_is_there);
     look_at_size();
+}
+
+/* So long memory is kept for a task that has not come yet. */
+#define KEEP_MS 100
+
+static bool read_header(struct tdm_frame *frame)
+{
+    if (tdm_payload_has_kept() && !tdm_channel_wait(&worker.channel, KEEP_MS)) tdm_payload_drop();
+    return tdm_channel_read(&worker.channel, frame, sizeof *frame);
 }
 
 _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
@@ -471,7 +487,7 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     set_rest();
     tdm_fault(TDM_FAULT_worker_set_up);
     start();
-    for (struct tdm_frame frame; tdm_channel_read(&worker.channel, &frame, sizeof frame);) {
+    for (struct tdm_frame frame; read_header(&frame);) {
         if (frame.kind == TDM_FRAME_LEAVE) leave();
         take(&frame);
     }

@@ -1,9 +1,10 @@
 /* context.c - what a running task can call. */
 #include "job/context.h"
 
-#include "base/memory.h"
+#include "job/payload.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void keep(void *data) { (void)data; }
@@ -38,12 +39,12 @@ int tandem_reply(tandem_context *context, const void *data, size_t size)
     if (error != 0) return error;
     if (size == SIZE_MAX) return -ENOMEM;
     int saved = errno;
-    char *copy = tdm_malloc(size + 1);
+    char *copy = context->in_worker ? tdm_payload_alloc(size + 1) : tdm_payload_fresh(size + 1);
     errno = saved;
     if (!copy) return -ENOMEM;
     if (size > 0) memcpy(copy, data, size);
     copy[size] = 0;
-    return take_output(context, copy, size, free);
+    return take_output(context, copy, size, context->in_worker ? tdm_payload_free : free);
 }
 
 /* Replying again with the very data that is the output already must not free it in between. */

@@ -12,6 +12,7 @@ struct tandem_context {
     void *worker_data;
     const _Atomic uint32_t *wishes;  /* not 0: asked to end; written by who cancels and by deadlines.  NULL: never asked */
     const _Atomic uint32_t *closing; /* the same for all tasks of a pool that is being destroyed */
+    bool in_worker;                  /* it runs on a worker's own thread */
     size_t reply_most;
     bool oversized; /* a reply was refused for it */
     void *output;   /* the last reply; NULL: none */

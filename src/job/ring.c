@@ -55,7 +55,7 @@ ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int cou
 {
     size_t room = TDM_RING_SIZE - (size_t)(ring->own - ring->foreign), wanted = 0, done = 0;
     for (int i = 0; i < count; i++) wanted += parts[i].iov_len;
-    if (wanted > TDM_RING_SIZE / 2) wanted = TDM_RING_SIZE / 2;
+    if (wanted > TDM_RING_PIECE) wanted = TDM_RING_PIECE;
     if (room < wanted) {
         if (!see_head(ring)) return -EPROTO;
         room = TDM_RING_SIZE - (size_t)(ring->own - ring->foreign);
@@ -78,6 +78,7 @@ ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size)
     size_t there = (size_t)(ring->foreign - ring->own);
     if (there == 0) return -EAGAIN;
     if (size > there) size = there;
+    if (size > TDM_RING_PIECE) size = TDM_RING_PIECE;
     if (to) copy_out(ring, ring->own, to, size);
     ring->own += size;
     store_seq(&ring->counts->head, ring->own); /* [ring-take] */

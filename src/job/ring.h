@@ -17,7 +17,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#define TDM_RING_SIZE 65536u /* bytes of each ring; a power of two */
+#define TDM_RING_SIZE  131072u /* bytes of each ring; a power of two */
+#define TDM_RING_PIECE 16384u  /* what is published, or taken, at once: both sides are to copy at the same time, not by turns */
 
 /* What the host wants when a reply has been published. */
 enum tdm_host_wish {
@@ -28,6 +29,13 @@ enum tdm_host_wish {
      * costs more than it brings.  Who wishes so looks by himself after a while, for that task may never end */
     TDM_HOST_BELL_LATER,
     TDM_HOST_FUTEX_LATER
+};
+
+/* What the host wants when half of the requests' ring is free. */
+enum tdm_room_wish {
+    TDM_ROOM_NOT_WANTED = 0,
+    TDM_ROOM_BELL, /* the reactor hands the rest of an input over */
+    TDM_ROOM_FUTEX /* a thread does, and sleeps on the word of its other wish */
 };
 
 /* What the worker, asleep on the word, waits for. */
@@ -45,7 +53,7 @@ struct tdm_rings {
         host_wish; /* raised by who reads replies; taken back by him, or by the worker [ring-wish] */
     _Alignas(TDM_CACHE_LINE) _Atomic uint32_t worker_wish; /* raised by the worker, taken back by either [ring-wish] */
     _Alignas(TDM_CACHE_LINE) _Atomic uint32_t
-        host_wants_room; /* 1: the bell, when half of the requests' ring is free [ring-wish] */
+        host_wants_room; /* raised by who hands an input over; taken back by him, or by the worker [ring-wish] */
     _Alignas(TDM_CACHE_LINE) unsigned char bytes[2][TDM_RING_SIZE]; /* requests, replies */
 };
 
@@ -60,11 +68,11 @@ struct tdm_ring {
 struct tdm_ring tdm_ring_of_requests(struct tdm_rings *rings);
 struct tdm_ring tdm_ring_of_replies(struct tdm_rings *rings);
 
-/* The producer: copies as much as fits now, at most half a ring, and publishes it.  How much; -EAGAIN: there is no room; -EPROTO: the other
+/* The producer: copies as much as fits now, at most a piece, and publishes it.  How much; -EAGAIN: there is no room; -EPROTO: the other
  * side has written nonsense. */
 ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int count);
 
-/* The consumer: takes up to size bytes, to NULL: throws them away.  How many; -EAGAIN: there is nothing; -EPROTO. */
+/* The consumer: takes up to size bytes, at most a piece, to NULL: throws them away.  How many; -EAGAIN: there is nothing; -EPROTO. */
 ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size);
 
 /* Is there something to read; or, for the producer, more room than it has seen?  For who watches, or looks once more before it sleeps. */

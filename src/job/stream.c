@@ -3,12 +3,15 @@
 #include "job/stream.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fds.h"
 #include "base/futex.h"
-#include "base/memory.h"
+#include "job/payload.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Some systems refuse more than INT_MAX at a time. */
@@ -41,15 +44,21 @@ static void ring_bell(struct tdm_channel *channel)
     if (tdm_fds_writev(channel->out.fd, &part, 1) != 1) channel->lost = true;
 }
 
+/* The host may take its wish back at the same moment. */
+static void wake_host(struct tdm_rings *rings)
+{
+    uint32_t wish = TDM_HOST_FUTEX;
+    if (cas_seq(&rings->host_wish, &wish, TDM_HOST_AWAKE)) tdm_futex_wake_shared(&rings->host_wish, 1); /* [ring-wish] */
+}
+
 static bool is_later(uint32_t wish) { return wish == TDM_HOST_BELL_LATER || wish == TDM_HOST_FUTEX_LATER; }
 
-/* After a reply was published.  The host may take its wish back at the same moment. */
+/* After a reply was published. */
 static void after_worker_write(struct tdm_channel *channel)
 {
     uint32_t wish = load_seq(&channel->out.rings->host_wish); /* [ring-wish] */
     if (wish == TDM_HOST_BELL || is_later(wish)) channel->owes_bell = true;
-    if (wish != TDM_HOST_FUTEX || !cas_seq(&channel->out.rings->host_wish, &wish, TDM_HOST_AWAKE)) return;
-    tdm_futex_wake_shared(&channel->out.rings->host_wish, 1);
+    if (wish == TDM_HOST_FUTEX) wake_host(channel->out.rings);
 }
 
 /* A wish that was raised since the reply was published has seen it: who sleeps looks once more before. */
@@ -74,8 +83,11 @@ void tdm_channel_settle_before_task(struct tdm_channel *channel)
 
 static void after_worker_read(struct tdm_channel *channel)
 {
-    if (load_seq(&channel->in.rings->host_wants_room) == 0 || !tdm_ring_is_half_free(&channel->in.ring)) return;
-    if (exchange_seq(&channel->in.rings->host_wants_room, 0) != 0) ring_bell(channel); /* [ring-wish] */
+    struct tdm_rings *rings = channel->in.rings;
+    if (load_seq(&rings->host_wants_room) == TDM_ROOM_NOT_WANTED || !tdm_ring_is_half_free(&channel->in.ring)) return;
+    uint32_t wish = exchange_seq(&rings->host_wants_room, TDM_ROOM_NOT_WANTED); /* [ring-wish] */
+    if (wish == TDM_ROOM_BELL) ring_bell(channel);
+    if (wish == TDM_ROOM_FUTEX) wake_host(rings);
 }
 
 /* ---- watching ---- */
@@ -117,6 +129,12 @@ bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *wat
     watch->now_ns = next_ns < watch->most_ns ? next_ns : watch->most_ns;
     if (found || watch->short_sleeps >= SLEEPS_TO_TRY) watch->short_sleeps = 0;
     return found;
+}
+
+/* The other side is at it, too, or was woken for it; and to wake up takes many times longer than a piece of a frame. */
+bool tdm_way_watch_amid(const struct tdm_way *way, bool writes, const struct tdm_watch *watch)
+{
+    return watch->most_ns != 0 ? watch_for(way, writes, watch->most_ns) : tdm_ring_has_news(&way->ring, writes);
 }
 
 uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)
@@ -165,15 +183,15 @@ void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, co
 /* The worker is to ring when it has taken some.  False: it has done so already. */
 static bool want_room(const struct tdm_way *way)
 {
-    store_seq(&way->rings->host_wants_room, 1); /* [ring-wish] */
+    store_seq(&way->rings->host_wants_room, TDM_ROOM_BELL); /* [ring-wish] */
     return tdm_ring_is_full(&way->ring);
 }
 
-int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way)
+int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way, bool or_bell)
 {
     while (!tdm_outbox_empty(outbox)) {
         ssize_t now = write_from(TDM_FAULT_host_write, way, &outbox->frame, outbox->payload, outbox->done);
-        if (now == -EAGAIN && tdm_way_has_ring(way) && !want_room(way)) continue;
+        if (now == -EAGAIN && or_bell && tdm_way_has_ring(way) && !want_room(way)) continue;
         if (now < 0) return (int)now;
         outbox->done += (size_t)now;
         if (tdm_way_has_ring(way)) wake_worker_if_asleep(way->rings);
@@ -213,7 +231,7 @@ static int take_header(struct tdm_inbox *inbox)
     inbox->payload_got = 0;
     bool wants_memory = inbox->frame.flags & TDM_FRAME_HAS_OUTPUT;
     size_t room = (size_t)inbox->frame.payload + 1; /* 0 where a size has 32 bits and the payload is the largest */
-    inbox->payload = wants_memory && room != 0 ? tdm_malloc(room) : NULL;
+    inbox->payload = wants_memory && room != 0 ? tdm_payload_fresh(room) : NULL;
     inbox->out_of_memory = wants_memory && !inbox->payload;
     return 0;
 }
@@ -298,34 +316,46 @@ static void watch_with_bell_owed(struct tdm_channel *channel, const struct tdm_w
 }
 
 /* Until there is something to read, or room to write.  Every wake-up may be for nothing: the caller looks again. */
-static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way, bool writes)
+static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way, bool writes, bool amid, uint64_t deadline_ns)
 {
     struct tdm_rings *rings = way->rings;
     uint32_t wish = writes ? TDM_ASLEEP_FOR_ROOM : TDM_ASLEEP_FOR_REQUESTS;
     watch_with_bell_owed(channel, way, writes);
     if (channel->lost) return;
-    if (tdm_way_watch(way, writes, &channel->watch)) return;
+    if (amid ? tdm_way_watch_amid(way, writes, &channel->watch) : tdm_way_watch(way, writes, &channel->watch)) return;
     store_seq(&rings->worker_wish, wish); /* [ring-wish] */
     if (!tdm_ring_has_news(&way->ring, writes))
-        channel->slept_ns += tdm_way_sleep(&rings->worker_wish, wish, &channel->watch, TDM_FOREVER);
+        channel->slept_ns += tdm_way_sleep(&rings->worker_wish, wish, &channel->watch, deadline_ns);
     store_seq(&rings->worker_wish, TDM_NOT_ASLEEP);
 }
 
+bool tdm_channel_wait(struct tdm_channel *channel, uint64_t ms)
+{
+    uint64_t deadline_ns = tdm_clock_ns() + ms * 1000000u;
+    struct pollfd pipe = {.fd = channel->in.fd, .events = POLLIN};
+    if (!tdm_way_has_ring(&channel->in)) return tdm_channel_has_more(channel) || poll(&pipe, 1, (int)ms) > 0;
+    while (!tdm_channel_has_more(channel) && !channel->lost) {
+        if (tdm_clock_ns() >= deadline_ns) return false;
+        wait_for_news(channel, &channel->in, false, false, deadline_ns);
+    }
+    return true;
+}
+
 /* At least a byte; 0 or less: the host is gone. */
-static ssize_t read_at_last(struct tdm_channel *channel, void *to, size_t size)
+static ssize_t read_at_last(struct tdm_channel *channel, void *to, size_t size, bool amid)
 {
     ssize_t got;
     while ((got = read_some(TDM_FAULT_worker_read, &channel->in, to, size)) == -EAGAIN && tdm_way_has_ring(&channel->in)) {
-        wait_for_news(channel, &channel->in, false);
+        wait_for_news(channel, &channel->in, false, amid, TDM_FOREVER);
         if (channel->lost) return 0;
     }
     if (got > 0 && tdm_way_has_ring(&channel->in)) after_worker_read(channel);
     return got;
 }
 
-static bool refill(struct tdm_channel *channel)
+static bool refill(struct tdm_channel *channel, bool amid)
 {
-    ssize_t got = read_at_last(channel, channel->buffer, sizeof channel->buffer);
+    ssize_t got = read_at_last(channel, channel->buffer, sizeof channel->buffer, amid);
     channel->start = 0;
     channel->end = got > 0 ? (size_t)got : 0;
     return got > 0;
@@ -336,10 +366,10 @@ bool tdm_channel_read(struct tdm_channel *channel, void *to, size_t size)
     size_t done = take_from_buffer(channel, to, size);
     while (done < size) {
         if (size - done < sizeof channel->buffer) {
-            if (!refill(channel)) return false;
+            if (!refill(channel, done > 0)) return false;
             done += take_from_buffer(channel, (char *)to + done, size - done);
         } else {
-            ssize_t got = read_at_last(channel, (char *)to + done, size - done);
+            ssize_t got = read_at_last(channel, (char *)to + done, size - done, done > 0);
             if (got <= 0) return false;
             done += (size_t)got;
         }
@@ -351,7 +381,7 @@ bool tdm_channel_skip(struct tdm_channel *channel, size_t size)
 {
     size_t done = take_from_buffer(channel, NULL, size);
     while (done < size) {
-        if (!refill(channel)) return false;
+        if (!refill(channel, done > 0)) return false;
         done += take_from_buffer(channel, NULL, size - done);
     }
     return true;
@@ -363,7 +393,7 @@ int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame
     while (done < total) {
         ssize_t now = write_from(TDM_FAULT_worker_write, &channel->out, frame, payload, done);
         if (now == -EAGAIN && tdm_way_has_ring(&channel->out)) {
-            wait_for_news(channel, &channel->out, true);
+            wait_for_news(channel, &channel->out, true, true, TDM_FOREVER);
             if (channel->lost) return -EPIPE;
             continue;
         }

@@ -29,6 +29,8 @@ static inline bool tdm_way_has_ring(const struct tdm_way *way) { return way->rin
 
 /* Is there something to read, or room to write, that this side has not seen yet?  Looked at until it is so, or the watch is over. */
 bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch);
+/* The same in the middle of a frame: not adaptive, for it is known that there is more to come. */
+bool tdm_way_watch_amid(const struct tdm_way *way, bool writes, const struct tdm_watch *watch);
 /* Sleeps while the word is that wish, and learns from how long it took. */
 uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns); /* how long */
 
@@ -45,8 +47,9 @@ static inline bool tdm_outbox_empty(const struct tdm_outbox *outbox) { return ou
 /* Only into an empty one.  Nothing is written yet. */
 void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, const void *payload);
 
-/* Writes as much as there is room for now, and wakes the worker.  0: all is written; -EAGAIN: there is more; -errno. */
-int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way);
+/* Writes as much as there is room for now, and wakes the worker.  0: all is written; -EAGAIN: there is more; -errno.  or_bell: of a ring,
+ * the worker is to ring when there is room for more. */
+int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way, bool or_bell);
 
 /* ---- host: frames coming in; zeroed: nothing yet ---- */
 
@@ -90,6 +93,9 @@ struct tdm_channel {
 
 /* Is there something to read without waiting? */
 bool tdm_channel_has_more(const struct tdm_channel *channel);
+
+/* Waits for that, but not longer.  False: the time is over. */
+bool tdm_channel_wait(struct tdm_channel *channel, uint64_t ms);
 
 /* Calls the reactor if it is still to be called.  A thread that waits for the reply takes it within a microsecond, and then need not be:
  * so the bell is put off until the worker has watched that long, sleeps, or takes up its next task. */

@@ -185,6 +185,7 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
     store_seq(&slot->look_up, 0);                                                    /* [look-up] */
     bool is_for_threads = !leave_it && !slot->unread && tdm_way_has_ring(&slot->in); /* one may wait since the slot's last worker */
     struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
+    if (who == TDM_THREAD_READS && !tdm_outbox_empty(&slot->outbox)) tdm_reactor_post(&slot->attend);
     if (leave_it || (slot->unread && who == TDM_THREAD_READS)) {
         slot->reader = TDM_NOBODY_READS;
         slot->unread = true;
@@ -206,35 +207,21 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
 
 /* ---- a thread that waits ---- */
 
-/* A large input goes into the ring as fast as the worker takes it out.  True: something has gone. */
-static bool pump(struct tdm_slot *slot)
+/* A large input goes into the ring as fast as the worker takes it out.  True: there is more; then, how the ring was left.  (The reactor, too,
+ * may write to it at any time.)  What is wrong the reactor finds as well. */
+static bool pump(struct tdm_slot *slot, struct tdm_way *left_at, bool *later)
 {
+    int left = 0;
     tdm_slot_lock(slot);
-    bool has_some = slot->state == TDM_SLOT_READY && !tdm_outbox_empty(&slot->outbox);
-    size_t before = slot->outbox.done;
-    if (has_some && tdm_outbox_push(&slot->outbox, &slot->out) < 0 && slot->outbox.done == before) has_some = false;
+    if ((slot->state == TDM_SLOT_READY || slot->state == TDM_SLOT_LEAVING) && !tdm_outbox_empty(&slot->outbox)) {
+        store_seq(&slot->out.rings->host_wants_room, TDM_ROOM_NOT_WANTED);
+        left = tdm_outbox_push(&slot->outbox, &slot->out, false);
+        if (left != 0 && left != -EAGAIN) tdm_reactor_post(&slot->attend);
+        *left_at = slot->out;
+    }
+    *later = left == 0 && can_be_told_later(slot);
     tdm_slot_unlock(slot);
-    return has_some;
-}
-
-static void look_at_slot(struct tdm_slot *slot, bool *has_input_left, bool *later)
-{
-    tdm_slot_lock(slot);
-    *has_input_left = !tdm_outbox_empty(&slot->outbox);
-    *later = can_be_told_later(slot);
-    tdm_slot_unlock(slot);
-}
-
-/* While there is a processor for it; else it sleeps, and the reactor goes on when the worker rings. */
-static bool pump_while_it_moves(struct tdm_slot *slot)
-{
-    uint64_t until = tdm_slot_may_watch(slot) ? tdm_clock_ns() + slot->watch.most_ns : 0;
-    bool moved = false;
-    do {
-        while (pump(slot)) moved = true;
-        for (int i = 0; i < 16; i++) tdm_pause();
-    } while (!moved && tdm_clock_ns() < until && !tdm_ring_has_news(&slot->in.ring, false));
-    return moved;
+    return left == -EAGAIN;
 }
 
 /* What it has begun takes longer than was expected: the next reply is to be told at once. */
@@ -245,18 +232,28 @@ static void be_hasty(struct tdm_slot *slot)
     tdm_slot_unlock(slot);
 }
 
-/* With the right.  Sleeps until there is something to read or to look at. */
+/* A worker that has begun a frame, or been sent a part of one, does not pause. */
+static bool watch(struct tdm_slot *slot, const struct tdm_way *way, bool writes)
+{
+    if (!tdm_slot_may_watch(slot)) return tdm_ring_has_news(&way->ring, writes);
+    bool amid = writes || slot->inbox.has_frame;
+    return amid ? tdm_way_watch_amid(way, writes, &slot->watch) : tdm_way_watch(way, writes, &slot->watch);
+}
+
+/* With the right.  Sleeps until there is something to read, room for more of an input, or something to look at. */
 static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
 {
     _Atomic uint32_t *word = &slot->in.rings->host_wish;
-    bool has_input_left, later;
-    look_at_slot(slot, &has_input_left, &later);
-    if (has_input_left && pump_while_it_moves(slot)) return;
-    if (tdm_slot_may_watch(slot) ? tdm_way_watch(&slot->in, false, &slot->watch) : tdm_ring_has_news(&slot->in.ring, false)) return;
+    struct tdm_way out;
+    bool later, has_input = pump(slot, &out, &later);
+    if (watch(slot, has_input ? &out : &slot->in, has_input)) return;
     uint32_t wish = later ? TDM_HOST_FUTEX_LATER : TDM_HOST_FUTEX;
     uint64_t look_ns = later ? tdm_clock_ns() + LATER_NS : deadline;
-    store_seq(word, wish); /* [ring-wish] */
-    if (!tdm_ring_has_news(&slot->in.ring, false) && load_seq(&slot->look_up) == 0 && !has_ended(mine))
+    /* One sleep for both: the worker, when it has made room, looks at the first of these, and then at the other. */
+    if (has_input) store_seq(&out.rings->host_wants_room, TDM_ROOM_FUTEX); /* [ring-wish] */
+    store_seq(word, wish);                                                 /* [ring-wish] */
+    bool has_room = has_input && !tdm_ring_is_full(&out.ring);
+    if (!has_room && !tdm_ring_has_news(&slot->in.ring, false) && load_seq(&slot->look_up) == 0 && !has_ended(mine))
         tdm_way_sleep(word, wish, &slot->watch, look_ns < deadline ? look_ns : deadline);
     store_seq(word, TDM_HOST_AWAKE);
     if (later && !tdm_ring_has_news(&slot->in.ring, false)) be_hasty(slot);

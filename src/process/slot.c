@@ -81,7 +81,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_fault(TDM_FAULT_host_offered);
     tdm_outbox_put(&slot->outbox, &frame, task->input);
-    int left = tdm_outbox_push(&slot->outbox, &slot->out);
+    int left = tdm_outbox_push(&slot->outbox, &slot->out, true);
     tdm_fault(TDM_FAULT_host_frame_written);
     if (left != 0 && !alone) {
         tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* it wins: the worker has seen nothing of the frame */
@@ -89,7 +89,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
         entry->task = NULL;
         return false;
     }
-    if (left != 0) tdm_reactor_post(&slot->attend);
+    if (left != 0 && (left != -EAGAIN || !tdm_way_has_ring(&slot->out))) tdm_reactor_post(&slot->attend);
     if (slot->in_hand++ == 0) add_seq(&slot->lane->busy, 1); /* [lane-busy] */
     slot->handed++;
     slot->was_offered = true;

@@ -91,7 +91,8 @@ void tdm_slot_attend(struct tdm_job *job)
     if (!slot->in_use) return;
     tdm_slot_lock(slot);
     bool dying = slot->state == TDM_SLOT_DYING;
-    int left = dying || slot->requests[1] < 0 ? 0 : tdm_outbox_push(&slot->outbox, &slot->out);
+    bool or_bell = slot->reader != TDM_THREAD_READS; /* who hands over the rest of an input, too */
+    int left = dying || slot->requests[1] < 0 ? 0 : tdm_outbox_push(&slot->outbox, &slot->out, or_bell);
     bool broken = left == -EPROTO;
     if (left != 0 && left != -EAGAIN && !broken) {
         fail_input(slot, -left);

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -223,6 +224,70 @@ static void each_of_many_threads_gets_its_own_answers_from_one_worker(void) { ca
 /* promise 2 */
 static void each_of_many_threads_gets_its_own_answers_from_many_workers(void) { call_from_many_threads(3); }
 
+/* ---- a large input: handed over bit by bit, by whoever waits ---- */
+
+enum { LARGE = 16 << 20 };
+
+static char *make_large(void)
+{
+    char *bytes = malloc(LARGE);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < LARGE; i++) bytes[i] = (char)(i * 7 + i / 1000);
+    return bytes;
+}
+
+static void expect_large(tandem_task *task, const char *bytes)
+{
+    assert_int_equal(task->output_size, LARGE);
+    assert_int_equal(memcmp(task->output, bytes, LARGE), 0);
+    tandem_task_clear(task);
+}
+
+/* With and without watching.  Some of them leave while it is on its way. */
+static void a_large_input_arrives_whoever_hands_it_over(void)
+{
+    static struct waiter waiters[THREADS];
+    char *bytes = make_large();
+    for (int i = 0; i < 8; i++) {
+        tandem_options options = {.spin_us = i % 2 == 0 ? 0 : TANDEM_NONE};
+        tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, &options);
+        tandem_task task = task_of(TANDEM_PROCESS, echo_task, bytes, LARGE);
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        for (int k = 0; k < THREADS; k++) waiters[k] = (struct waiter){.pool = pool, .task = &task, .number = (unsigned)k};
+        start_all(waiters, i % 4 < 2 ? wait_for_it : look_for_it);
+        join_all(waiters);
+        expect_all(waiters, TANDEM_OK);
+        expect_large(&task, bytes);
+        end_pool(pool);
+    }
+    free(bytes);
+}
+
+static void tell_done(tandem_task *task) { atomic_store((atomic_int *)task->user_data, 1); }
+
+static void a_large_input_arrives_though_who_waited_has_left(void)
+{
+    char *bytes = make_large();
+    for (int i = 0; i < 8; i++) {
+        tandem_options options = {.spin_us = i % 2 == 0 ? 0 : TANDEM_NONE};
+        tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, &options);
+        atomic_int done = 0;
+        tandem_task first = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
+        tandem_task task = task_of(TANDEM_PROCESS, echo_task, bytes, LARGE);
+        assert_int_equal(tandem_call(pool, &first), TANDEM_OK); /* the worker is there */
+        tandem_task_clear(&first);
+        task.on_done = tell_done;
+        task.user_data = &done;
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        if (i % 4 < 2) moment();
+        tandem_wait_for(&task, 1);
+        assert_true(await(&done, 1));
+        expect_large(&task, bytes);
+        end_pool(pool);
+    }
+    free(bytes);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -232,6 +297,8 @@ int main(int argc, char **argv)
         test(all_who_wait_learn_of_the_end_of_the_pool),
         test(each_of_many_threads_gets_its_own_answers_from_one_worker),
         test(each_of_many_threads_gets_its_own_answers_from_many_workers),
+        test(a_large_input_arrives_whoever_hands_it_over),
+        test(a_large_input_arrives_though_who_waited_has_left),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

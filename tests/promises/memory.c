@@ -174,7 +174,7 @@ static void a_worker_adds_at_most_a_megabyte(void)
     free(hosts);
 }
 
-/* Large payloads are not kept, neither here nor there. */
+/* Large payloads are not kept: not here, and there not beyond the next task that is small. */
 static void a_large_payload_leaves_no_large_buffers(void)
 {
     skip_without("/proc/self/smaps_rollup", "the system does not tell which memory is a process's own");
@@ -199,6 +199,32 @@ static void a_large_payload_leaves_no_large_buffers(void)
     end_pool(pool);
 }
 
+/* Nor there beyond a while without a task. */
+static void an_idle_worker_gives_large_buffers_back(void)
+{
+    skip_without("/proc/self/smaps_rollup", "the system does not tell which memory is a process's own");
+    skip_under_sanitizer("a sanitizer keeps freed memory for a while");
+    skip_under_valgrind("valgrind keeps freed memory for a while");
+    enum { SIZE = 48 << 20 };
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    char *bytes = malloc(SIZE);
+    assert_non_null(bytes);
+    memset(bytes, 1, SIZE);
+    tandem_task large = task_of(TANDEM_PROCESS, echo_task, bytes, SIZE);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(tandem_call(pool, &large), TANDEM_OK);
+        assert_int_equal(large.output_size, SIZE);
+        assert_int_equal(memcmp(large.output, bytes, SIZE), 0);
+        tandem_task_clear(&large);
+        bytes[0]++;
+    }
+    assert_int_equal(tandem_call(pool, &large), TANDEM_OK);
+    wait_until(rollup_kib(large.report->pid, "Private_Dirty") < 2048);
+    tandem_task_clear(&large);
+    free(bytes);
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -206,6 +232,7 @@ int main(int argc, char **argv)
         test(nothing_is_allocated_for_thread_tasks),
         test(a_worker_adds_at_most_a_megabyte),
         test(a_large_payload_leaves_no_large_buffers),
+        test(an_idle_worker_gives_large_buffers_back),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

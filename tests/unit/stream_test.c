@@ -163,7 +163,7 @@ static void tasks_of_every_size_arrive_whole(void)
         assert_true(tdm_outbox_empty(&outbox));
         tdm_outbox_put(&outbox, &frame, payload_of(i));
         assert_false(tdm_outbox_empty(&outbox));
-        while ((result = tdm_outbox_push(&outbox, &(struct tdm_way){.fd = wire[1]})) == -EAGAIN) wait_for(wire[1], POLLOUT);
+        while ((result = tdm_outbox_push(&outbox, &(struct tdm_way){.fd = wire[1]}, true)) == -EAGAIN) wait_for(wire[1], POLLOUT);
         assert_int_equal(result, 0);
     }
     assert_int_equal(pthread_join(worker, &complaint), 0);
@@ -178,10 +178,10 @@ static void a_full_pipe_does_not_block_the_host(void)
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, LARGEST);
     open_wire(wire, OUT);
     tdm_outbox_put(&outbox, &frame, bytes);
-    assert_int_equal(tdm_outbox_push(&outbox, &(struct tdm_way){.fd = wire[1]}), -EAGAIN);
+    assert_int_equal(tdm_outbox_push(&outbox, &(struct tdm_way){.fd = wire[1]}, true), -EAGAIN);
     size_t done = outbox.done;
     assert_in_range(done, HEADER, HEADER + LARGEST - 1);
-    assert_int_equal(tdm_outbox_push(&outbox, &(struct tdm_way){.fd = wire[1]}), -EAGAIN);
+    assert_int_equal(tdm_outbox_push(&outbox, &(struct tdm_way){.fd = wire[1]}, true), -EAGAIN);
     assert_int_equal(outbox.done, done);
     assert_false(tdm_outbox_empty(&outbox));
     close_wire(wire);
