@@ -152,6 +152,7 @@ static ssize_t read_some(enum tdm_fault_point point, struct tdm_way *way, void *
 {
     int fault = tdm_fault(point);
     if (fault != 0) return -fault;
+    if (tdm_way_has_ring(way) && !tdm_ring_has_news(&way->ring, false)) return -EAGAIN; /* no byte that would be counted below */
     size = tdm_fault_short(point, size);
     return tdm_way_has_ring(way) ? tdm_ring_read(&way->ring, to, size) : tdm_fds_read(way->fd, to, size);
 }
