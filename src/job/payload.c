@@ -4,8 +4,8 @@
 #include "base/memory.h"
 #include "base/platform.h"
 
-/* Smaller ones the C library keeps itself; and of larger ones what their first touch costs is not worth so much memory. */
-#define KEPT_LEAST ((size_t)4 << 20)
+/* Of smaller ones the first touch costs little, or the C library keeps them itself; of larger ones it is not worth so much memory. */
+#define KEPT_LEAST ((size_t)256 << 10)
 #define KEPT_MOST  ((size_t)256 << 20)
 
 static bool keeps;
