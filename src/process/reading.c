@@ -224,6 +224,10 @@ static bool pump(struct tdm_slot *slot, struct tdm_way *left_at, bool *later)
     return left == -EAGAIN;
 }
 
+/* A worker that has turned against its host can write the wish again just when somebody has taken it back to wake the thread that sleeps on it;
+ * so that one looks around by itself, too. */
+#define LIE_NS 100000000u
+
 /* What it has begun takes longer than was expected: the next reply is to be told at once. */
 static void be_hasty(struct tdm_slot *slot)
 {
@@ -248,7 +252,7 @@ static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, 
     bool later, has_input = pump(slot, &out, &later);
     if (watch(slot, has_input ? &out : &slot->in, has_input)) return;
     uint32_t wish = later ? TDM_HOST_FUTEX_LATER : TDM_HOST_FUTEX;
-    uint64_t look_ns = later ? tdm_clock_ns() + LATER_NS : deadline;
+    uint64_t look_ns = tdm_clock_ns() + (later ? LATER_NS : LIE_NS);
     /* One sleep for both: the worker, when it has made room, looks at the first of these, and then at the other. */
     if (has_input) store_seq(&out.rings->host_wants_room, TDM_ROOM_FUTEX); /* [ring-wish] */
     store_seq(word, wish);                                                 /* [ring-wish] */
@@ -261,14 +265,16 @@ static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, 
 
 static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
 
-/* So often it goes on reading what others wait for, while that comes faster than it can be read. */
+/* So often it goes on reading what others wait for, while that comes faster than it can be read; in passing less often, for who submits wants
+ * to go on. */
 #define ROUNDS_MOST 16
+#define PASSES_MOST 2
 
 static void read_until(struct tdm_slot *slot, struct tdm_task *mine, uint64_t deadline)
 {
     enum plain left;
     enum why why;
-    int rounds = ROUNDS_MOST;
+    int rounds = mine ? ROUNDS_MOST : PASSES_MOST;
     store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
     do {
         while ((left = read_and_settle(slot, mine)) == ALL_READ && !waits_for_nothing(mine) && !is_over(deadline) &&
