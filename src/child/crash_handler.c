@@ -27,8 +27,8 @@ static struct {
     struct tdm_last_words *words;
     pid_t owner; /* a child that a task forks inherits the handlers, but not the right to the words */
     uint64_t page_size;
-    _Atomic bool taken; /* threads may crash together: one writes */
-    pthread_t writer;   /* that one; only its own thread can find itself here */
+    _Atomic bool taken;       /* threads may crash together: one writes */
+    _Atomic pthread_t writer; /* that one; only its own thread can find itself here [crash-writer] */
 } crash;
 
 /* No mapping, so nothing that can fail.  Pages that are not touched cost nothing. */
@@ -138,10 +138,10 @@ static void handle(int signal, siginfo_t *info, void *context)
     if (getpid() == crash.owner) {
         set_alarm();
         if (!exchange_seq(&crash.taken, true)) {
-            crash.writer = pthread_self();
+            store_seq(&crash.writer, pthread_self()); /* [crash-writer] */
             write_signal(info);
             write_frames(info, context);
-        } else if (!pthread_equal(crash.writer, pthread_self())) {
+        } else if (!pthread_equal(load_seq(&crash.writer), pthread_self())) { /* [crash-writer] */
             for (;;) pause();
         }
     }
