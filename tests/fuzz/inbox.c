@@ -4,6 +4,7 @@
  * turn; then what the worker writes. */
 #define _POSIX_C_SOURCE 200809L
 #include "fuzz.h"
+#include "job/payload.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -35,10 +36,10 @@ static void release(void *piece)
     free(piece);
 }
 
-#define malloc allocate
-#define free   release
+#define tdm_payload_fresh allocate
+#define free              release
 #include "../../src/job/stream.c"
-#undef malloc
+#undef tdm_payload_fresh
 #undef free
 
 /* ---- what was written, and how much of it has been taken ---- */

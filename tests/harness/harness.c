@@ -239,6 +239,10 @@ static int watch_all(const struct harness_test *tests, size_t count)
     return failed == 0 ? 0 : 1;
 }
 
+/* ThreadSanitizer has a process that has several threads sleep for a second before it ends: as long as a worker may take to begin a task. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) { return "atexit_sleep_ms=0"; }
+
 int harness_main(int argc, char **argv, const struct harness_test *tests, size_t count)
 {
     program = argv[0];
