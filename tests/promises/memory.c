@@ -174,17 +174,24 @@ static void a_worker_adds_at_most_a_megabyte(void)
     free(hosts);
 }
 
-/* Large payloads are not kept: not here, and there not beyond the next task that is small. */
-static void a_large_payload_leaves_no_large_buffers(void)
+/* An input, where what becomes of its memory can be seen. */
+static char *make_large(size_t size)
 {
     skip_without("/proc/self/smaps_rollup", "the system does not tell which memory is a process's own");
     skip_under_sanitizer("a sanitizer keeps freed memory for a while");
     skip_under_valgrind("valgrind keeps freed memory for a while");
-    enum { SIZE = 32 << 20 };
-    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
-    char *bytes = malloc(SIZE);
+    char *bytes = malloc(size);
     assert_non_null(bytes);
-    memset(bytes, 1, SIZE);
+    memset(bytes, 1, size);
+    return bytes;
+}
+
+/* Large payloads are not kept: not here, and there not beyond the next task that is small. */
+static void a_large_payload_leaves_no_large_buffers(void)
+{
+    enum { SIZE = 32 << 20 };
+    char *bytes = make_large(SIZE);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
     tandem_task large = task_of(TANDEM_PROCESS, echo_task, bytes, SIZE), small = large;
     small.input_size = 10;
     assert_int_equal(tandem_call(pool, &small), TANDEM_OK);
@@ -202,14 +209,9 @@ static void a_large_payload_leaves_no_large_buffers(void)
 /* Nor there beyond a while without a task. */
 static void an_idle_worker_gives_large_buffers_back(void)
 {
-    skip_without("/proc/self/smaps_rollup", "the system does not tell which memory is a process's own");
-    skip_under_sanitizer("a sanitizer keeps freed memory for a while");
-    skip_under_valgrind("valgrind keeps freed memory for a while");
     enum { SIZE = 48 << 20 };
+    char *bytes = make_large(SIZE);
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
-    char *bytes = malloc(SIZE);
-    assert_non_null(bytes);
-    memset(bytes, 1, SIZE);
     tandem_task large = task_of(TANDEM_PROCESS, echo_task, bytes, SIZE);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(tandem_call(pool, &large), TANDEM_OK);
