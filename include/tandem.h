@@ -246,7 +246,8 @@ TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
 
 /* ---- everyday use ------------------------------------------------------------------------------------------------------------ */
 
-/* Hands the task to the pool and returns at once, unless the queue is full and when_full says otherwise.  An output and report
+/* Hands the task to the pool and returns at once, unless the queue is full and when_full says otherwise.  (Where tasks wait for worker
+ * processes, it may take in some answers of theirs on the way: tens of microseconds, or a few megabytes of outputs.)  An output and report
  * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, no run, unknown isolation or flags, input_size
  * without input, a process task with a pool that has no processes, or a thread task with one that has no threads.
  * -EBUSY: the task has been submitted and has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be

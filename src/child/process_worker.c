@@ -437,7 +437,7 @@ static uint64_t run(const struct tdm_frame *task, void *input)
 static void take(const struct tdm_frame *task)
 {
     tdm_fault(TDM_FAULT_worker_read_header);
-    tdm_channel_settle_before_task(&worker.channel);
+    tdm_channel_settle_before_task(&worker.channel, task->payload);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_OFFERED, TDM_CLAIMED)) {
         if (!tdm_channel_skip(&worker.channel, task->payload)) _exit(TDM_EXIT_LEFT);
         return;

@@ -82,6 +82,12 @@ static inline bool tdm_ring_has_news(const struct tdm_ring *ring, bool produces)
     return load_seq(&ring->counts->tail) != ring->own;                   /* [ring-publish] */
 }
 
+/* The consumer: how much has been published that it has not taken. */
+static inline size_t tdm_ring_published(const struct tdm_ring *ring)
+{
+    return (size_t)(load_seq(&ring->counts->tail) - ring->own); /* [ring-publish] */
+}
+
 /* The producer: is there no room at all?  The other side's nonsense is found when it writes. */
 static inline bool tdm_ring_is_full(const struct tdm_ring *ring)
 {

@@ -75,10 +75,12 @@ void tdm_channel_settle(struct tdm_channel *channel)
         ring_bell(channel);
 }
 
-void tdm_channel_settle_before_task(struct tdm_channel *channel)
+void tdm_channel_settle_before_task(struct tdm_channel *channel, size_t payload)
 {
-    bool can_wait = channel->owes_bell && is_later(load_seq(&channel->out.rings->host_wish));
-    if (!can_wait || !tdm_channel_has_more(channel)) tdm_channel_settle(channel);
+    if (!channel->owes_bell) return;
+    bool can_wait = is_later(load_seq(&channel->out.rings->host_wish));
+    size_t there = channel->end - channel->start + tdm_ring_published(&channel->in.ring);
+    if (!can_wait || there <= payload) tdm_channel_settle(channel);
 }
 
 static void after_worker_read(struct tdm_channel *channel)

@@ -100,8 +100,9 @@ bool tdm_channel_wait(struct tdm_channel *channel, uint64_t ms);
 /* Calls the reactor if it is still to be called.  A thread that waits for the reply takes it within a microsecond, and then need not be:
  * so the bell is put off until the worker has watched that long, sleeps, or takes up its next task. */
 void tdm_channel_settle(struct tdm_channel *channel);
-void tdm_channel_settle_before_task(
-    struct tdm_channel *channel); /* not yet, if the host would rather have it later and there is another */
+/* The worker is about to read an input of so many bytes, and to run the task.  Not yet, if the host would rather have it later and there is
+ * another task behind this one. */
+void tdm_channel_settle_before_task(struct tdm_channel *channel, size_t payload);
 
 /* False: the host is gone. */
 bool tdm_channel_read(struct tdm_channel *channel, void *to, size_t size);

@@ -12,7 +12,7 @@
 /* A reply that was finished is in the pipe; this long after that was seen it has been read. */
 #define REPLY_NS ((uint64_t)1000000000u)
 
-/* What a pipe takes whole or not at all. */
+/* What a pipe takes whole or not at all; of a ring it is a piece. */
 #define WHOLE 4096
 
 const char tdm_slot_broken[] = "its worker broke the protocol";
@@ -63,7 +63,8 @@ static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry
 static bool fits_whole(const struct tdm_slot *slot, const tandem_task *task, bool copied)
 {
     size_t size = sizeof(struct tdm_frame) + (copied ? task->input_size : 0);
-    return size <= WHOLE && (!tdm_way_has_ring(&slot->out) || tdm_ring_room(&slot->out.ring) >= size);
+    if (!tdm_way_has_ring(&slot->out)) return size <= WHOLE;
+    return size <= TDM_RING_PIECE && tdm_ring_room(&slot->out.ring) >= size;
 }
 
 /* With the lock held.  The word is OFFERED before the first byte of the frame is in the pipe, so the worker never finds a frame whose

@@ -473,6 +473,34 @@ static void no_watch_is_longer_than_it_may_be(void)
     }
 }
 
+/* ---- telling later ---- */
+
+/* A worker that owes the host a call has read a task's header; so many bytes lie in its ring.  Is the host called before it runs the task? */
+static bool is_told(enum tdm_host_wish wish, size_t payload, size_t there)
+{
+    static struct tdm_rings rings;
+    static const char some[64];
+    memset(&rings, 0, sizeof rings);
+    struct tdm_ring host = tdm_ring_of_requests(&rings);
+    struct tdm_channel channel = {.owes_bell = true};
+    channel.in = (struct tdm_way){.fd = -1, .rings = &rings, .ring = tdm_ring_of_requests(&rings)};
+    channel.out = (struct tdm_way){.fd = -1, .rings = &rings, .ring = tdm_ring_of_replies(&rings)};
+    if (there > 0) assert_int_equal(tdm_ring_write(&host, &(struct iovec){(void *)(uintptr_t)some, there}, 1), (int)there);
+    atomic_store(&rings.host_wish, (uint32_t)wish);
+    tdm_channel_settle_before_task(&channel, payload);
+    assert_int_equal(channel.owes_bell, atomic_load(&rings.host_wish) == (uint32_t)wish);
+    return !channel.owes_bell;
+}
+
+static void a_host_that_can_wait_is_told_when_the_last_task_begins(void)
+{
+    assert_true(is_told(TDM_HOST_FUTEX_LATER, 0, 0));
+    assert_false(is_told(TDM_HOST_FUTEX_LATER, 0, 64));
+    assert_false(is_told(TDM_HOST_FUTEX_LATER, 10, 64));
+    assert_true(is_told(TDM_HOST_FUTEX_LATER, 64, 64)); /* all that is there is this task's input, */
+    assert_true(is_told(TDM_HOST_FUTEX_LATER, 65, 64)); /* or some of it */
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -489,6 +517,7 @@ int main(int argc, char **argv)
         test(a_payload_there_is_no_memory_for_is_thrown_away),
         test(a_worker_whose_host_is_gone_is_told),
         test(no_watch_is_longer_than_it_may_be),
+        test(a_host_that_can_wait_is_told_when_the_last_task_begins),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
