@@ -47,9 +47,14 @@ static int read_reply(struct tdm_slot *slot)
 /* Not without end, lest somebody who writes on and on hold up the reactor. */
 #define REPLIES_MOST 64
 
+/* Nobody will tell of what is not read now, so that nothing is there counts only when it is said twice in a row. */
 void tdm_reading_read_all(struct tdm_slot *slot)
 {
-    for (int i = 0; i < REPLIES_MOST && read_reply(slot) == 0; i++) {
+    int result, empty = 0;
+    for (int i = 0; i < REPLIES_MOST && empty < 2; i++) {
+        result = read_reply(slot);
+        if (result != 0 && result != -EAGAIN) return;
+        empty = result == 0 ? 0 : empty + 1;
     }
 }
 
