@@ -126,8 +126,16 @@ static void take_away(struct tdm_task *private, uint32_t before)
     if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
 }
 
+/* May the calling thread run it at once?  If it would help anyway. */
+static bool begin_here(struct tdm_task *private)
+{
+    const struct tdm_lane *lane = private->lane;
+    if (!lane->ops->begin_here || tdm_task_public(private)->queue_timeout_ms != 0 || !tdm_wait_may_help(private)) return false;
+    return lane->ops->begin_here(private->lane, private);
+}
+
 /* With the state PREPARING: no other call touches the task.  Once the lane has it, it may end at any moment and be gone. */
-static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before)
+static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before, bool run_here)
 {
     struct tdm_task *private = tdm_task_of(task);
     bool wants_report = task->isolation == TANDEM_PROCESS || task->flags & TANDEM_REPORT;
@@ -139,8 +147,12 @@ static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before)
         if (before == TDM_ENDED) old = take_results(task); /* a new one has none: it is zeroed */
         prepare(pool, task, report);
         if (group) tdm_group_join(group, private);
-        store_release(&private->state, TDM_QUEUED); /* all that prepare wrote; read by who cancels or waits [task-prepared] */
-        error = private->lane->ops->submit(private->lane, private);
+        run_here = run_here && begin_here(private);
+        /* all that prepare wrote; read by who cancels or waits [task-prepared] */
+        store_release(&private->state, run_here ? TDM_HELD : TDM_QUEUED);
+        if (run_here)
+        private->lane->ops->run_here(private->lane, private);
+        else error = private->lane->ops->submit(private->lane, private);
         if (error == 0) {
             if (old.output || old.report) tdm_task_free_results(old.output, old.release, old.report);
             return 0;
@@ -154,7 +166,7 @@ static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before)
     return error;
 }
 
-static int submit(struct tandem_pool *pool, tandem_task *task)
+static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
 {
     int error = check(pool, task);
     if (error != 0) return error;
@@ -163,13 +175,13 @@ static int submit(struct tandem_pool *pool, tandem_task *task)
     enum tdm_task_state state = tdm_task_state(word);
     if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
     if (!cas_seq(&private->state, &word, TDM_PREPARING)) return -EBUSY; /* another submit of it came first */
-    return route(pool, task, (uint32_t)state);
+    return route(pool, task, (uint32_t)state, run_here);
 }
 
 int tandem_submit(tandem_pool *pool, tandem_task *task)
 {
     int saved = errno;
-    int error = submit(pool, task);
+    int error = submit(pool, task, false);
     errno = saved;
     return error;
 }
@@ -185,8 +197,11 @@ int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t coun
     return (int)count;
 }
 
+/* A task that this thread would take back to run it is not put anywhere first. */
 int tandem_call(tandem_pool *pool, tandem_task *task)
 {
-    int error = tandem_submit(pool, task);
+    int saved = errno;
+    int error = submit(pool, task, true);
+    errno = saved;
     return error != 0 ? error : tandem_wait(task);
 }

@@ -283,6 +283,7 @@ int tandem_pool_drain(tandem_pool *pool, int64_t timeout_ms)
     if (error != 0) return error;
     if (tdm_self_inside_pool(&pool->core)) return -EDEADLK;
     tdm_ledger_close(&pool->core.ledger, TDM_GATE_DRAINING);
+    if (pool->has_threads) pool->threads.lane.ops->collect(&pool->threads.lane, true);
     return tdm_ledger_wait_quiet(&pool->core.ledger, tdm_clock_deadline(timeout_ms));
 }
 
@@ -306,6 +307,7 @@ int tandem_pool_stats(tandem_pool *pool, tandem_stats *stats)
     int error = tdm_pool_check(pool);
     if (error != 0) return error;
     *stats = (tandem_stats){0};
+    if (pool->has_threads) pool->threads.lane.ops->collect(&pool->threads.lane, false);
     tdm_ledger_fill_stats(&pool->core.ledger, stats);
     if (pool->has_threads) pool->threads.lane.ops->fill_stats(&pool->threads.lane, stats);
     if (pool->has_processes) pool->processes.lane.ops->fill_stats(&pool->processes.lane, stats);

@@ -95,8 +95,8 @@ void *tdm_thread_worker_main(void *argument)
         .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number};
     tdm_self_set_worker(&self);
     tdm_thread_lane_started(lane, !started);
-    for (struct tdm_task *task; (task = tdm_thread_lane_next(lane, worker)) != NULL;) tdm_thread_run(&lane->lane, task, &self);
-    tdm_thread_lane_settle(lane, worker);
+    for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;) tdm_thread_run(&lane->lane, task, &self);
+    tdm_thread_queue_settle(lane, worker);
     stop(worker);
     return NULL;
 }

@@ -1,0 +1,91 @@
+/* parking.c - workers that have nothing to do.
+ *
+ * WHY NO WAKE-UP IS LOST.  One worker at a time is on its way to the queue: it was called, or it looks out.  When it gets there and finds more
+ * than it takes, it calls the next; when nothing is left, and others sleep, it sets CALL in the injector's word, by a step that fails if
+ * something has come meanwhile.  A worker that lies down while nobody is on the way does the same.  So whenever the lock is open and workers
+ * sleep, one of three is true: somebody is on the way; CALL is set and the injector is empty; or a submitter has just taken CALL off, and is
+ * about to take the lock and call.  What is not in the injector, the front part and the hands, was looked at under the same lock before.
+ * tests/model/parking.pml goes through all of it.
+ *
+ * A sleeper is woken in tens of microseconds, a word is seen in a fraction of one.  So the last worker that has nothing looks out for a while
+ * before it sleeps.  How long is learned: half as long after it was in vain, twice as long after a sleep that was shorter than the looking
+ * out could have been. */
+#define _POSIX_C_SOURCE 200809L
+#include "threads/parking.h"
+
+#include "base/clock.h"
+#include "base/futex.h"
+
+#include <sched.h>
+
+void tdm_parking_open(struct tdm_parking *parking, uint64_t longest_watch_ns)
+{
+    *parking = (struct tdm_parking){.watch_ns = longest_watch_ns, .longest_watch_ns = longest_watch_ns};
+    tdm_list_init(&parking->idle);
+}
+
+struct tdm_parker *tdm_parking_choose(struct tdm_parking *parking)
+{
+    struct tdm_node *node = parking->on_the_way ? NULL : tdm_list_pop_front(&parking->idle);
+    if (!node) return NULL;
+    parking->on_the_way = true;
+    return container_of(node, struct tdm_parker, idle);
+}
+
+void tdm_parking_call(struct tdm_parker *parker)
+{
+    if (!parker) return;
+    store_seq(&parker->called, 1); /* [parker-called] */
+    tdm_futex_wake_one(&parker->called);
+}
+
+void tdm_parking_lie_down(struct tdm_parking *parking, struct tdm_parker *parker)
+{
+    store_seq(&parker->called, 0);
+    tdm_list_push_front(&parking->idle, &parker->idle);
+}
+
+void tdm_parking_get_up(struct tdm_parker *parker) { tdm_list_remove(&parker->idle); }
+
+uint64_t tdm_parking_sleep(struct tdm_parker *parker)
+{
+    uint64_t since = tdm_clock_ns();
+    while (load_seq(&parker->called) == 0) tdm_futex_wait(&parker->called, 0, TDM_FOREVER); /* [parker-called] */
+    return tdm_clock_ns() - since;
+}
+
+#define SHORTEST_WATCH_NS 1000
+
+void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns)
+{
+    parking->on_the_way = false;
+    if (slept_ns >= parking->longest_watch_ns) return;
+    uint64_t longer = 2 * parking->watch_ns + SHORTEST_WATCH_NS;
+    parking->watch_ns = longer < parking->longest_watch_ns ? longer : parking->longest_watch_ns;
+}
+
+bool tdm_parking_may_watch(const struct tdm_parking *parking)
+{
+    return !parking->on_the_way && parking->watch_ns >= SHORTEST_WATCH_NS;
+}
+
+/* After so long it lets others have its processor now and then: whoever has something for it may wait for this very one. */
+#define LOOKS_BEFORE_YIELD 128
+#define LOOKS_A_CLOCK      16
+
+bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns)
+{
+    uint64_t until = tdm_clock_ns() + watch_ns;
+    for (int looks = 1;; looks++) {
+        if (load_acquire(&injector->word) != 0) return true; /* [injector] */
+        tdm_pause();
+        if (looks % LOOKS_A_CLOCK == 0 && tdm_clock_ns() >= until) return false;
+        if (looks % LOOKS_BEFORE_YIELD == 0) sched_yield();
+    }
+}
+
+void tdm_parking_watched(struct tdm_parking *parking, bool saw)
+{
+    parking->on_the_way = false;
+    parking->watch_ns = saw ? parking->longest_watch_ns : parking->watch_ns / 2;
+}
