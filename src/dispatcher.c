@@ -79,7 +79,7 @@ struct results {
 static struct results take_results(tandem_task *task)
 {
     struct tdm_task *private = tdm_task_of(task);
-    struct results results = {task->output, task->output_size, task->report, private->release,
+    struct results results = {task->output, task->output_size, task->report, task->output ? private->release : NULL,
                               task->status, task->code,        task->signal};
     task->output = NULL;
     task->output_size = 0;
@@ -100,22 +100,46 @@ static void put_results(tandem_task *task, const struct results *results)
     tdm_task_of(task)->release = results->release;
 }
 
-/* All but the state word. */
-static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report)
+/* What only some tasks need lies in memory that others need not touch. */
+static void prepare_for_process(struct tdm_task *private, const tandem_report *report)
 {
-    struct tdm_task *private = tdm_task_of(task);
-    store_relaxed(&private->wishes, 0); /* relaxed: the queue's lock publishes it with all the rest */
-    private->home = pool->core.home;
-    private->lane = lane_of(pool, task);
     private->place = NULL;
     private->deaths = 0;
     private->retried = false;
-    bool timed = task->timeout_ms != 0 || task->queue_timeout_ms != 0;
-    if (timed) private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
-    private->release = NULL;
     private->queued_ns = report ? report->queued_ns : 0;
     tdm_list_init(&private->link);
+}
+
+/* A thread task is timed for its report, and one in so many of each thread's tasks for the statistics. */
+static uint32_t note_time(struct tdm_task *private, const tandem_report *report)
+{
+    static _Thread_local uint32_t count;
+    if (!report && count++ % TDM_SAMPLE_EVERY != 0) return 0;
+    private->queued_ns = report ? report->queued_ns : tdm_clock_ns();
+    return TDM_TIMED;
+}
+
+/* All but the state word; the marks that it is to have. */
+static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report)
+{
+    struct tdm_task *private = tdm_task_of(task);
+    struct tdm_lane *lane = lane_of(pool, task);
+    store_relaxed(&private->wishes, 0); /* relaxed: the store of the state publishes it with all the rest */
+    if (private->lane != lane || private->home != pool->core.home) {
+        private->home = pool->core.home;
+        private->lane = lane;
+    }
+    if (task->timeout_ms != 0 || task->queue_timeout_ms != 0) {
+        private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
+        private->retried = false;
+    }
     task->report = report;
+    if (task->isolation == TANDEM_PROCESS) {
+        prepare_for_process(private, report);
+        return 0;
+    }
+    tdm_link_init(tdm_thread_link_of(private));
+    return note_time(private, report);
 }
 
 /* The lane did not take it.  Meanwhile it was QUEUED in name, and somebody may have begun to wait for it. */
@@ -131,7 +155,7 @@ static bool begin_here(struct tdm_task *private)
 {
     const struct tdm_lane *lane = private->lane;
     if (!lane->ops->begin_here || tdm_task_public(private)->queue_timeout_ms != 0 || !tdm_wait_may_help(private)) return false;
-    return lane->ops->begin_here(private->lane, private);
+    return lane->ops->begin_here(private->lane);
 }
 
 /* With the state PREPARING: no other call touches the task.  Once the lane has it, it may end at any moment and be gone. */
@@ -145,11 +169,11 @@ static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before, b
     int error = wants_report && !report ? -ENOMEM : start_helpers(pool, task);
     if (error == 0) {
         if (before == TDM_ENDED) old = take_results(task); /* a new one has none: it is zeroed */
-        prepare(pool, task, report);
+        uint32_t marks = prepare(pool, task, report);
         if (group) tdm_group_join(group, private);
         run_here = run_here && begin_here(private);
         /* all that prepare wrote; read by who cancels or waits [task-prepared] */
-        store_release(&private->state, run_here ? TDM_HELD : TDM_QUEUED);
+        store_release(&private->state, (run_here ? (uint32_t)TDM_HELD : (uint32_t)TDM_QUEUED) | marks);
         if (run_here)
         private->lane->ops->run_here(private->lane, private);
         else error = private->lane->ops->submit(private->lane, private);
@@ -158,8 +182,7 @@ static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before, b
             return 0;
         }
         if (group) tdm_group_unjoin(group, private);
-        if (before == TDM_ENDED) put_results(task, &old);
-        task->report = old.report;
+        put_results(task, &old); /* of a new one: it had none */
     }
     tdm_task_free_results(NULL, NULL, report);
     take_away(private, before);

@@ -11,9 +11,9 @@ struct tdm_lane;
 struct tdm_lane_ops {
     /* Takes a task that is QUEUED in name and in no queue yet.  0, or a negative errno value and it was not taken. */
     int (*submit)(struct tdm_lane *lane, struct tdm_task *task);
-    /* The calling thread is going to run this task at once, by run_here, without having it wait anywhere: true, it is counted.  NULL where
+    /* The calling thread is going to run a task at once, by run_here, without having it wait anywhere: true, it is counted.  NULL where
      * nobody does that. */
-    bool (*begin_here)(struct tdm_lane *lane, struct tdm_task *task);
+    bool (*begin_here)(struct tdm_lane *lane);
     /* The task was HELD a moment ago and a wish of cancel has been noted in it: stops it, if it still runs here.  True: it had not begun
      * and is the caller's now, to be ended as CANCELLED. */
     bool (*cancel)(struct tdm_lane *lane, struct tdm_task *task);

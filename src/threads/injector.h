@@ -1,9 +1,12 @@
-/* injector.h - tasks on their way into a pool, from any thread: one word, and a chain through the tasks themselves.
+/* injector.h - the queue before a pool's threads: anybody puts tasks in, without a lock; who takes them out has one.
  *
- * The word points to the newest task; each task's link points to the one before it.  A submitter puts its task in front by one
- * compare-and-swap, and that is all it does.  Who takes tasks out does so under a lock of his own (the lane's front lock), so a task is taken
- * out by one thread at a time: the whole chain at once, or the newest alone.  A task that is in the chain therefore stays what it is while
- * somebody looks at it under that lock, and a compare-and-swap that finds a task on top finds the chain below it as it was.
+ * The tasks themselves are the links; nothing is allocated.  One word points to the newest.  A submitter notes in his task which one was the
+ * newest before, puts his own in its place by one compare-and-swap, then tells the other one that it has a newer neighbour (or, if there was
+ * none, tells the queue which is the oldest).  Between these two steps the chain has a gap from the old end, and none from the new one.
+ *
+ * All else is done under the owner's lock (the lane's front lock): the oldest is taken out, or any other.  Who comes to a gap there waits for the
+ * submitter that is about to close it.  A submitter's last touch of another's task is that closing, and no task leaves the queue
+ * before it knows its newer neighbour or is the newest itself, so no task is touched by others after it was taken out.
  *
  * The lowest bits of the word are what a submitter has to know, and he learns it by the same step that puts the task there:
  *   CALL   workers sleep, and none is on its way to the queue: whoever takes this bit off calls one
@@ -13,94 +16,102 @@
 #define TDM_THREADS_INJECTOR_H
 
 #include "base/atomics.h"
-#include "base/list.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define TDM_INJECTOR_CALL ((uintptr_t)1)
 #define TDM_INJECTOR_LOOK ((uintptr_t)2)
 #define TDM_INJECTOR_ASK  ((uintptr_t)4)
 #define TDM_INJECTOR_BITS ((uintptr_t)7)
 
-/* Zeroed: empty. */
-struct tdm_injector {
-    _Atomic uintptr_t word; /* submitters put tasks in and take CALL off, who has the lock does the rest [injector] */
+#if defined(__GNUC__)
+#define TDM_LINK_MAY_ALIAS __attribute__((may_alias)) /* lies over fields of the public struct */
+#else
+#define TDM_LINK_MAY_ALIAS
+#endif
+
+/* Not in the queue, or its newest: newer points to the link itself. */
+struct TDM_LINK_MAY_ALIAS tdm_link {
+    _Atomic(struct tdm_link *) newer; /* written by who puts in the next one, once; else under the lock [injector-newer] */
+    _Atomic uintptr_t older;          /* who was the newest before it, and still may be called so when that has gone and it is the oldest.
+                                         Written before it is put in, later under the lock.  The lowest bit: it is counted, and in the queue
+                                         for certain.  Relaxed throughout: the swap of the word, or the lock, orders it; who looks at one that
+                                         is only about to be put in learns nothing wrong from it [injector-older] */
 };
 
-/* Nodes lie at multiples of eight. */
-static inline struct tdm_node *tdm_injector_newest(uintptr_t word) { return (struct tdm_node *)(word & ~TDM_INJECTOR_BITS); }
+/* Zeroed: empty. */
+struct tdm_injector {
+    _Atomic uintptr_t word; /* the newest, and the bits; by compare-and-swap: submitters put in and take CALL off, the rest under the lock
+                               [injector] */
+    char apart[TDM_CACHE_LINE];
+    _Atomic(struct tdm_link *) oldest; /* NULL: none, or it has just come into an empty queue; by who puts that in, else under the lock
+                                          [injector-oldest] */
+};
 
-static inline uintptr_t tdm_injector_look(const struct tdm_injector *injector)
+static inline struct tdm_link *tdm_injector_newest(uintptr_t word) { return (struct tdm_link *)(word & ~TDM_INJECTOR_BITS); }
+static inline uintptr_t tdm_injector_look(const struct tdm_injector *injector) { return load_seq(&injector->word); /* [injector] */ }
+
+/* Before it is put in, and before others can know of it.  Relaxed: what makes it known carries this along. */
+static inline void tdm_link_init(struct tdm_link *link)
 {
-    return load_seq(&injector->word); /* [injector] */
+    store_relaxed(&link->newer, link);
+    store_relaxed(&link->older, 0); /* [injector-older] */
 }
 
-/* Anybody: the bits it found.  ASK: the node is not in.  CALL: it is, and the caller has to call a worker. */
-static inline uintptr_t tdm_injector_push(struct tdm_injector *injector, struct tdm_node *node)
+/* Anybody: the bits it found.  ASK: it is not in, unless that was to be ignored.  CALL: it is, and the caller has to call a worker. */
+static inline uintptr_t tdm_injector_put(struct tdm_injector *injector, struct tdm_link *link, uintptr_t counted, uintptr_t ignored)
 {
     uintptr_t word = load_relaxed(&injector->word); /* relaxed: the swap decides */
     do {
-        if (word & TDM_INJECTOR_ASK) return word & TDM_INJECTOR_BITS;
-        node->previous = tdm_injector_newest(word);
-    } while (!cas_seq(&injector->word, &word, (uintptr_t)node | (word & TDM_INJECTOR_LOOK))); /* [injector] */
+        if (word & TDM_INJECTOR_ASK & ~ignored) return word & TDM_INJECTOR_BITS;
+        store_relaxed(&link->older, (word & ~TDM_INJECTOR_BITS) | counted);
+    } while (!cas_seq(&injector->word, &word, (uintptr_t)link | (word & (TDM_INJECTOR_LOOK | TDM_INJECTOR_ASK)))); /* [injector] */
+    struct tdm_link *before = tdm_injector_newest(word);
+    if (before)
+        store_release(&before->newer, link); /* [injector-newer] */
+    else
+        store_release(&injector->oldest, link); /* [injector-oldest] */
     return word & TDM_INJECTOR_BITS;
 }
 
-/* Anybody: sets LOOK.  True: CALL was set, and the caller has to call a worker. */
-static inline bool tdm_injector_point_out(struct tdm_injector *injector)
+static inline uintptr_t tdm_injector_push(struct tdm_injector *injector, struct tdm_link *link)
 {
-    uintptr_t word = load_relaxed(&injector->word);                                             /* relaxed: the swap decides */
-    while (!cas_seq(&injector->word, &word, (word | TDM_INJECTOR_LOOK) & ~TDM_INJECTOR_CALL)) { /* [injector] */
-    }
-    return (word & TDM_INJECTOR_CALL) != 0;
+    return tdm_injector_put(injector, link, 0, 0);
 }
+
+/* Anybody: sets LOOK.  True: CALL was set, and the caller has to call a worker. */
+bool tdm_injector_point_out(struct tdm_injector *injector);
 
 /* ---- with the lock held ---- */
 
+/* One that is counted already, whatever the bits say.  True: CALL was set. */
+static inline bool tdm_injector_push_counted(struct tdm_injector *injector, struct tdm_link *link)
+{
+    return tdm_injector_put(injector, link, 1, TDM_INJECTOR_ASK) & TDM_INJECTOR_CALL;
+}
+
+/* The oldest, out of the queue, or NULL; adds to *uncounted if it was not counted. */
+struct tdm_link *tdm_injector_pop(struct tdm_injector *injector, uint64_t *uncounted);
+
+/* This one, if it is there, or cannot be told to be there yet. */
+bool tdm_injector_take(struct tdm_injector *injector, struct tdm_link *link, uint64_t *uncounted);
+
+/* Marks all that are there as counted.  How many were not. */
+uint64_t tdm_injector_count(struct tdm_injector *injector);
+
+static inline bool tdm_injector_is_empty(const struct tdm_injector *injector)
+{
+    return !tdm_injector_newest(tdm_injector_look(injector));
+}
+
 /* Asks to be called when something comes.  False: something is there already, and nothing is asked. */
-static inline bool tdm_injector_ask_for_call(struct tdm_injector *injector)
-{
-    uintptr_t word = load_relaxed(&injector->word); /* relaxed: the swap decides */
-    do
-        if (tdm_injector_newest(word) || word & TDM_INJECTOR_LOOK) return false;
-    while (!cas_seq(&injector->word, &word, word | TDM_INJECTOR_CALL)); /* [injector] */
-    return true;
-}
+bool tdm_injector_ask_for_call(struct tdm_injector *injector);
 
-/* From now on nothing is put in. */
-static inline void tdm_injector_close(struct tdm_injector *injector) { or_seq(&injector->word, TDM_INJECTOR_ASK); /* [injector] */ }
+/* Takes LOOK off.  True: it was on. */
+bool tdm_injector_take_look(struct tdm_injector *injector);
 
-/* This one, if it is the newest. */
-static inline bool tdm_injector_take_newest(struct tdm_injector *injector, struct tdm_node *node)
-{
-    uintptr_t word = load_seq(&injector->word);
-    while (tdm_injector_newest(word) == node)
-        if (cas_seq(&injector->word, &word, (uintptr_t)node->previous | (word & TDM_INJECTOR_BITS))) return true; /* [injector] */
-    return false;
-}
-
-/* Moves all that is there to the end of the list, the oldest first, and takes LOOK off.  How many; *look: it was on. */
-static inline uint64_t tdm_injector_empty_into(struct tdm_injector *injector, struct tdm_node *list, bool *look)
-{
-    uintptr_t word = load_seq(&injector->word);
-    *look = (word & TDM_INJECTOR_LOOK) != 0;
-    if (!tdm_injector_newest(word) && !*look) return 0;
-    while (!cas_seq(&injector->word, &word, word & TDM_INJECTOR_ASK)) { /* [injector] */
-    }
-    *look = (word & TDM_INJECTOR_LOOK) != 0;
-    uint64_t count = 0;
-    struct tdm_node *newest = tdm_injector_newest(word), *newer = list;
-    if (!newest) return 0;
-    for (struct tdm_node *node = newest;; node = node->previous) {
-        node->next = newer;
-        newer = node;
-        count++;
-        if (!node->previous) break;
-    }
-    newer->previous = list->previous;
-    list->previous->next = newer;
-    list->previous = newest;
-    return count;
-}
+/* From now on nothing is put in but by push_counted. */
+void tdm_injector_close(struct tdm_injector *injector);
 
 #endif

@@ -4,7 +4,7 @@
  * than it takes, it calls the next; when nothing is left, and others sleep, it sets CALL in the injector's word, by a step that fails if
  * something has come meanwhile.  A worker that lies down while nobody is on the way does the same.  So whenever the lock is open and workers
  * sleep, one of three is true: somebody is on the way; CALL is set and the injector is empty; or a submitter has just taken CALL off, and is
- * about to take the lock and call.  What is not in the injector, the front part and the hands, was looked at under the same lock before.
+ * about to take the lock and call.  What is in the workers' hands was looked at under the same lock before.
  * tests/model/parking.pml goes through all of it.
  *
  * A sleeper is woken in tens of microseconds, a word is seen in a fraction of one.  So the last worker that has nothing looks out for a while
@@ -77,7 +77,7 @@ bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns)
 {
     uint64_t until = tdm_clock_ns() + watch_ns;
     for (int looks = 1;; looks++) {
-        if (load_acquire(&injector->word) != 0) return true; /* [injector] */
+        if (load_acquire(&injector->word) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL)) return true; /* [injector] */
         tdm_pause();
         if (looks % LOOKS_A_CLOCK == 0 && tdm_clock_ns() >= until) return false;
         if (looks % LOOKS_BEFORE_YIELD == 0) sched_yield();

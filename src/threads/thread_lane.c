@@ -11,13 +11,6 @@
 
 /* ---- coming in ---- */
 
-/* One in so many of each thread's tasks is timed. */
-static void note_time(struct tdm_task *task)
-{
-    static _Thread_local uint32_t count;
-    if (count++ % TDM_SAMPLE_EVERY == 0 && task->queued_ns == 0) task->queued_ns = tdm_clock_ns();
-}
-
 /* Under the ledger's lock: it may have to wait for room, or is refused. */
 static int submit_by_ledger(struct tdm_thread_lane *lane, struct tdm_task *task)
 {
@@ -26,18 +19,21 @@ static int submit_by_ledger(struct tdm_thread_lane *lane, struct tdm_task *task)
     tdm_ledger_lock(&core->ledger);
     while ((admission = tdm_ledger_admit(&core->ledger, core, true, core->waiters_help)) == TDM_LOOK_AGAIN) {
     }
-    bool cancelled = false;
+    bool cancelled = false, call = false;
     if (admission == TDM_ADMITTED)
         cancelled = !tdm_lane_enqueue_locked(&lane->lane, task);
+    if (admission == TDM_ADMITTED && !cancelled)
+        call = tdm_injector_point_out(&lane->injector); /* with the lock held: whoever finds the queue without LOOK finds it empty */
     else if (admission == TDM_RUN_HERE)
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
     tdm_ledger_unlock(&core->ledger);
     if (admission < 0) return admission;
+    if (admission == TDM_RUN_HERE || cancelled) store_relaxed(tdm_thread_in_queue(task), 0); /* relaxed: as in submit [task-in-queue] */
     if (admission == TDM_RUN_HERE)
         tdm_thread_run(&lane->lane, task, NULL);
     else if (cancelled)
         tdm_lane_end_cancelled(task);
-    else if (tdm_injector_point_out(&lane->injector))
+    else if (call)
         tdm_thread_queue_call(lane);
     return 0;
 }
@@ -46,9 +42,9 @@ static int submit_by_ledger(struct tdm_thread_lane *lane, struct tdm_task *task)
 static int submit(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
+    store_relaxed(tdm_thread_in_queue(task), 1); /* relaxed: who sees it too early finds nothing [task-in-queue] */
     if (tdm_task_public(task)->queue_timeout_ms != 0) return submit_by_ledger(lane, task);
-    note_time(task);
-    uintptr_t found = tdm_injector_push(&lane->injector, &task->link);
+    uintptr_t found = tdm_injector_push(&lane->injector, tdm_thread_link_of(task));
     if (found & TDM_INJECTOR_ASK) return submit_by_ledger(lane, task);
     if (found & TDM_INJECTOR_CALL) tdm_thread_queue_call(lane);
     return 0;
@@ -56,7 +52,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
 
 /* Counted first, then asked again: either it is seen here that nothing comes in any more, or who has closed the pool sees the count
  * [ledger-called]. */
-static bool begin_here(struct tdm_lane *base, struct tdm_task *task)
+static bool begin_here(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     struct tdm_ledger *ledger = tdm_thread_ledger(lane);
@@ -66,7 +62,6 @@ static bool begin_here(struct tdm_lane *base, struct tdm_task *task)
         tdm_ledger_uncall(ledger);
         return false;
     }
-    note_time(task);
     return true;
 }
 
@@ -105,14 +100,14 @@ static void begin_end(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     tdm_thread_queue_stop(lane);
-    tdm_lane_cancel_waiting(base);
-    for (struct tdm_task *task; (task = tdm_thread_queue_steal(lane)) != NULL;) tdm_lane_end_cancelled(task);
+    for (struct tdm_task *task; (task = tdm_thread_queue_take_any(lane)) != NULL;) tdm_lane_end_cancelled(task);
 }
 
-/* Each worker is called by its own word; one that is busy finds the lane stopping when it comes back. */
+/* Who looks out sees the bit; who sleeps is called by his own word; one that is busy finds the lane stopping when it comes back. */
 static void end(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
+    tdm_injector_point_out(&lane->injector);
     for (uint32_t i = 0; i < lane->count; i++) tdm_parking_call(&lane->workers[i].parker);
     for (uint32_t i = 0; i < lane->count; i++) pthread_join(lane->workers[i].thread, NULL);
     lane->count = 0;
@@ -150,6 +145,7 @@ static int start_threads(struct tdm_thread_lane *lane)
         struct tdm_thread_worker *worker = &lane->workers[i];
         worker->lane = lane;
         worker->number = i + 1;
+        worker->part = 1;
         tdm_ledger_lock(ledger);
         lane->starting++;
         worker->tally.next = ledger->tallies;
@@ -197,7 +193,6 @@ static uint64_t longest_watch_ns(const tandem_options *options)
 int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, const tandem_options *options)
 {
     tdm_lane_open(&lane->lane, &ops, core);
-    tdm_list_init(&lane->front);
     tdm_parking_open(&lane->parking, longest_watch_ns(options));
     if (options->queue_limit != 0) tdm_injector_close(&lane->injector);
     lane->options = options;

@@ -14,6 +14,7 @@ struct tdm_thread_lane;
 struct tdm_thread_worker {
     struct tdm_tally tally; /* its own: only it writes */
     struct tdm_hand hand;
+    unsigned part; /* how many tasks it takes next; its own, under the front lock */
     struct tdm_thread_lane *lane;
     pthread_t thread;
     uint32_t number; /* from 1 */
@@ -28,13 +29,11 @@ struct tdm_thread_lane {
     uint32_t count;
     struct tdm_thread_worker *workers;
     char apart[TDM_CACHE_LINE];
-    struct tdm_injector injector; /* where tasks come in; see there */
+    struct tdm_injector injector; /* the queue; see there */
     char apart_too[TDM_CACHE_LINE];
     _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under the front lock [lane-stopping] */
-    struct tdm_lock front_lock; /* rank FRONT; also the injector's, for who takes out */
-    /* guarded by front_lock */
-    struct tdm_node front; /* the older part of the queue */
-    struct tdm_parking parking;
+    struct tdm_lock front_lock; /* rank FRONT; the injector's, for who takes out */
+    struct tdm_parking parking; /* guarded by front_lock */
     /* guarded by the ledger's lock */
     uint32_t starting, failed; /* workers that are still in on_worker_start; whose on_worker_start failed */
     _Atomic uint32_t started;  /* counts those out of it; the maker of the pool sleeps on it [workers-started] */
@@ -52,6 +51,19 @@ static inline struct tdm_thread_lane *tdm_thread_lane_of(struct tdm_lane *lane)
     return container_of(lane, struct tdm_thread_lane, lane);
 }
 
+/* While a thread task is in the queue its link lies where its output will be. */
+static inline struct tdm_link *tdm_thread_link_of(struct tdm_task *task)
+{
+    return (struct tdm_link *)(void *)&tdm_task_public(task)->output;
+}
+
+/* 1 while it is in the queue, or on its way there from submit; taken off under the front lock.  Only then is its link what it seems: whoever ends it
+ * writes there without that lock.  Lies where a signal would be told of, which a thread task has none of [task-in-queue] */
+static inline _Atomic int32_t *tdm_thread_in_queue(struct tdm_task *task)
+{
+    return (_Atomic int32_t *)(void *)&tdm_task_public(task)->signal;
+}
+
 /* The next task for this worker, its own now; sleeps until there is one.  NULL: the pool ends. */
 struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);
 /* Somebody has to come and look, because CALL was set. */
@@ -60,10 +72,10 @@ void tdm_thread_queue_call(struct tdm_thread_lane *lane);
 bool tdm_thread_queue_take_back(struct tdm_lane *lane, struct tdm_task *task);
 /* What has come in past the ledger is counted there.  closing: from now on nothing comes in that way. */
 void tdm_thread_queue_collect(struct tdm_lane *lane, bool closing);
-/* From now on no worker begins a task; what is in the front part goes back to the ledger's queue. */
+/* From now on nothing comes in, and no worker begins a task. */
 void tdm_thread_queue_stop(struct tdm_thread_lane *lane);
-/* One of those that are in the workers' hands, or NULL; and how many there are. */
-struct tdm_task *tdm_thread_queue_steal(struct tdm_thread_lane *lane);
+/* Whatever waits, one after the other, held by the caller now; or NULL. */
+struct tdm_task *tdm_thread_queue_take_any(struct tdm_thread_lane *lane);
 unsigned tdm_thread_queue_count_in_hands(const struct tdm_thread_lane *lane);
 /* What the worker has counted for itself is in the ledger. */
 void tdm_thread_queue_settle(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);

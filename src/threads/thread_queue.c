@@ -1,11 +1,12 @@
 /* thread_queue.c - where a pool's thread tasks wait, and how its workers get them.
  *
  * A task comes in through the injector; where something is to be asked first (a queue with a limit, a time limit on waiting, a pool that
- * drains) through the queue under the ledger's lock.  Workers take from the front part, under the front lock; when that is empty, one of
- * them moves all that has come in there.  So submitters and workers meet once in many tasks.  Who takes a few tasks at once has them in his hand,
- * from where anybody can still take them. */
+ * drains) through the queue under the ledger's lock, and from there.  Workers take from it under the front lock, a few at once if there is much,
+ * and have them in their hands, from where anybody can still take them. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/thread_lane.h"
+
+#include <stddef.h>
 
 static void lock_front(struct tdm_thread_lane *lane) { tdm_lock(&lane->front_lock, TDM_RANK_FRONT); }
 static void unlock_front(struct tdm_thread_lane *lane) { tdm_unlock(&lane->front_lock, TDM_RANK_FRONT); }
@@ -20,47 +21,60 @@ unsigned tdm_thread_queue_count_in_hands(const struct tdm_thread_lane *lane)
 
 /* ---- all with the front lock held ---- */
 
-/* All that has come in goes to the front part. */
+/* Out of the queue; relaxed: see there [task-in-queue] */
+static struct tdm_task *task_of(struct tdm_link *link)
+{
+    if (!link) return NULL;
+    struct tdm_task *task = tdm_task_of(container_of(link, tandem_task, output));
+    store_relaxed(tdm_thread_in_queue(task), 0);
+    return task;
+}
+
+_Static_assert(sizeof(struct tdm_link) <= 2 * sizeof(void *) &&
+                   offsetof(tandem_task, output_size) == offsetof(tandem_task, output) + sizeof(void *),
+               "a link fits where the output will be");
+
+/* What waits under the ledger's lock goes to the others. */
 static void collect(struct tdm_thread_lane *lane)
 {
     struct tdm_ledger *ledger = tdm_thread_ledger(lane);
-    bool look;
-    uint64_t arrived = tdm_injector_empty_into(&lane->injector, &lane->front, &look);
-    if (arrived > 0) tdm_ledger_arrived(ledger, arrived);
-    if (!look) return;
+    if (!tdm_injector_take_look(&lane->injector)) return;
     tdm_ledger_lock(ledger);
-    tdm_list_splice_back(&lane->front, &lane->lane.queue);
+    for (struct tdm_node *node; (node = tdm_list_pop_front(&lane->lane.queue)) != NULL;)
+        tdm_injector_push_counted(&lane->injector, tdm_thread_link_of(container_of(node, struct tdm_task, link)));
     tdm_ledger_unlock(ledger);
 }
 
-/* A fair part of a long queue, so that the lock is taken once for many; of a short one a single task, and always a single one where the
- * length of the queue has a limit, which must stay exact. */
-static uint64_t fair_part(const struct tdm_thread_lane *lane)
+static void count(struct tdm_thread_lane *lane, uint64_t arrived, uint64_t left)
 {
-    struct tdm_ledger *ledger = tdm_thread_ledger(lane);
-    if (ledger->limit != 0) return 1;
-    uint64_t part = tdm_ledger_waiting(ledger) / (2 * (uint64_t)lane->options->threads + 1);
-    return part < 1 ? 1 : part > TDM_HAND_PLACES ? TDM_HAND_PLACES : part;
+    if (arrived > 0) tdm_ledger_arrived(tdm_thread_ledger(lane), arrived);
+    tdm_ledger_left(tdm_thread_ledger(lane), left);
 }
 
-static struct tdm_task *pop_front(struct tdm_thread_lane *lane)
+/* The more there was the last times, the more at once, so that the lock is taken once for many; always one where the length of the queue has
+ * a limit, which must stay exact. */
+static void learn_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_node *node = tdm_list_pop_front(&lane->front);
-    return node ? container_of(node, struct tdm_task, link) : NULL;
+    if (tdm_thread_ledger(lane)->limit != 0 || tdm_injector_is_empty(&lane->injector))
+        worker->part = 1;
+    else if (worker->part < TDM_HAND_PLACES)
+        worker->part *= 2;
 }
 
-/* The first of the front part, and a few more in the worker's hand. */
+/* The oldest, and a few more in the worker's hand. */
 static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_task *first = pop_front(lane), *more;
+    uint64_t arrived = 0, left = 1;
+    struct tdm_task *first = task_of(tdm_injector_pop(&lane->injector, &arrived)), *more;
     if (!first) return NULL;
-    uint64_t part = fair_part(lane), taken = 1;
-    for (; taken < part && (more = pop_front(lane)) != NULL; taken++) tdm_hand_put(&worker->hand, more);
-    tdm_ledger_left(tdm_thread_ledger(lane), taken);
+    for (; left < worker->part && (more = task_of(tdm_injector_pop(&lane->injector, &arrived))) != NULL; left++)
+        tdm_hand_put(&worker->hand, more);
+    count(lane, arrived, left);
+    learn_part(lane, worker);
     return first;
 }
 
-struct tdm_task *tdm_thread_queue_steal(struct tdm_thread_lane *lane)
+static struct tdm_task *steal(struct tdm_thread_lane *lane)
 {
     struct tdm_task *task = NULL;
     for (uint32_t i = 0; !task && i < lane->options->threads; i++) task = tdm_hand_steal(&lane->workers[i].hand);
@@ -69,9 +83,9 @@ struct tdm_task *tdm_thread_queue_steal(struct tdm_thread_lane *lane)
 
 static struct tdm_task *take(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    if (tdm_list_empty(&lane->front)) collect(lane);
+    collect(lane);
     struct tdm_task *task = take_part(lane, worker);
-    return task ? task : tdm_thread_queue_steal(lane);
+    return task ? task : steal(lane);
 }
 
 void tdm_thread_queue_settle(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
@@ -128,16 +142,8 @@ static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane)
 {
     struct tdm_parking *parking = &lane->parking;
     if (!tdm_parking_has_sleepers(parking) || parking->on_the_way) return NULL;
-    bool left = !tdm_list_empty(&lane->front) || tdm_thread_queue_count_in_hands(lane) > 0;
-    if (!left && tdm_injector_ask_for_call(&lane->injector)) return NULL;
+    if (tdm_thread_queue_count_in_hands(lane) == 0 && tdm_injector_ask_for_call(&lane->injector)) return NULL;
     return tdm_parking_choose(parking);
-}
-
-/* Somebody else has moved what came in to the front part: who looks out at the injector has to see that there is something.  Whom to call. */
-static struct tdm_parker *show(struct tdm_thread_lane *lane)
-{
-    if (!lane->parking.on_the_way || tdm_list_empty(&lane->front)) return NULL;
-    return tdm_injector_point_out(&lane->injector) ? tdm_parking_choose(&lane->parking) : NULL;
 }
 
 /* ---- without it ---- */
@@ -162,42 +168,30 @@ void tdm_thread_queue_call(struct tdm_thread_lane *lane)
     tdm_parking_call(parker);
 }
 
-/* In a list it has a neighbour.  It may be in the queue under the ledger's lock, or have come from there. */
-static void take_out(struct tdm_thread_lane *lane, struct tdm_task *task)
+static bool take_from_hands(struct tdm_thread_lane *lane, struct tdm_task *task)
 {
-    struct tdm_ledger *ledger = tdm_thread_ledger(lane);
-    tdm_ledger_lock(ledger);
-    tdm_list_remove(&task->link);
-    tdm_ledger_taken(ledger, 1);
-    tdm_ledger_unlock(ledger);
+    bool taken = false;
+    for (uint32_t i = 0; !taken && i < lane->options->threads; i++) taken = tdm_hand_take_back(&lane->workers[i].hand, task);
+    return taken;
 }
 
-/* A QUEUED task is in the injector, the front part, the ledger's queue or a hand; or still on its way from submit, or taken out by somebody else:
- * then its link points to itself and it has no place, or an old one. */
+/* A QUEUED task is in the queue or in a hand; or on its way from submit, or taken out by somebody else, and then it is not to be had. */
 bool tdm_thread_queue_take_back(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     bool taken = false;
     lock_front(lane);
     if (tdm_task_state(load_seq(&task->state)) == TDM_QUEUED) {
-        if (tdm_list_empty(&task->link)) {
-            taken = tdm_injector_take_newest(&lane->injector, &task->link);
-            if (taken) {
-                tdm_ledger_arrived(tdm_thread_ledger(lane), 1);
-                tdm_ledger_left(tdm_thread_ledger(lane), 1);
-            } else {
-                collect(lane);
-            }
+        uint64_t arrived = 0;
+        collect(lane);
+        if (load_relaxed(tdm_thread_in_queue(task)) == 0) { /* relaxed: it is written under this lock [task-in-queue] */
+            taken = take_from_hands(lane, task);
+        } else if (tdm_injector_take(&lane->injector, tdm_thread_link_of(task), &arrived)) {
+            taken = task_of(tdm_thread_link_of(task)) != NULL;
+            count(lane, arrived, 1);
         }
-        if (!taken && !tdm_list_empty(&task->link)) {
-            take_out(lane, task);
-            taken = true;
-        }
-        if (!taken) taken = tdm_hand_take_back(task);
     }
-    struct tdm_parker *parker = show(lane);
     unlock_front(lane);
-    tdm_parking_call(parker);
     return taken;
 }
 
@@ -207,22 +201,26 @@ void tdm_thread_queue_collect(struct tdm_lane *base, bool closing)
     lock_front(lane);
     if (closing) tdm_injector_close(&lane->injector);
     collect(lane);
-    struct tdm_parker *parker = show(lane);
+    count(lane, tdm_injector_count(&lane->injector), 0);
     unlock_front(lane);
-    tdm_parking_call(parker);
 }
 
 /* Whoever has seen `stopping` begins nothing more; whoever has not had the lock before, and its task is running. */
 void tdm_thread_queue_stop(struct tdm_thread_lane *lane)
 {
-    struct tdm_ledger *ledger = tdm_thread_ledger(lane);
     lock_front(lane);
     store_seq(&lane->stopping, 1); /* [lane-stopping] */
     tdm_injector_close(&lane->injector);
-    collect(lane);
-    tdm_ledger_lock(ledger);
-    tdm_list_splice_back(&lane->lane.queue, &lane->front);
-    tdm_ledger_unlock(ledger);
     unlock_front(lane);
-    tdm_injector_point_out(&lane->injector); /* who looks out sees it; who sleeps is called by his own word */
+}
+
+struct tdm_task *tdm_thread_queue_take_any(struct tdm_thread_lane *lane)
+{
+    uint64_t arrived = 0;
+    lock_front(lane);
+    collect(lane);
+    struct tdm_task *task = task_of(tdm_injector_pop(&lane->injector, &arrived));
+    if (task) count(lane, arrived, 1);
+    unlock_front(lane);
+    return task ? task : steal(lane);
 }

@@ -19,7 +19,7 @@ static int status_of(const struct tdm_task *task, const struct tdm_core *core, i
 /* The clock is read only for who asked: a report, or a sample for the statistics. */
 static uint64_t start_time(const struct tdm_task *private)
 {
-    return private->queued_ns != 0 || tdm_task_public((struct tdm_task *)(uintptr_t) private)->report ? tdm_clock_ns() : 0;
+    return load_relaxed(&private->state) & TDM_TIMED ? tdm_clock_ns() : 0; /* relaxed: set before it was put anywhere */
 }
 
 static int call_function(tandem_task *task, tandem_context *context, const struct tdm_core *core)
