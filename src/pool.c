@@ -160,6 +160,7 @@ static int open_core(struct tandem_pool *pool)
     struct tdm_core *core = &pool->core;
     core->home = tdm_identity();
     core->waiters_help = !pool->options.on_worker_start;
+    core->watch_ns = tdm_platform_cpus() > 1 && pool->options.spin_us != TANDEM_NONE ? (uint64_t)pool->options.spin_us * 1000 : 0;
     core->ledger.limit = pool->options.queue_limit;
     core->ledger.when_full = pool->options.when_full;
     core->ledger.others.shared = true;

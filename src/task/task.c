@@ -48,14 +48,14 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
     tandem_task *task = tdm_task_public(private);
     task->status = outcome->status;
     task->code = outcome->code;
-    if (task->signal != outcome->signal) task->signal = outcome->signal; /* of a thread task others may look at it: [task-in-queue] */
+    if (task->signal != outcome->signal)
+        task->signal = outcome->signal; /* of a thread task others may look at it: [task-in-queue] */
     bool keeps = outcome->output && (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED);
     task->output = keeps ? outcome->output : NULL; /* the link of a thread task may have been there */
     task->output_size = keeps ? outcome->output_size : 0;
     if (keeps)
-        private->release = outcome->release;
-    else if (outcome->output)
-        tdm_task_free_results(outcome->output, outcome->release, NULL);
+    private->release = outcome->release;
+    else if (outcome->output) tdm_task_free_results(outcome->output, outcome->release, NULL);
     if (task->report) tdm_report_end((tandem_report *)(uintptr_t)task->report, task, outcome);
 }
 

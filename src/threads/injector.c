@@ -26,6 +26,11 @@ bool tdm_injector_ask_for_call(struct tdm_injector *injector)
     return true;
 }
 
+void tdm_injector_ask_for_no_call(struct tdm_injector *injector)
+{
+    if (tdm_injector_look(injector) & TDM_INJECTOR_CALL) and_seq(&injector->word, ~TDM_INJECTOR_CALL); /* [injector] */
+}
+
 bool tdm_injector_take_look(struct tdm_injector *injector)
 {
     if (!(tdm_injector_look(injector) & TDM_INJECTOR_LOOK)) return false;
@@ -61,9 +66,11 @@ static struct tdm_link *newer_than(struct tdm_link *link)
 /* The queue is not empty. */
 static struct tdm_link *oldest_of(struct tdm_injector *injector)
 {
-    struct tdm_link *oldest;
-    for (int looks = 0; !(oldest = load_acquire(&injector->oldest)); looks++) wait_a_little(looks); /* [injector-oldest] */
-    return oldest;
+    if (injector->oldest) return injector->oldest;
+    struct tdm_link *first;
+    for (int looks = 0; !(first = load_acquire(&injector->first)); looks++) wait_a_little(looks); /* [injector-first] */
+    store_relaxed(&injector->first, NULL); /* relaxed: the next is written only after a swap that empties the queue */
+    return injector->oldest = first;
 }
 
 static void wait_until_known(struct tdm_link *older, const struct tdm_link *link)
@@ -80,14 +87,12 @@ static struct tdm_link *older_than(const struct tdm_link *link)
 
 static bool is_counted(const struct tdm_link *link) { return load_relaxed(&link->older) & 1; }
 
-/* The neighbours of one that is there: NULL, it is the oldest; its newer one, or itself, it is the newest for now. */
+/* Its older neighbour, which knows of it, or NULL: it is the oldest. */
 static struct tdm_link *left_of(struct tdm_injector *injector, struct tdm_link *link)
 {
     struct tdm_link *older = older_than(link);
-    if (!older || load_acquire(&injector->oldest) == link) { /* what its link says has gone; [injector-oldest] */
-        oldest_of(injector);
-        return NULL;
-    }
+    if (!older) oldest_of(injector);
+    if (injector->oldest == link) return NULL; /* whatever its own link says: that has gone */
     wait_until_known(older, link);
     return older;
 }
@@ -98,27 +103,27 @@ static void join(struct tdm_injector *injector, struct tdm_link *older, struct t
     if (older)
         store_relaxed(&older->newer, newer ? newer : older);
     else
-        store_relaxed(&injector->oldest, newer);
+        injector->oldest = newer;
 }
 
 /* The newest goes: what is before it is made an end first, then the word goes back to it; a submitter that comes meanwhile has this one for
  * its older neighbour, and all is as before. */
-static bool take_newest(struct tdm_injector *injector, struct tdm_link *older, struct tdm_link *link)
+static bool take_newest(struct tdm_injector *injector, struct tdm_link *older, struct tdm_link *link, uintptr_t bits)
 {
     uintptr_t word = tdm_injector_look(injector);
     if (tdm_injector_newest(word) != link) return false;
     join(injector, older, NULL);
     do
-        if (cas_seq(&injector->word, &word, (uintptr_t)older | (word & TDM_INJECTOR_BITS))) return true; /* [injector] */
+        if (cas_seq(&injector->word, &word, (uintptr_t)older | (word & TDM_INJECTOR_BITS) | bits)) return true; /* [injector] */
     while (tdm_injector_newest(word) == link);
     join(injector, older, link);
     return false;
 }
 
-static void take_out(struct tdm_injector *injector, struct tdm_link *link, uint64_t *uncounted)
+static void take_out(struct tdm_injector *injector, struct tdm_link *link, uint64_t *uncounted, uintptr_t bits)
 {
     struct tdm_link *older = left_of(injector, link);
-    if (load_acquire(&link->newer) != link || !take_newest(injector, older, link)) { /* [injector-newer] */
+    if (load_acquire(&link->newer) != link || !take_newest(injector, older, link, older ? 0 : bits)) { /* [injector-newer] */
         struct tdm_link *newer = newer_than(link);
         join(injector, older, newer);
         store_relaxed(&newer->older, (uintptr_t)older | is_counted(newer));
@@ -127,19 +132,17 @@ static void take_out(struct tdm_injector *injector, struct tdm_link *link, uint6
     tdm_link_init(link);
 }
 
-struct tdm_link *tdm_injector_pop(struct tdm_injector *injector, uint64_t *uncounted)
+/* That the next one is the oldest now is not written into its own link. */
+struct tdm_link *tdm_injector_pop(struct tdm_injector *injector, uint64_t *uncounted, uintptr_t bits)
 {
-    struct tdm_link *oldest = load_acquire(&injector->oldest); /* [injector-oldest] */
-    if (!oldest) {
-        if (tdm_injector_is_empty(injector)) return NULL;
-        oldest = oldest_of(injector);
-    }
+    if (!injector->oldest && tdm_injector_is_empty(injector)) return NULL;
+    struct tdm_link *oldest = oldest_of(injector);
     struct tdm_link *newer = load_acquire(&oldest->newer); /* [injector-newer] */
     if (newer == oldest) {
-        take_out(injector, oldest, uncounted);
+        take_out(injector, oldest, uncounted, bits);
         return oldest;
     }
-    store_relaxed(&injector->oldest, newer); /* as in join; that it is the oldest, the next one learns from this, not from its own link */
+    injector->oldest = newer;
     *uncounted += !is_counted(oldest);
     tdm_link_init(oldest);
     return oldest;
@@ -148,9 +151,10 @@ struct tdm_link *tdm_injector_pop(struct tdm_injector *injector, uint64_t *uncou
 /* Whether one that is neither counted nor the newest, and knows no newer one, is there at all cannot be told. */
 bool tdm_injector_take(struct tdm_injector *injector, struct tdm_link *link, uint64_t *uncounted)
 {
-    bool is_there = load_acquire(&link->newer) != link || tdm_injector_newest(tdm_injector_look(injector)) == link; /* [injector-newer] */
+    bool is_there =
+        load_acquire(&link->newer) != link || tdm_injector_newest(tdm_injector_look(injector)) == link; /* [injector-newer] */
     if (!is_there && !is_counted(link)) return false;
-    take_out(injector, link, uncounted);
+    take_out(injector, link, uncounted, 0);
     return true;
 }
 

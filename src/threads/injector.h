@@ -34,7 +34,7 @@
 /* Not in the queue, or its newest: newer points to the link itself. */
 struct TDM_LINK_MAY_ALIAS tdm_link {
     _Atomic(struct tdm_link *) newer; /* written by who puts in the next one, once; else under the lock [injector-newer] */
-    _Atomic uintptr_t older;          /* who was the newest before it, and still may be called so when that has gone and it is the oldest.
+    _Atomic uintptr_t older; /* who was the newest before it, and still may be called so when that has gone and it is the oldest.
                                          Written before it is put in, later under the lock.  The lowest bit: it is counted, and in the queue
                                          for certain.  Relaxed throughout: the swap of the word, or the lock, orders it; who looks at one that
                                          is only about to be put in learns nothing wrong from it [injector-older] */
@@ -42,15 +42,20 @@ struct TDM_LINK_MAY_ALIAS tdm_link {
 
 /* Zeroed: empty. */
 struct tdm_injector {
-    _Atomic uintptr_t word; /* the newest, and the bits; by compare-and-swap: submitters put in and take CALL off, the rest under the lock
+    _Atomic uintptr_t
+        word; /* the newest, and the bits; by compare-and-swap: submitters put in and take CALL off, the rest under the lock
                                [injector] */
-    char apart[TDM_CACHE_LINE];
-    _Atomic(struct tdm_link *) oldest; /* NULL: none, or it has just come into an empty queue; by who puts that in, else under the lock
-                                          [injector-oldest] */
+    _Atomic(struct tdm_link *)
+        first;                  /* which came into the empty queue; by who puts it in, taken off under the lock [injector-first] */
+    char apart[TDM_CACHE_LINE]; /* submitters write what is before */
+    struct tdm_link *oldest;    /* guarded by the lock; NULL: there is none, or `first` tells, sooner or later */
 };
 
 static inline struct tdm_link *tdm_injector_newest(uintptr_t word) { return (struct tdm_link *)(word & ~TDM_INJECTOR_BITS); }
-static inline uintptr_t tdm_injector_look(const struct tdm_injector *injector) { return load_seq(&injector->word); /* [injector] */ }
+static inline uintptr_t tdm_injector_look(const struct tdm_injector *injector)
+{
+    return load_seq(&injector->word); /* [injector] */
+}
 
 /* Before it is put in, and before others can know of it.  Relaxed: what makes it known carries this along. */
 static inline void tdm_link_init(struct tdm_link *link)
@@ -71,7 +76,7 @@ static inline uintptr_t tdm_injector_put(struct tdm_injector *injector, struct t
     if (before)
         store_release(&before->newer, link); /* [injector-newer] */
     else
-        store_release(&injector->oldest, link); /* [injector-oldest] */
+        store_release(&injector->first, link); /* [injector-first] */
     return word & TDM_INJECTOR_BITS;
 }
 
@@ -91,8 +96,9 @@ static inline bool tdm_injector_push_counted(struct tdm_injector *injector, stru
     return tdm_injector_put(injector, link, 1, TDM_INJECTOR_ASK) & TDM_INJECTOR_CALL;
 }
 
-/* The oldest, out of the queue, or NULL; adds to *uncounted if it was not counted. */
-struct tdm_link *tdm_injector_pop(struct tdm_injector *injector, uint64_t *uncounted);
+/* The oldest, out of the queue, or NULL; adds to *uncounted if it was not counted.  If that empties the queue, these bits are set by the same
+ * step. */
+struct tdm_link *tdm_injector_pop(struct tdm_injector *injector, uint64_t *uncounted, uintptr_t bits);
 
 /* This one, if it is there, or cannot be told to be there yet. */
 bool tdm_injector_take(struct tdm_injector *injector, struct tdm_link *link, uint64_t *uncounted);
@@ -107,6 +113,9 @@ static inline bool tdm_injector_is_empty(const struct tdm_injector *injector)
 
 /* Asks to be called when something comes.  False: something is there already, and nothing is asked. */
 bool tdm_injector_ask_for_call(struct tdm_injector *injector);
+
+/* Nobody needs to be called any more. */
+void tdm_injector_ask_for_no_call(struct tdm_injector *injector);
 
 /* Takes LOOK off.  True: it was on. */
 bool tdm_injector_take_look(struct tdm_injector *injector);

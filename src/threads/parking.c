@@ -7,16 +7,13 @@
  * about to take the lock and call.  What is in the workers' hands was looked at under the same lock before.
  * tests/model/parking.pml goes through all of it.
  *
- * A sleeper is woken in tens of microseconds, a word is seen in a fraction of one.  So the last worker that has nothing looks out for a while
- * before it sleeps.  How long is learned: half as long after it was in vain, twice as long after a sleep that was shorter than the looking
- * out could have been. */
+ * The last worker that has nothing looks out for a while before it sleeps: see watch.h. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/parking.h"
 
 #include "base/clock.h"
 #include "base/futex.h"
-
-#include <sched.h>
+#include "base/watch.h"
 
 void tdm_parking_open(struct tdm_parking *parking, uint64_t longest_watch_ns)
 {
@@ -54,38 +51,29 @@ uint64_t tdm_parking_sleep(struct tdm_parker *parker)
     return tdm_clock_ns() - since;
 }
 
-#define SHORTEST_WATCH_NS 1000
-
 void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns)
 {
     parking->on_the_way = false;
-    if (slept_ns >= parking->longest_watch_ns) return;
-    uint64_t longer = 2 * parking->watch_ns + SHORTEST_WATCH_NS;
-    parking->watch_ns = longer < parking->longest_watch_ns ? longer : parking->longest_watch_ns;
+    parking->watch_ns = tdm_watch_after_sleep(parking->watch_ns, parking->longest_watch_ns, slept_ns);
 }
 
-bool tdm_parking_may_watch(const struct tdm_parking *parking)
+bool tdm_parking_may_watch(const struct tdm_parking *parking) { return !parking->on_the_way && parking->watch_ns > 0; }
+
+bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns, bool *paid)
 {
-    return !parking->on_the_way && parking->watch_ns >= SHORTEST_WATCH_NS;
+    struct tdm_look look = {.until_ns = tdm_clock_ns() + watch_ns};
+    *paid = false;
+    do
+        if (load_acquire(&injector->word) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL)) { /* [injector] */
+            *paid = !look.gave_way;
+            return true;
+        }
+    while (tdm_watch_goes_on(&look));
+    return false;
 }
 
-/* After so long it lets others have its processor now and then: whoever has something for it may wait for this very one. */
-#define LOOKS_BEFORE_YIELD 128
-#define LOOKS_A_CLOCK      16
-
-bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns)
-{
-    uint64_t until = tdm_clock_ns() + watch_ns;
-    for (int looks = 1;; looks++) {
-        if (load_acquire(&injector->word) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL)) return true; /* [injector] */
-        tdm_pause();
-        if (looks % LOOKS_A_CLOCK == 0 && tdm_clock_ns() >= until) return false;
-        if (looks % LOOKS_BEFORE_YIELD == 0) sched_yield();
-    }
-}
-
-void tdm_parking_watched(struct tdm_parking *parking, bool saw)
+void tdm_parking_watched(struct tdm_parking *parking, bool paid)
 {
     parking->on_the_way = false;
-    parking->watch_ns = saw ? parking->longest_watch_ns : parking->watch_ns / 2;
+    parking->watch_ns = tdm_watch_after(parking->watch_ns, parking->longest_watch_ns, paid);
 }

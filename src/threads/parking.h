@@ -40,9 +40,9 @@ uint64_t tdm_parking_sleep(struct tdm_parker *parker); /* how long, in ns */
 void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns);
 
 /* May this worker look out for a while before it sleeps?  Then it is on the way, and without the lock looks at the word until something
- * comes or the time is over, which is false.  Back with the lock it says what it saw. */
+ * comes or the time is over, which is false.  Back with the lock it says whether it paid. */
 bool tdm_parking_may_watch(const struct tdm_parking *parking);
-bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns);
-void tdm_parking_watched(struct tdm_parking *parking, bool saw);
+bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns, bool *paid);
+void tdm_parking_watched(struct tdm_parking *parking, bool paid);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/platform.h"
 #include "base/thread.h"
 
 #include <errno.h>
@@ -20,15 +19,16 @@ static int submit_by_ledger(struct tdm_thread_lane *lane, struct tdm_task *task)
     while ((admission = tdm_ledger_admit(&core->ledger, core, true, core->waiters_help)) == TDM_LOOK_AGAIN) {
     }
     bool cancelled = false, call = false;
-    if (admission == TDM_ADMITTED)
-        cancelled = !tdm_lane_enqueue_locked(&lane->lane, task);
+    if (admission == TDM_ADMITTED) cancelled = !tdm_lane_enqueue_locked(&lane->lane, task);
     if (admission == TDM_ADMITTED && !cancelled)
-        call = tdm_injector_point_out(&lane->injector); /* with the lock held: whoever finds the queue without LOOK finds it empty */
+        call =
+            tdm_injector_point_out(&lane->injector); /* with the lock held: whoever finds the queue without LOOK finds it empty */
     else if (admission == TDM_RUN_HERE)
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
     tdm_ledger_unlock(&core->ledger);
     if (admission < 0) return admission;
-    if (admission == TDM_RUN_HERE || cancelled) store_relaxed(tdm_thread_in_queue(task), 0); /* relaxed: as in submit [task-in-queue] */
+    if (admission == TDM_RUN_HERE || cancelled)
+        store_relaxed(tdm_thread_in_queue(task), 0); /* relaxed: as in submit [task-in-queue] */
     if (admission == TDM_RUN_HERE)
         tdm_thread_run(&lane->lane, task, NULL);
     else if (cancelled)
@@ -183,17 +183,10 @@ void tdm_thread_lane_free(struct tdm_thread_lane *lane)
     lane->workers = NULL;
 }
 
-/* Nobody looks out where there is one processor: whoever has something for a worker would have to wait for it to stop. */
-static uint64_t longest_watch_ns(const tandem_options *options)
-{
-    if (tdm_platform_cpus() < 2 || options->spin_us == TANDEM_NONE) return 0;
-    return (uint64_t)options->spin_us * 1000;
-}
-
 int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, const tandem_options *options)
 {
     tdm_lane_open(&lane->lane, &ops, core);
-    tdm_parking_open(&lane->parking, longest_watch_ns(options));
+    tdm_parking_open(&lane->parking, core->watch_ns);
     if (options->queue_limit != 0) tdm_injector_close(&lane->injector);
     lane->options = options;
     lane->workers = tdm_calloc(options->threads, sizeof *lane->workers);

@@ -65,9 +65,10 @@ static void learn_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *w
 static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
     uint64_t arrived = 0, left = 1;
-    struct tdm_task *first = task_of(tdm_injector_pop(&lane->injector, &arrived)), *more;
+    uintptr_t bits = tdm_parking_has_sleepers(&lane->parking) && !lane->parking.on_the_way ? TDM_INJECTOR_CALL : 0;
+    struct tdm_task *first = task_of(tdm_injector_pop(&lane->injector, &arrived, bits)), *more;
     if (!first) return NULL;
-    for (; left < worker->part && (more = task_of(tdm_injector_pop(&lane->injector, &arrived))) != NULL; left++)
+    for (; left < worker->part && (more = task_of(tdm_injector_pop(&lane->injector, &arrived, bits))) != NULL; left++)
         tdm_hand_put(&worker->hand, more);
     count(lane, arrived, left);
     learn_part(lane, worker);
@@ -100,11 +101,12 @@ void tdm_thread_queue_settle(struct tdm_thread_lane *lane, struct tdm_thread_wor
 static bool watch(struct tdm_thread_lane *lane)
 {
     lane->parking.on_the_way = true;
+    tdm_injector_ask_for_no_call(&lane->injector);
     uint64_t watch_ns = lane->parking.watch_ns;
     unlock_front(lane);
-    bool saw = tdm_parking_watch(&lane->injector, watch_ns);
+    bool paid, saw = tdm_parking_watch(&lane->injector, watch_ns, &paid);
     lock_front(lane);
-    tdm_parking_watched(&lane->parking, saw);
+    tdm_parking_watched(&lane->parking, paid);
     return saw;
 }
 
@@ -138,10 +140,11 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
 }
 
 /* By a worker that has just taken a task: whom to call for what it leaves, or NULL.  If nothing is left, who brings something calls. */
-static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane)
+static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane, const struct tdm_thread_worker *worker)
 {
     struct tdm_parking *parking = &lane->parking;
     if (!tdm_parking_has_sleepers(parking) || parking->on_the_way) return NULL;
+    if (tdm_injector_look(&lane->injector) == TDM_INJECTOR_CALL && worker->hand.next == worker->hand.end) return NULL;
     if (tdm_thread_queue_count_in_hands(lane) == 0 && tdm_injector_ask_for_call(&lane->injector)) return NULL;
     return tdm_parking_choose(parking);
 }
@@ -154,7 +157,7 @@ struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_
     if (task) return task;
     lock_front(lane);
     task = take_or_sleep(lane, worker);
-    struct tdm_parker *helper = task ? choose_helper(lane) : NULL;
+    struct tdm_parker *helper = task ? choose_helper(lane, worker) : NULL;
     unlock_front(lane);
     tdm_parking_call(helper);
     return task;
@@ -219,7 +222,7 @@ struct tdm_task *tdm_thread_queue_take_any(struct tdm_thread_lane *lane)
     uint64_t arrived = 0;
     lock_front(lane);
     collect(lane);
-    struct tdm_task *task = task_of(tdm_injector_pop(&lane->injector, &arrived));
+    struct tdm_task *task = task_of(tdm_injector_pop(&lane->injector, &arrived, 0));
     if (task) count(lane, arrived, 1);
     unlock_front(lane);
     return task ? task : steal(lane);
