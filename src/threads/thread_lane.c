@@ -146,6 +146,7 @@ static int start_threads(struct tdm_thread_lane *lane)
         worker->lane = lane;
         worker->number = i + 1;
         worker->part = 1;
+        tdm_deque_open(&worker->deque);
         tdm_ledger_lock(ledger);
         lane->starting++;
         worker->tally.next = ledger->tallies;

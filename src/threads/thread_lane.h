@@ -4,6 +4,7 @@
 
 #include "task/lane.h"
 #include "task/self.h"
+#include "threads/deque.h"
 #include "threads/injector.h"
 #include "threads/parking.h"
 
@@ -18,9 +19,11 @@ struct tdm_thread_worker {
     struct tdm_thread_lane *lane;
     pthread_t thread;
     uint32_t number; /* from 1 */
+    struct tdm_worker_self self; /* as the thread knows itself */
     void *data;      /* what on_worker_start left */
     bool has_data;   /* on_worker_start was called and did not fail */
     struct tdm_parker parker;
+    struct tdm_deque deque; /* what its task has spawned */
 };
 
 struct tdm_thread_lane {
@@ -31,6 +34,7 @@ struct tdm_thread_lane {
     char apart[TDM_CACHE_LINE];
     struct tdm_injector injector; /* the queue; see there */
     char apart_too[TDM_CACHE_LINE];
+    _Atomic uint32_t forks;     /* 1: a task of this pool has spawned a branch; written by who does [lane-forks] */
     _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under the front lock [lane-stopping] */
     struct tdm_lock front_lock; /* rank FRONT; the injector's, for who takes out */
     struct tdm_parking parking; /* guarded by front_lock */

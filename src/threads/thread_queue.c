@@ -4,6 +4,7 @@
  * drains) through the queue under the ledger's lock, and from there.  Workers take from it under the front lock, a few at once if there is much,
  * and have them in their hands, from where anybody can still take them. */
 #define _POSIX_C_SOURCE 200809L
+#include "threads/fork_join.h"
 #include "threads/thread_lane.h"
 
 #include <stddef.h>
@@ -126,9 +127,17 @@ static void sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_w
 static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
     struct tdm_task *task;
+    bool steals = true; /* each time, before it gives up; the lock is let go for it, so what is in the queue is looked at again */
     for (bool watches = true; !is_stopping(lane);) {
         if ((task = take(lane, worker)) != NULL) return task;
         tdm_thread_queue_settle(lane, worker);
+        if (steals && load_relaxed(&lane->forks)) { /* relaxed: a hint */
+            unlock_front(lane);
+            steals = tdm_fork_join_steal(lane, worker);
+            lock_front(lane);
+            continue;
+        }
+        steals = true;
         if (watches && tdm_parking_may_watch(&lane->parking)) {
             watches = watch(lane);
         } else {

@@ -47,11 +47,15 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
     struct tdm_tally *tally = worker ? worker->tally : NULL;
     if (!tdm_lane_begin(lane, private, tally)) return;
     tandem_task *task = tdm_task_public(private);
+    tandem_context branches; /* filled in when it spawns */
     tandem_context context = {.isolation = TANDEM_THREAD,
                               .worker_data = worker ? worker->worker_data : NULL,
                               .wishes = &private->wishes,
                               .closing = &core->closing,
-                              .reply_most = SIZE_MAX};
+                              .reply_most = SIZE_MAX,
+                              .worker = worker ? container_of(worker, struct tdm_thread_worker, self) : NULL,
+                              .branches = &branches,
+                              .task = task};
     struct tdm_outcome outcome = {.started_ns = start_time(private)};
     if (task->report) {
         tandem_report *report = (tandem_report *)(uintptr_t)task->report;
@@ -91,11 +95,11 @@ void *tdm_thread_worker_main(void *argument)
     struct tdm_thread_worker *worker = argument;
     struct tdm_thread_lane *lane = worker->lane;
     bool started = start(worker);
-    struct tdm_worker_self self = {
+    worker->self = (struct tdm_worker_self){
         .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number};
-    tdm_self_set_worker(&self);
+    tdm_self_set_worker(&worker->self);
     tdm_thread_lane_started(lane, !started);
-    for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;) tdm_thread_run(&lane->lane, task, &self);
+    for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;) tdm_thread_run(&lane->lane, task, &worker->self);
     tdm_thread_queue_settle(lane, worker);
     stop(worker);
     return NULL;
