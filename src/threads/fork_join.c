@@ -100,6 +100,7 @@ static APART void spawn_slowly(tandem_context *context, tandem_branch *branch)
         *context->branches = *context;
         context->branches->in_branch = 1;
         context->branches->deque = context->deque = &context->worker->deque;
+        tdm_deque_want(context->deque); /* who sleeps since before any branch was spawned has not asked for one */
         tandem_spawn(context, branch);
     } else {
         run_at_once(context, branch);
