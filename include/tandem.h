@@ -344,9 +344,9 @@ TANDEM_API int tandem_fd(tandem_pool *pool);
 TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 
 /* Runs body over the indices from begin up to, not including, end: on the pool's workers of that isolation, cut into parts of grain
- * indices (the last may be shorter; grain 0: chosen for you), and returns when all have ended.  Each index is in exactly one part, and each
- * part is run once, whatever becomes of others.  Parts may run at the same time and in any order.  On threads this thread helps as
- * tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
+ * indices (the last may be shorter; grain 0: chosen for you, on threads by how long they take, so that skewed work does no harm), and returns
+ * when all have ended.  Each index is in exactly one part, and each part is run once, whatever becomes of others.  Parts may run at the same
+ * time and in any order.  On threads this thread helps as tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
  * is also where parts leave what they have found; nothing comes back otherwise.  Returns 0; -ECANCELED: a part has failed: body did not
  * return 0, its process died, or it could not be started.  -EINVAL: pool or body NULL, end below begin, no workers of that isolation, or
  * PROCESS with an argument elsewhere; -ENOEXEC: PROCESS, and body came into the program after tandem_init().  The errors of
