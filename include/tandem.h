@@ -401,7 +401,8 @@ enum {
 };
 
 struct tandem_options {
-    uint32_t threads;           /* 0: as many as there are CPUs this process may use; TANDEM_NONE */
+    uint32_t threads;           /* 0: as many as there are CPUs this process may use, by its affinity and the quotas of its control
+                                   groups, rounded up; TANDEM_NONE */
     uint32_t processes;         /* most worker processes; 0: the same; TANDEM_NONE.  Each is started when first needed */
     uint32_t processes_ready;   /* workers that are started with the pool and kept even when idle; at most processes */
     uint32_t idle_ms;           /* an idle worker beyond those ends after this; 0: 30000 */

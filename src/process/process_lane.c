@@ -6,6 +6,7 @@
 #include "process/process_lane.h"
 
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/memory.h"
 #include "base/proc.h"
 #include "job/setup.h"
@@ -475,7 +476,7 @@ int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, 
 {
     tdm_lane_open(&lane->lane, &ops, core);
     lane->options = options;
-    lane->processors = tdm_platform_cpus();
+    lane->processors = tdm_cpus();
     if (lane->processors > 1 && options->spin_us != TANDEM_NONE) lane->watch_ns = options->spin_us * 1000u;
     lane->cannot_start = error != 0 ? error : lacks_code(options) ? ENOEXEC : 0;
     lane->cannot_step = error != 0 ? step : "on_worker_start";

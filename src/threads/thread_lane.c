@@ -11,8 +11,8 @@
 #include "threads/thread_lane.h"
 
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/memory.h"
-#include "base/platform.h"
 #include "base/thread.h"
 
 #include <errno.h>
@@ -350,7 +350,7 @@ int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, co
     tdm_list_init(&lane->front);
     lane->lane.front_lock = &lane->front_lock;
     lane->options = options;
-    lane->may_watch = tdm_platform_cpus() > 1;
+    lane->may_watch = tdm_cpus() > 1;
     lane->workers = tdm_calloc(options->threads, sizeof *lane->workers);
     if (!lane->workers) return -ENOMEM;
     int error = start_threads(lane);
