@@ -249,17 +249,6 @@ static void fill_stats(struct tdm_lane *base, tandem_stats *stats)
     unlock(lane);
 }
 
-static void cancel_dedicated(struct tdm_process_lane *lane)
-{
-    for (;;) {
-        lock(lane);
-        struct tdm_task *task = tdm_lane_dequeue_from_locked(&lane->lane, &lane->dedicated);
-        unlock(lane);
-        if (!task) return;
-        tdm_lane_end_cancelled(task);
-    }
-}
-
 static void begin_end(struct tdm_lane *base)
 {
     struct tdm_process_lane *lane = mine(base);
@@ -267,7 +256,7 @@ static void begin_end(struct tdm_lane *base)
     lane->closing = true;
     unlock(lane);
     tdm_lane_cancel_waiting(base);
-    cancel_dedicated(lane);
+    tdm_lane_cancel_waiting_in(base, &lane->dedicated);
     if (load_seq(&base->core->holds_reactor)) tdm_reactor_post(&lane->end_job);
 }
 

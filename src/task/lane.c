@@ -94,16 +94,18 @@ void tdm_lane_end_cancelled(struct tdm_task *task)
     tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
 }
 
-void tdm_lane_cancel_waiting(struct tdm_lane *lane)
+void tdm_lane_cancel_waiting_in(struct tdm_lane *lane, struct tdm_node *part)
 {
     for (;;) {
         tdm_ledger_lock(&lane->core->ledger);
-        struct tdm_task *task = tdm_lane_dequeue_locked(lane);
+        struct tdm_task *task = tdm_lane_dequeue_from_locked(lane, part);
         tdm_ledger_unlock(&lane->core->ledger);
         if (!task) return;
         tdm_lane_end_cancelled(task);
     }
 }
+
+void tdm_lane_cancel_waiting(struct tdm_lane *lane) { tdm_lane_cancel_waiting_in(lane, &lane->queue); }
 
 void tdm_lane_expire(struct tdm_lane *lane, struct tdm_task *task)
 {

@@ -207,6 +207,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     struct tdm_core *core = base->core;
     struct tdm_thread_worker *worker = NULL;
     int admission;
+    if (tdm_task_public(task)->flags & TANDEM_DEDICATED) return tdm_dedicated_submit(&lane->dedicated, base, lane->options, task);
     tdm_ledger_lock(&core->ledger);
     while ((admission = tdm_ledger_admit(&core->ledger, core, true, core->waiters_help)) == TDM_LOOK_AGAIN) {
     }
@@ -251,7 +252,9 @@ static void fill_stats(struct tdm_lane *base, tandem_stats *stats)
     if (in_hands > stats->running) in_hands = (unsigned)stats->running; /* it moved between two looks */
     stats->waiting += in_hands;
     stats->running -= in_hands;
-    stats->threads = lane->count;
+    tdm_ledger_lock(ledger_of(lane));
+    stats->threads = lane->count + lane->dedicated.alive;
+    tdm_ledger_unlock(ledger_of(lane));
 }
 
 /* Whoever has seen `stopping` begins nothing more; whoever has not had a lock before, and its task is running. */
@@ -265,6 +268,7 @@ static void begin_end(struct tdm_lane *base)
     tdm_ledger_unlock(ledger_of(lane));
     unlock_front(lane);
     tdm_lane_cancel_waiting(base);
+    tdm_dedicated_begin_end(&lane->dedicated, base);
     for (struct tdm_task *task; (task = steal(lane)) != NULL;) tdm_lane_end_cancelled(task);
 }
 
@@ -275,6 +279,7 @@ static void end(struct tdm_lane *base)
     for (uint32_t i = 0; i < lane->count; i++) call(&lane->workers[i]);
     for (uint32_t i = 0; i < lane->count; i++) pthread_join(lane->workers[i].thread, NULL);
     lane->count = 0;
+    tdm_dedicated_end(&lane->dedicated, base);
 }
 
 static const struct tdm_lane_ops ops = {.submit = submit,
@@ -347,6 +352,7 @@ int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, co
 {
     tdm_lane_open(&lane->lane, &ops, core);
     tdm_list_init(&lane->idle);
+    tdm_dedicated_open(&lane->dedicated);
     tdm_list_init(&lane->front);
     lane->lane.front_lock = &lane->front_lock;
     lane->options = options;
