@@ -132,7 +132,8 @@ typedef enum tandem_status {
 
 /* tandem_task.flags.  One that means nothing for a task's isolation has no effect. */
 enum {
-    TANDEM_DEDICATED = 1u << 0, /* a process of its own: started for this task, beyond the pool's processes, and ended after it */
+    TANDEM_DEDICATED = 1u << 0, /* a thread or process of its own: started for this task, beyond the pool's, and ended after it.  NOT_STARTED if
+                                   it cannot be had */
     TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A task
                                  that itself waits for such a task occupies its thread until the other has ended */
     TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
@@ -206,7 +207,7 @@ struct tandem_report {
     size_t frame_count;         /* backtrace of a crash, innermost first; may be 0 */
     const char *const *frames;  /* "symbol+offset (module)" */
     const char *limit;          /* OVER_LIMIT: "memory", "cpu_ms", "file_size" or "output"; else NULL */
-    const char *step;           /* NOT_STARTED: what failed, such as "fork", "on_worker_start", "tandem_init", "credentials"; CRASHED
+    const char *step;           /* NOT_STARTED: what failed, such as "fork", "thread", "on_worker_start", "tandem_init", "credentials"; CRASHED
                                    without a signal: what is known; else NULL */
     const void *error_output;   /* with worker_error TANDEM_STDIO_CAPTURE, of a task that did not end OK: the last 4 KiB its worker wrote
                                    to standard error, followed by an uncounted 0 byte; else NULL */
@@ -261,7 +262,7 @@ TANDEM_API int tandem_submit(tandem_pool *pool, tandem_task *task);
 TANDEM_API int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count);
 
 /* Waits until the task has ended and returns its tandem_status.  A thread task that has not started may be taken back and run by
- * the waiting thread itself, unless it has NO_HELP, timeout_ms or on_done or the pool has on_worker_start (a pool's own thread
+ * the waiting thread itself, unless it has NO_HELP, DEDICATED, timeout_ms or on_done or the pool has on_worker_start (a pool's own thread
  * that waits inside a task is not bound by the last three).  Any number of threads may wait for one task.
  * -EINVAL: NULL, or never submitted.  -EDEADLK: inside that very task. */
 TANDEM_API int tandem_wait(tandem_task *task);
@@ -367,9 +368,9 @@ TANDEM_API int tandem_fd(tandem_pool *pool);
 TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 
 /* Runs body over the indices from begin up to, not including, end: on the pool's workers of that isolation, cut into parts of grain
- * indices (the last may be shorter; grain 0: chosen for you), and returns when all have ended.  Each index is in exactly one part, and each
- * part is run once, whatever becomes of others.  Parts may run at the same time and in any order.  On threads this thread helps as
- * tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
+ * indices (the last may be shorter; grain 0: chosen for you, on threads by how long they take, so that skewed work does no harm), and returns
+ * when all have ended.  Each index is in exactly one part, and each part is run once, whatever becomes of others.  Parts may run at the same
+ * time and in any order.  On threads this thread helps as tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
  * is also where parts leave what they have found; nothing comes back otherwise.  Returns 0; -ECANCELED: a part has failed: body did not
  * return 0, its process died, or it could not be started.  -EINVAL: pool or body NULL, end below begin, no workers of that isolation, or
  * PROCESS with an argument elsewhere; -ENOEXEC: PROCESS, and body came into the program after tandem_init().  The errors of
@@ -424,7 +425,8 @@ enum {
 };
 
 struct tandem_options {
-    uint32_t threads;           /* 0: as many as there are CPUs this process may use; TANDEM_NONE */
+    uint32_t threads;           /* 0: as many as there are CPUs this process may use, by its affinity and the quotas of its control
+                                   groups, rounded up; TANDEM_NONE */
     uint32_t processes;         /* most worker processes; 0: the same; TANDEM_NONE.  Each is started when first needed */
     uint32_t processes_ready;   /* workers that are started with the pool and kept even when idle; at most processes */
     uint32_t idle_ms;           /* an idle worker beyond those ends after this; 0: 30000 */
@@ -448,8 +450,8 @@ struct tandem_options {
     tandem_limits limits;       /* of each process task that brings none */
     int (*on_worker_start)(void **worker_data, void *argument); /* first thing in each pool thread and worker process; what it
                                    stores is what tandem_worker_data() gives.  Not 0: that worker failed to start; in a process
-                                   the value (best an errno) becomes the code of the tasks that could not start.  With it,
-                                   tasks run on pool threads and workers only, never on a waiter */
+                                   or a dedicated thread the value (best an errno) becomes the code of the tasks that could not
+                                   start.  With it, tasks run on pool threads and workers only, never on a waiter */
     void (*on_worker_stop)(void *worker_data, void *argument);  /* last thing in each that ends in peace */
     void *argument;       /* for both: threads get this pointer, worker processes a copy of argument_size bytes, */
     size_t argument_size; /*   or NULL if 0.  At most UINT32_MAX */

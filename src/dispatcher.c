@@ -139,6 +139,7 @@ static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_repo
         return 0;
     }
     tdm_link_init(tdm_thread_link_of(private));
+    if (task->flags & TANDEM_DEDICATED) tdm_list_init(&private->link);
     return note_time(private, report);
 }
 

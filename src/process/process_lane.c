@@ -6,6 +6,7 @@
 #include "process/process_lane.h"
 
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/memory.h"
 #include "base/proc.h"
 #include "job/setup.h"
@@ -248,17 +249,6 @@ static void fill_stats(struct tdm_lane *base, tandem_stats *stats)
     unlock(lane);
 }
 
-static void cancel_dedicated(struct tdm_process_lane *lane)
-{
-    for (;;) {
-        lock(lane);
-        struct tdm_task *task = tdm_lane_dequeue_from_locked(&lane->lane, &lane->dedicated);
-        unlock(lane);
-        if (!task) return;
-        tdm_lane_end_cancelled(task);
-    }
-}
-
 static void begin_end(struct tdm_lane *base)
 {
     struct tdm_process_lane *lane = mine(base);
@@ -266,7 +256,7 @@ static void begin_end(struct tdm_lane *base)
     lane->closing = true;
     unlock(lane);
     tdm_lane_cancel_waiting(base);
-    cancel_dedicated(lane);
+    tdm_lane_cancel_waiting_in(base, &lane->dedicated);
     if (load_seq(&base->core->holds_reactor)) tdm_reactor_post(&lane->end_job);
 }
 
@@ -475,7 +465,7 @@ int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, 
 {
     tdm_lane_open(&lane->lane, &ops, core);
     lane->options = options;
-    lane->processors = tdm_platform_cpus();
+    lane->processors = tdm_cpus();
     if (lane->processors > 1 && options->spin_us != TANDEM_NONE) lane->watch_ns = options->spin_us * 1000u;
     lane->cannot_start = error != 0 ? error : lacks_code(options) ? ENOEXEC : 0;
     lane->cannot_step = error != 0 ? step : "on_worker_start";

@@ -55,7 +55,11 @@ struct tdm_task *tdm_lane_dequeue_locked(struct tdm_lane *lane) { return tdm_lan
 
 bool tdm_lane_take_back(struct tdm_lane *lane, struct tdm_task *task)
 {
-    if (lane->ops->take_back) return lane->ops->take_back(lane, task);
+    return lane->ops->take_back ? lane->ops->take_back(lane, task) : tdm_lane_take_back_from_list(lane, task);
+}
+
+bool tdm_lane_take_back_from_list(struct tdm_lane *lane, struct tdm_task *task)
+{
     struct tdm_ledger *ledger = &lane->core->ledger;
     tdm_ledger_lock(ledger);
     bool taken = tdm_task_state(load_seq(&task->state)) == TDM_QUEUED && !tdm_list_empty(&task->link);
@@ -84,16 +88,18 @@ void tdm_lane_end_cancelled(struct tdm_task *task)
     tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_CANCELLED}, NULL);
 }
 
-void tdm_lane_cancel_waiting(struct tdm_lane *lane)
+void tdm_lane_cancel_waiting_in(struct tdm_lane *lane, struct tdm_node *part)
 {
     for (;;) {
         tdm_ledger_lock(&lane->core->ledger);
-        struct tdm_task *task = tdm_lane_dequeue_locked(lane);
+        struct tdm_task *task = tdm_lane_dequeue_from_locked(lane, part);
         tdm_ledger_unlock(&lane->core->ledger);
         if (!task) return;
         tdm_lane_end_cancelled(task);
     }
 }
+
+void tdm_lane_cancel_waiting(struct tdm_lane *lane) { tdm_lane_cancel_waiting_in(lane, &lane->queue); }
 
 void tdm_lane_expire(struct tdm_lane *lane, struct tdm_task *task)
 {

@@ -56,13 +56,16 @@ struct tdm_task *tdm_lane_dequeue_from_locked(struct tdm_lane *lane, struct tdm_
 
 /* Takes this very task out if it still waits: then it is held by the caller.  Takes the lane's locks and the ledger's. */
 bool tdm_lane_take_back(struct tdm_lane *lane, struct tdm_task *task);
+/* The same for one that can only be in a list under the ledger's lock. */
+bool tdm_lane_take_back_from_list(struct tdm_lane *lane, struct tdm_task *task);
 
 /* The clock of its waiting ends: it is HELD and about to start.  False: it had waited too long or was cancelled, and has been ended. */
 bool tdm_lane_begin(struct tdm_lane *lane, struct tdm_task *task, struct tdm_tally *tally);
 
-/* Ends one that the caller has taken back, or all that wait, as CANCELLED. */
+/* Ends one that the caller has taken back, or all that wait, or all that wait in another list than the queue, as CANCELLED. */
 void tdm_lane_end_cancelled(struct tdm_task *task);
 void tdm_lane_cancel_waiting(struct tdm_lane *lane);
+void tdm_lane_cancel_waiting_in(struct tdm_lane *lane, struct tdm_node *part);
 
 /* Ends a task as EXPIRED if it still waits; a lane's deadline for TDM_OF_WAITING. */
 void tdm_lane_expire(struct tdm_lane *lane, struct tdm_task *task);

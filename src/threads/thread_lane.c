@@ -42,6 +42,7 @@ static int submit_by_ledger(struct tdm_thread_lane *lane, struct tdm_task *task)
 static int submit(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
+    if (tdm_task_public(task)->flags & TANDEM_DEDICATED) return tdm_dedicated_submit(&lane->dedicated, base, lane->options, task);
     store_relaxed(tdm_thread_in_queue(task), 1); /* relaxed: who sees it too early finds nothing [task-in-queue] */
     if (tdm_task_public(task)->queue_timeout_ms != 0) return submit_by_ledger(lane, task);
     uintptr_t found = tdm_injector_push(&lane->injector, tdm_thread_link_of(task));
@@ -93,13 +94,16 @@ static void fill_stats(struct tdm_lane *base, tandem_stats *stats)
     if (in_hands > stats->running) in_hands = (unsigned)stats->running; /* it moved between two looks */
     stats->waiting += in_hands;
     stats->running -= in_hands;
-    stats->threads = lane->count;
+    tdm_ledger_lock(tdm_thread_ledger(lane));
+    stats->threads = lane->count + lane->dedicated.alive;
+    tdm_ledger_unlock(tdm_thread_ledger(lane));
 }
 
 static void begin_end(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     tdm_thread_queue_stop(lane);
+    tdm_dedicated_begin_end(&lane->dedicated, base);
     for (struct tdm_task *task; (task = tdm_thread_queue_take_any(lane)) != NULL;) tdm_lane_end_cancelled(task);
 }
 
@@ -111,6 +115,7 @@ static void end(struct tdm_lane *base)
     for (uint32_t i = 0; i < lane->count; i++) tdm_parking_call(&lane->workers[i].parker);
     for (uint32_t i = 0; i < lane->count; i++) pthread_join(lane->workers[i].thread, NULL);
     lane->count = 0;
+    tdm_dedicated_end(&lane->dedicated, base);
 }
 
 static const struct tdm_lane_ops ops = {.submit = submit,
@@ -187,6 +192,7 @@ void tdm_thread_lane_free(struct tdm_thread_lane *lane)
 int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, const tandem_options *options)
 {
     tdm_lane_open(&lane->lane, &ops, core);
+    tdm_dedicated_open(&lane->dedicated);
     tdm_parking_open(&lane->parking, core->watch_ns);
     if (options->queue_limit != 0) tdm_injector_close(&lane->injector);
     lane->options = options;

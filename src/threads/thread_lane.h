@@ -4,6 +4,7 @@
 
 #include "task/lane.h"
 #include "task/self.h"
+#include "threads/dedicated.h"
 #include "threads/deque.h"
 #include "threads/injector.h"
 #include "threads/parking.h"
@@ -31,6 +32,7 @@ struct tdm_thread_lane {
     const tandem_options *options; /* the pool's resolved copy */
     uint32_t count;
     struct tdm_thread_worker *workers;
+    struct tdm_dedicated dedicated;
     char apart[TDM_CACHE_LINE];
     struct tdm_injector injector; /* the queue; see there */
     char apart_too[TDM_CACHE_LINE];

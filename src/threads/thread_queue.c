@@ -192,6 +192,7 @@ bool tdm_thread_queue_take_back(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     bool taken = false;
+    if (tdm_task_public(task)->flags & TANDEM_DEDICATED) return tdm_lane_take_back_from_list(base, task);
     lock_front(lane);
     if (tdm_task_state(load_seq(&task->state)) == TDM_QUEUED) {
         uint64_t arrived = 0;

@@ -53,7 +53,7 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
                               .wishes = &private->wishes,
                               .closing = &core->closing,
                               .reply_most = SIZE_MAX,
-                              .worker = worker ? container_of(worker, struct tdm_thread_worker, self) : NULL,
+                              .worker = worker ? worker->worker : NULL,
                               .branches = &branches,
                               .task = task};
     struct tdm_outcome outcome = {.started_ns = start_time(private)};
@@ -95,8 +95,11 @@ void *tdm_thread_worker_main(void *argument)
     struct tdm_thread_worker *worker = argument;
     struct tdm_thread_lane *lane = worker->lane;
     bool started = start(worker);
-    worker->self = (struct tdm_worker_self){
-        .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number};
+    worker->self = (struct tdm_worker_self){.core = lane->lane.core,
+                                            .tally = &worker->tally,
+                                            .worker_data = worker->data,
+                                            .number = worker->number,
+                                            .worker = worker};
     tdm_self_set_worker(&worker->self);
     tdm_thread_lane_started(lane, !started);
     for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;) tdm_thread_run(&lane->lane, task, &worker->self);

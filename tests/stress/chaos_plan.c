@@ -95,7 +95,7 @@ static uint32_t some_flags(struct dice *dice, int isolation)
     if (chance(dice, 30)) flags |= TANDEM_REPORT;
     if (chance(dice, 30)) flags |= TANDEM_NO_HELP;
     if (isolation == TANDEM_PROCESS && chance(dice, 20)) flags |= TANDEM_RETRY;
-    if (isolation == TANDEM_PROCESS && chance(dice, 5)) flags |= TANDEM_DEDICATED;
+    if (chance(dice, 5)) flags |= TANDEM_DEDICATED;
     return flags;
 }
 
