@@ -18,18 +18,21 @@
 #define TDM_DEQUE_PLACES 254u
 #define TDM_DEQUE_PUBLIC ((uintptr_t)1)
 
-typedef _Atomic uintptr_t tdm_deque_place; /* 0, or an item; filled by the owner while it is empty, emptied by who takes it out [deque-place] */
+typedef _Atomic uintptr_t
+    tdm_deque_place; /* 0, or an item; filled by the owner while it is empty, emptied by who takes it out [deque-place] */
 
 struct tdm_deque {
     /* the owner's */
     tdm_deque_place *bottom; /* the next place */
     uint32_t split;          /* its copy: nobody else moves it */
     char apart[TDM_CACHE_LINE];
-    _Atomic uint64_t ends;   /* top << 32 | split, counted from the first place [deque-ends] */
-    _Atomic uint32_t wanted; /* 1: somebody has nothing to do; set by thieves, taken off by the owner.  Relaxed throughout: a hint that may come
+    _Atomic uint64_t ends; /* top << 32 | split, counted from the first place [deque-ends] */
+    _Atomic uint32_t
+        wanted; /* 1: somebody has nothing to do; set by thieves, taken off by the owner.  Relaxed throughout: a hint that may come
                                 a moment later, and carries nothing [deque-wanted] */
     char apart_too[TDM_CACHE_LINE];
-    tdm_deque_place places[TDM_DEQUE_PLACES + 2]; /* before the first one lies one that stays empty, after the last one that stays full */
+    tdm_deque_place
+        places[TDM_DEQUE_PLACES + 2]; /* before the first one lies one that stays empty, after the last one that stays full */
 };
 
 void tdm_deque_open(struct tdm_deque *deque);
@@ -56,7 +59,10 @@ static inline bool tdm_deque_pop_private(struct tdm_deque *deque, const void *it
     return true;
 }
 
-static inline bool tdm_deque_is_wanted(const struct tdm_deque *deque) { return load_relaxed(&deque->wanted) != 0; } /* [deque-wanted] */
+static inline bool tdm_deque_is_wanted(const struct tdm_deque *deque)
+{
+    return load_relaxed(&deque->wanted) != 0;
+} /* [deque-wanted] */
 
 /* Makes half of what is its alone public, at least one.  False: there is nothing. */
 bool tdm_deque_publish(struct tdm_deque *deque);

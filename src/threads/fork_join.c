@@ -15,7 +15,8 @@
 /* What a tandem_branch's reserved words hold. */
 struct TDM_MAY_ALIAS branch {
     const tandem_context *origin; /* of who spawned it */
-    _Atomic uint32_t state;       /* 0, then by who runs it elsewhere: his number, and that it is done; by who joins it: that he sleeps on it
+    _Atomic uint32_t
+        state; /* 0, then by who runs it elsewhere: his number, and that it is done; by who joins it: that he sleeps on it
                                      [branch-state] */
 };
 

@@ -19,10 +19,10 @@ struct tdm_thread_worker {
     unsigned part; /* how many tasks it takes next; its own, under the front lock */
     struct tdm_thread_lane *lane;
     pthread_t thread;
-    uint32_t number; /* from 1 */
+    uint32_t number;             /* from 1 */
     struct tdm_worker_self self; /* as the thread knows itself */
-    void *data;      /* what on_worker_start left */
-    bool has_data;   /* on_worker_start was called and did not fail */
+    void *data;                  /* what on_worker_start left */
+    bool has_data;               /* on_worker_start was called and did not fail */
     struct tdm_parker parker;
     struct tdm_deque deque; /* what its task has spawned */
 };

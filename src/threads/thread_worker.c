@@ -95,14 +95,12 @@ void *tdm_thread_worker_main(void *argument)
     struct tdm_thread_worker *worker = argument;
     struct tdm_thread_lane *lane = worker->lane;
     bool started = start(worker);
-    worker->self = (struct tdm_worker_self){.core = lane->lane.core,
-                                            .tally = &worker->tally,
-                                            .worker_data = worker->data,
-                                            .number = worker->number,
-                                            .worker = worker};
+    worker->self = (struct tdm_worker_self){
+        .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number, .worker = worker};
     tdm_self_set_worker(&worker->self);
     tdm_thread_lane_started(lane, !started);
-    for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;) tdm_thread_run(&lane->lane, task, &worker->self);
+    for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;)
+        tdm_thread_run(&lane->lane, task, &worker->self);
     tdm_thread_queue_settle(lane, worker);
     stop(worker);
     return NULL;

@@ -146,7 +146,7 @@ static void *submit(void *argument)
 
 static void what_several_put_in_comes_out_once_and_in_each_ones_order(void)
 {
-    for (size_t round = 0; round < scaled(5000); round++) {
+    for (size_t round = 0; round < scaled(2000); round++) {
         pthread_t threads[SUBMITTERS];
         int numbers[SUBMITTERS], last[SUBMITTERS];
         memset(&post, 0, sizeof post);
