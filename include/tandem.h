@@ -134,8 +134,8 @@ typedef enum tandem_status {
 enum {
     TANDEM_DEDICATED = 1u << 0, /* a thread or process of its own: started for this task, beyond the pool's, and ended after it.  NOT_STARTED if
                                    it cannot be had */
-    TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A task
-                                 that itself waits for such a task occupies its thread until the other has ended */
+    TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A pool
+                                 thread that waits for such a task in the middle of another is stood in for by one more, up to 64 */
     TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
                                  run has done in the world is then done again; report->runs says how often it ran */
     TANDEM_REPORT = 1u << 3   /* a report for a thread task too; process tasks always have one */

@@ -131,6 +131,14 @@ static int sleep_until_ended(struct tdm_task *task, uint64_t deadline, uint64_t 
     }
 }
 
+/* As a guest of its lane. */
+static void await(struct tdm_task *task, uint64_t deadline)
+{
+    tdm_self_block(true);
+    task->lane->ops->await(task->lane, task, deadline);
+    tdm_self_block(false);
+}
+
 static int wait_for(struct tdm_task *task, uint64_t deadline, bool may_help)
 {
     uint64_t longest_ns = 0;
@@ -139,11 +147,15 @@ static int wait_for(struct tdm_task *task, uint64_t deadline, bool may_help)
         if (way.taken)
             task->lane->ops->run_here(task->lane, task);
         else if (way.enters)
-            task->lane->ops->await(task->lane, task, deadline);
+            await(task, deadline);
         else
             watch(task, longest_ns = way.watch_ns, deadline);
     }
-    return sleep_until_ended(task, deadline, longest_ns);
+    if (tdm_wait_is_over(task, deadline)) return sleep_until_ended(task, deadline, longest_ns);
+    tdm_self_block(true);
+    int status = sleep_until_ended(task, deadline, longest_ns);
+    tdm_self_block(false);
+    return status;
 }
 
 /* ---- the calls ---- */
@@ -210,7 +222,9 @@ int tandem_wait_any(tandem_task *const *tasks, size_t count, int64_t timeout_ms)
         int index = find_settled(tasks, count);
         if (index >= 0) return has_ended(tdm_task_of(tasks[index])) ? index : -EINVAL;
         if (is_over(deadline)) return -ETIMEDOUT;
+        tdm_self_block(true);
         tdm_futex_wait(&any_ended, seen, deadline);
+        tdm_self_block(false);
     }
 }
 

@@ -76,8 +76,9 @@ static bool steal_from(struct tdm_thread_worker *thief, struct tdm_thread_worker
 bool tdm_fork_join_steal(struct tdm_thread_lane *lane, struct tdm_thread_worker *thief)
 {
     if (load_acquire(&lane->forks) == 0) return false; /* [lane-forks] */
-    for (uint32_t i = 1; i < lane->options->threads; i++) {
-        struct tdm_thread_worker *victim = &lane->workers[(thief->number - 1 + i) % lane->options->threads];
+    uint32_t made = load_acquire(&lane->made);         /* [lane-made] */
+    for (uint32_t i = 1; i < made; i++) {
+        struct tdm_thread_worker *victim = &lane->workers[(thief->number - 1 + i) % made];
         if (steal_from(thief, victim)) return true;
         tdm_deque_want(&victim->deque);
     }

@@ -44,11 +44,14 @@ void tdm_parking_lie_down(struct tdm_parking *parking, struct tdm_parker *parker
 
 void tdm_parking_get_up(struct tdm_parker *parker) { tdm_list_remove(&parker->idle); }
 
-uint64_t tdm_parking_sleep(struct tdm_parker *parker)
+uint64_t tdm_parking_sleep(struct tdm_parker *parker, uint64_t deadline_ns)
 {
-    uint64_t since = tdm_clock_ns();
-    while (load_seq(&parker->called) == 0) tdm_futex_wait(&parker->called, 0, TDM_FOREVER); /* [parker-called] */
-    return tdm_clock_ns() - since;
+    uint64_t since = tdm_clock_ns(), now = since;
+    while (load_seq(&parker->called) == 0 && now < deadline_ns) { /* [parker-called] */
+        tdm_futex_wait(&parker->called, 0, deadline_ns);
+        now = tdm_clock_ns();
+    }
+    return now - since;
 }
 
 void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns)

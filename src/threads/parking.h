@@ -35,7 +35,8 @@ void tdm_parking_call(struct tdm_parker *parker);
 /* The worker lies down, on the list; gets up again without having slept; or, without the lock, sleeps until it is called. */
 void tdm_parking_lie_down(struct tdm_parking *parking, struct tdm_parker *parker);
 void tdm_parking_get_up(struct tdm_parker *parker);
-uint64_t tdm_parking_sleep(struct tdm_parker *parker); /* how long, in ns */
+uint64_t tdm_parking_sleep(struct tdm_parker *parker, uint64_t deadline_ns); /* or the time is over; how long, in ns */
+static inline bool tdm_parking_lies(const struct tdm_parker *parker) { return !tdm_list_empty(&parker->idle); }
 /* Back with the lock: it is the one that was on the way, and has slept so long. */
 void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns);
 

@@ -95,7 +95,7 @@ static void fill_stats(struct tdm_lane *base, tandem_stats *stats)
     stats->waiting += in_hands;
     stats->running -= in_hands;
     tdm_ledger_lock(tdm_thread_ledger(lane));
-    stats->threads = lane->count + lane->dedicated.alive;
+    stats->threads = lane->count + lane->spares.alive + lane->dedicated.alive;
     tdm_ledger_unlock(tdm_thread_ledger(lane));
 }
 
@@ -114,6 +114,7 @@ static void end(struct tdm_lane *base)
     tdm_injector_point_out(&lane->injector);
     for (uint32_t i = 0; i < lane->count; i++) tdm_parking_call(&lane->workers[i].parker);
     for (uint32_t i = 0; i < lane->count; i++) pthread_join(lane->workers[i].thread, NULL);
+    tdm_spares_end(lane);
     lane->count = 0;
     tdm_dedicated_end(&lane->dedicated, base);
 }
@@ -148,14 +149,9 @@ static int start_threads(struct tdm_thread_lane *lane)
     struct tdm_ledger *ledger = &lane->lane.core->ledger;
     for (uint32_t i = 0; i < lane->options->threads; i++) {
         struct tdm_thread_worker *worker = &lane->workers[i];
-        worker->lane = lane;
-        worker->number = i + 1;
-        worker->part = 1;
-        tdm_deque_open(&worker->deque);
         tdm_ledger_lock(ledger);
         lane->starting++;
-        worker->tally.next = ledger->tallies;
-        ledger->tallies = &worker->tally;
+        tdm_thread_worker_open(lane, worker, i + 1);
         tdm_ledger_unlock(ledger);
         int error = tdm_thread_start(&worker->thread, tdm_thread_worker_main, worker, lane->options->stack_size);
         if (error == 0) {
@@ -196,7 +192,8 @@ int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, co
     tdm_parking_open(&lane->parking, core->watch_ns);
     if (options->queue_limit != 0) tdm_injector_close(&lane->injector);
     lane->options = options;
-    lane->workers = tdm_calloc(options->threads, sizeof *lane->workers);
+    lane->workers = tdm_calloc((size_t)options->threads + TDM_SPARES_MOST, sizeof *lane->workers);
+    store_release(&lane->made, options->threads); /* [lane-made] */
     if (!lane->workers) return -ENOMEM;
     int error = start_threads(lane);
     if (error == 0 && !wait_for_starts(lane)) error = -ECANCELED;

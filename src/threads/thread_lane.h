@@ -8,10 +8,14 @@
 #include "threads/deque.h"
 #include "threads/injector.h"
 #include "threads/parking.h"
+#include "threads/spare.h"
 
 #include <pthread.h>
 
 struct tdm_thread_lane;
+
+/* A spare's record; guarded by the ledger's lock.  Who has it OVER, or GOES_ON at the pool's end, joins the thread. */
+enum tdm_life { TDM_LIFE_NONE = 0, TDM_LIFE_BEGINNING, TDM_LIFE_GOES_ON, TDM_LIFE_ENDING, TDM_LIFE_OVER };
 
 struct tdm_thread_worker {
     struct tdm_tally tally; /* its own: only it writes */
@@ -23,6 +27,9 @@ struct tdm_thread_worker {
     struct tdm_worker_self self; /* as the thread knows itself */
     void *data;                  /* what on_worker_start left */
     bool has_data;               /* on_worker_start was called and did not fail */
+    bool is_spare;
+    bool has_retired; /* guarded by the ledger's lock, as is life */
+    enum tdm_life life;
     struct tdm_parker parker;
     struct tdm_deque deque; /* what its task has spawned */
 };
@@ -31,7 +38,8 @@ struct tdm_thread_lane {
     struct tdm_lane lane;
     const tandem_options *options; /* the pool's resolved copy */
     uint32_t count;
-    struct tdm_thread_worker *workers;
+    struct tdm_thread_worker *workers; /* the pool's threads, then spares */
+    _Atomic uint32_t made;             /* how many of these are in use, or were; written under the ledger's lock [lane-made] */
     struct tdm_dedicated dedicated;
     char apart[TDM_CACHE_LINE];
     struct tdm_injector injector; /* the queue; see there */
@@ -41,6 +49,7 @@ struct tdm_thread_lane {
     struct tdm_lock front_lock; /* rank FRONT; the injector's, for who takes out */
     struct tdm_parking parking; /* guarded by front_lock */
     /* guarded by the ledger's lock */
+    struct tdm_spares spares;
     uint32_t starting, failed; /* workers that are still in on_worker_start; whose on_worker_start failed */
     _Atomic uint32_t started;  /* counts those out of it; the maker of the pool sleeps on it [workers-started] */
 };
@@ -87,6 +96,9 @@ unsigned tdm_thread_queue_count_in_hands(const struct tdm_thread_lane *lane);
 void tdm_thread_queue_settle(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);
 
 void tdm_thread_lane_started(struct tdm_thread_lane *lane, bool failed);
+
+/* With the ledger's lock held: fills in a zeroed record. */
+void tdm_thread_worker_open(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker, uint32_t number);
 
 /* What a pool thread does all its life; argument: its tdm_thread_worker. */
 void *tdm_thread_worker_main(void *argument);

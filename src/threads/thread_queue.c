@@ -4,6 +4,7 @@
  * drains) through the queue under the ledger's lock, and from there.  Workers take from it under the front lock, a few at once if there is much,
  * and have them in their hands, from where anybody can still take them. */
 #define _POSIX_C_SOURCE 200809L
+#include "base/clock.h"
 #include "threads/fork_join.h"
 #include "threads/thread_lane.h"
 
@@ -13,10 +14,11 @@ static void lock_front(struct tdm_thread_lane *lane) { tdm_lock(&lane->front_loc
 static void unlock_front(struct tdm_thread_lane *lane) { tdm_unlock(&lane->front_lock, TDM_RANK_FRONT); }
 static bool is_stopping(const struct tdm_thread_lane *lane) { return load_seq(&lane->stopping) != 0; } /* [lane-stopping] */
 
+/* Looks at the records of workers begin with how many there are [lane-made] */
 unsigned tdm_thread_queue_count_in_hands(const struct tdm_thread_lane *lane)
 {
     unsigned count = 0;
-    for (uint32_t i = 0; i < lane->options->threads; i++) count += tdm_hand_count(&lane->workers[i].hand);
+    for (uint32_t i = 0; i < load_acquire(&lane->made); i++) count += tdm_hand_count(&lane->workers[i].hand);
     return count;
 }
 
@@ -79,7 +81,7 @@ static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_threa
 static struct tdm_task *steal(struct tdm_thread_lane *lane)
 {
     struct tdm_task *task = NULL;
-    for (uint32_t i = 0; !task && i < lane->options->threads; i++) task = tdm_hand_steal(&lane->workers[i].hand);
+    for (uint32_t i = 0; !task && i < load_acquire(&lane->made); i++) task = tdm_hand_steal(&lane->workers[i].hand);
     return task;
 }
 
@@ -111,17 +113,30 @@ static bool watch(struct tdm_thread_lane *lane)
     return saw;
 }
 
-static void sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+/* A spare does so for idle_ms at most.  False: nobody called it, and it ends. */
+static bool sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
+    if (worker->is_spare && tdm_spare_retires(worker)) return false;
+    uint64_t deadline = worker->is_spare ? tdm_clock_deadline((int64_t)lane->options->idle_ms) : TDM_FOREVER;
     tdm_parking_lie_down(&lane->parking, &worker->parker);
     if (!lane->parking.on_the_way && !tdm_injector_ask_for_call(&lane->injector)) {
         tdm_parking_get_up(&worker->parker);
-        return;
+        return true;
     }
     unlock_front(lane);
-    uint64_t slept_ns = tdm_parking_sleep(&worker->parker);
+    uint64_t slept_ns = tdm_parking_sleep(&worker->parker, deadline);
     lock_front(lane);
+    if (tdm_parking_lies(&worker->parker)) {
+        tdm_parking_get_up(&worker->parker);
+        return !is_stopping(lane);
+    }
+    if (worker->is_spare) { /* chosen, and called by now or in a moment */
+        unlock_front(lane);
+        tdm_parking_sleep(&worker->parker, TDM_FOREVER);
+        lock_front(lane);
+    }
     tdm_parking_awake(&lane->parking, slept_ns);
+    return true;
 }
 
 static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
@@ -141,14 +156,14 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
         if (watches && tdm_parking_may_watch(&lane->parking)) {
             watches = watch(lane);
         } else {
-            sleep_until_called(lane, worker);
+            if (!sleep_until_called(lane, worker)) break;
             watches = true;
         }
     }
     return NULL;
 }
 
-/* By a worker that has just taken a task: whom to call for what it leaves, or NULL.  If nothing is left, who brings something calls. */
+/* By a worker that has just taken a task, or leaves: whom to call for what it leaves, or NULL.  If nothing is left, who brings something calls. */
 static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane, const struct tdm_thread_worker *worker)
 {
     struct tdm_parking *parking = &lane->parking;
@@ -166,7 +181,7 @@ struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_
     if (task) return task;
     lock_front(lane);
     task = take_or_sleep(lane, worker);
-    struct tdm_parker *helper = task ? choose_helper(lane, worker) : NULL;
+    struct tdm_parker *helper = choose_helper(lane, worker); /* also for a spare that ends: it may have been on the way */
     unlock_front(lane);
     tdm_parking_call(helper);
     return task;
@@ -183,7 +198,7 @@ void tdm_thread_queue_call(struct tdm_thread_lane *lane)
 static bool take_from_hands(struct tdm_thread_lane *lane, struct tdm_task *task)
 {
     bool taken = false;
-    for (uint32_t i = 0; !taken && i < lane->options->threads; i++) taken = tdm_hand_take_back(&lane->workers[i].hand, task);
+    for (uint32_t i = 0; !taken && i < load_acquire(&lane->made); i++) taken = tdm_hand_take_back(&lane->workers[i].hand, task);
     return taken;
 }
 

@@ -90,18 +90,34 @@ static void stop(struct tdm_thread_worker *worker)
     if (started && options->on_worker_stop) options->on_worker_stop(worker->data, options->argument);
 }
 
+void tdm_thread_worker_open(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker, uint32_t number)
+{
+    struct tdm_ledger *ledger = tdm_thread_ledger(lane);
+    worker->lane = lane;
+    worker->number = number;
+    worker->part = 1;
+    tdm_deque_open(&worker->deque);
+    worker->tally.next = ledger->tallies;
+    ledger->tallies = &worker->tally;
+}
+
 void *tdm_thread_worker_main(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
     struct tdm_thread_lane *lane = worker->lane;
     bool started = start(worker);
-    worker->self = (struct tdm_worker_self){
-        .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number, .worker = worker};
+    worker->self = (struct tdm_worker_self){.core = lane->lane.core,
+                                            .tally = &worker->tally,
+                                            .worker_data = worker->data,
+                                            .number = worker->number,
+                                            .worker = worker,
+                                            .block = tdm_spare_block};
     tdm_self_set_worker(&worker->self);
-    tdm_thread_lane_started(lane, !started);
-    for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;)
+    if (!worker->is_spare) tdm_thread_lane_started(lane, !started);
+    for (struct tdm_task *task; (started || !worker->is_spare) && (task = tdm_thread_queue_next(lane, worker)) != NULL;)
         tdm_thread_run(&lane->lane, task, &worker->self);
     tdm_thread_queue_settle(lane, worker);
     stop(worker);
+    if (worker->is_spare) tdm_spare_leaves(worker);
     return NULL;
 }
