@@ -151,8 +151,11 @@ struct tandem_task {
                                   pointer on a thread or if it points into shared memory, else, in a process, NULL */
     int32_t isolation;         /* a tandem_isolation */
     uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, TANDEM_RETRY, TANDEM_REPORT */
+    int32_t priority;          /* of those that wait for their start, all 1 (high) go before all 0 (usual), and these before all -1 (low); but
+                                  now and then one is let through that has been overtaken often, so that none waits for ever */
     uint32_t timeout_ms;       /* of running, from its start; see "Stopping a task" below */
     uint32_t queue_timeout_ms; /* of waiting for its start: EXPIRED then */
+    int32_t reserved_;
     const tandem_limits *limits; /* of a process task; alive until it has ended; NULL: the pool's */
     tandem_group *group;       /* joined by submitting the task, left when it has ended; or NULL */
     const char *name;          /* for descriptions; alive as long as the task's report; or NULL */
@@ -164,13 +167,13 @@ struct tandem_task {
     int32_t status; /* a tandem_status */
     int32_t code;   /* what the function returned, the exit code of its process, or a positive errno */
     int32_t signal; /* the signal that killed its process, or 0 */
-    int32_t reserved_;
+    int32_t reserved2_;
     void *output;       /* what it replied, or NULL; the task's own, freed by tandem_task_clear().  Only for OK and FAILED.
                            One 0 byte follows that output_size does not count (after a tandem_reply_owned() on a thread: no) */
     size_t output_size; /* bytes of output */
     const tandem_report *report; /* the task's own, freed by tandem_task_clear(); NULL for a thread task without TANDEM_REPORT */
 
-    uint64_t reserved[17]; /* the library's */
+    uint64_t reserved[16]; /* the library's */
 };
 
 /* What one task may use of its process.  0 in a field: no limit.  Each holds for that task alone: the next one on the same worker has
@@ -249,8 +252,8 @@ TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
 
 /* Hands the task to the pool and returns at once, unless the queue is full and when_full says otherwise.  (Where tasks wait for worker
  * processes, it may take in some answers of theirs on the way: tens of microseconds, or a few megabytes of outputs.)  An output and report
- * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, no run, unknown isolation or flags, input_size
- * without input, a process task with a pool that has no processes, or a thread task with one that has no threads.
+ * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, no run, unknown isolation, flags or priority,
+ * input_size without input, a process task with a pool that has no processes, or a thread task with one that has no threads.
  * -EBUSY: the task has been submitted and has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be
  * started for what the task needs.  -ESHUTDOWN: the pool is draining.  -EMSGSIZE: input of a process task is larger than
  * UINT32_MAX and not in shared memory.  -ENOMEM: no memory for its report. */

@@ -32,6 +32,7 @@ static int check_task(tandem_pool *pool, const tandem_task *task)
 {
     if (!task->run || task->flags & ~KNOWN_FLAGS) return -EINVAL;
     if (!task->input && task->input_size > 0) return -EINVAL;
+    if (task->priority < -1 || task->priority > 1) return -EINVAL;
     if (task->limits && !tdm_limits_are_valid(task->limits)) return -EINVAL;
     switch (task->isolation) {
     case TANDEM_THREAD: return pool->has_threads ? 0 : -EINVAL;

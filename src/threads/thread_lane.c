@@ -131,12 +131,28 @@ static void count_taken(struct tdm_thread_lane *lane, uint64_t count)
     if (limited) tdm_ledger_unlock(ledger_of(lane));
 }
 
-/* The first of the front part, HELD, and a few more in the worker's hand. */
+/* Where some have a priority all are taken one at a time: what is in a hand cannot be overtaken. */
+static bool some_are_ranked(const struct tdm_thread_lane *lane) { return tdm_ranks_hint(&lane->lane.ranks) > 0; }
+
+static struct tdm_task *take_ranked(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    tdm_ledger_lock(ledger_of(lane));
+    tdm_list_splice_back(&lane->front, &lane->lane.queue); /* so that its turn, when it comes, is not in vain */
+    bool usual_waits = !tdm_list_empty(&lane->front) || tdm_hand_count(&worker->hand) > 0;
+    struct tdm_task *task = tdm_lane_dequeue_ranked_locked(&lane->lane, usual_waits);
+    tdm_ledger_unlock(ledger_of(lane));
+    return task ? task : tdm_hand_take(&worker->hand);
+}
+
+/* The next, HELD: the first of the front part, and a few more in the worker's hand. */
 static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_task *first = pop_front(lane), *more;
+    bool ranked = some_are_ranked(lane);
+    struct tdm_task *first = ranked ? take_ranked(lane, worker) : NULL, *more;
+    if (first) return first;
+    first = pop_front(lane);
     if (!first) return NULL;
-    uint64_t part = fair_part(lane), taken = 1;
+    uint64_t part = ranked ? 1 : fair_part(lane), taken = 1;
     for (; taken < part && (more = pop_front(lane)) != NULL; taken++) tdm_hand_put(&worker->hand, more);
     count_taken(lane, taken);
     return first;
@@ -166,7 +182,7 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
     while (!is_stopping(lane) && !(task = take_part(lane, worker))) {
         tdm_ledger_lock(ledger_of(lane));
         tdm_ledger_settle(ledger_of(lane), &worker->tally);
-        bool nothing = !refill(lane, &task) && !task && !is_stopping(lane);
+        bool nothing = !refill(lane, &task) && !task && tdm_lane_is_empty_locked(&lane->lane) && !is_stopping(lane);
         bool watches = nothing && lane->may_watch && !lane->waking && !watched;
         if (watches)
             watch(lane);
@@ -181,7 +197,7 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
 
 struct tdm_task *tdm_thread_lane_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_task *task = is_stopping(lane) ? NULL : tdm_hand_take(&worker->hand);
+    struct tdm_task *task = is_stopping(lane) || some_are_ranked(lane) ? NULL : tdm_hand_take(&worker->hand);
     if (task) return task;
     lock_front(lane);
     task = take_or_sleep(lane, worker);
