@@ -9,7 +9,7 @@
 #include "base/proc.h"
 #include "base/region.h"
 #include "base/symbols.h"
-#include "process/guard_link.h"
+#include "guards/guard_link.h"
 #include "quiet.h"
 #include "task/group.h"
 #include "task/wait.h"

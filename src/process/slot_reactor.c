@@ -3,7 +3,7 @@
 #include "base/fault.h"
 #include "base/fds.h"
 #include "base/platform.h"
-#include "process/adopted.h"
+#include "guards/adopted.h"
 #include "process/reading.h"
 #include "process/replies.h"
 #include "process/slot_inside.h"

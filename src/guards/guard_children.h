@@ -1,6 +1,6 @@
 /* guard_children.h - workers as the guards know them: asks for them, has them signalled, hears of their ends.  All on the reactor's thread. */
-#ifndef TDM_PROCESS_GUARD_CHILDREN_H
-#define TDM_PROCESS_GUARD_CHILDREN_H
+#ifndef TDM_GUARDS_CHILDREN_H
+#define TDM_GUARDS_CHILDREN_H
 
 #include "base/list.h"
 #include "child/guard.h"

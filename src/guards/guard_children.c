@@ -1,6 +1,6 @@
 /* guard_children.c - the workers as the guards know them: asked for, signalled, heard of. */
 #define _POSIX_C_SOURCE 200809L
-#include "process/guard_inside.h"
+#include "guards/guard_inside.h"
 
 #include "base/atomics.h"
 #include "base/clock.h"
