@@ -142,7 +142,7 @@ static int begin(void *argument)
         setsid();
     else
         setpgid(0, 0);
-    tdm_after_fork_default_signals();
+    tdm_after_fork_ignore_no_more();
     place_stdio(program, start->fds);
     enter_directory(program, start->fds[TDM_PROGRAM_CWD]);
     tdm_surroundings_adopt(&program->around, true);
@@ -188,9 +188,8 @@ static pid_t start(const struct start *start)
 {
     int wait[2];
     sigset_t all, before;
-    if (pipe(wait) != 0) return -errno;
-    fcntl(wait[0], F_SETFD, FD_CLOEXEC);
-    fcntl(wait[1], F_SETFD, FD_CLOEXEC);
+    int error = tdm_platform_pipe(wait);
+    if (error != 0) return error;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before); /* a handler of the zygote's must not run in the new process */
     pid_t pid = tdm_platform_spawn(begin, (void *)(uintptr_t)start);

@@ -44,13 +44,11 @@ static bool is_keeper(void) { return guard.keeper_pipe < 0; }
 
 static void nothing_but_wake(int signal) { (void)signal; }
 
-/* Children's ends are taken note of only while waiting, so none falls between a look and a sleep.  A terminal's signals are for the
- * host alone; who wants this process to end ends the host. */
+/* Children's ends are taken note of only while waiting, so none falls between a look and a sleep. */
 static void set_signals(void)
 {
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
     tdm_after_fork_default_signals();
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+    tdm_after_fork_ignore_signals();
     struct sigaction action = {.sa_handler = nothing_but_wake};
     sigaction(SIGCHLD, &action, NULL);
     sigset_t mask;
@@ -107,8 +105,9 @@ static bool is_child(pid_t pid)
 static void kill_worker(pid_t pid, int signal)
 {
     if (!is_child(pid)) return;
-    tdm_roll_condemn(pid);
+    bool is_program = tdm_roll_condemn(pid);
     kill(-pid, signal);
+    if (is_program) kill(-pid, SIGCONT); /* one that is stopped could not do what it is asked for */
     if (signal == SIGKILL) kill(pid, signal);
 }
 

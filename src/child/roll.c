@@ -70,10 +70,10 @@ void tdm_roll_remove(pid_t pid)
         if (!swap(place, pid, 0)) swap(place, pid | SPARED, 0);
 }
 
-void tdm_roll_condemn(pid_t pid)
+bool tdm_roll_condemn(pid_t pid)
 {
     uint32_t place = roll ? find(pid) : MOST;
-    if (place < MOST) swap(place, pid | SPARED, pid);
+    return place < MOST && swap(place, pid | SPARED, pid);
 }
 
 bool tdm_roll_has_condemned(pid_t pid)

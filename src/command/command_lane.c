@@ -70,6 +70,30 @@ int tdm_command_lane_order(struct tdm_command_lane *lane, const tandem_task *tas
 
 const struct tdm_environment *tdm_command_lane_environment(const tandem_task *task) { return order_of(task)->environment; }
 
+/* ---- blocks ---- */
+
+/* One is kept for the next command: making one takes as long as the rest of the preparations. */
+struct tdm_program_block tdm_command_lane_take_block(struct tdm_command_lane *lane)
+{
+    lock(lane);
+    struct tdm_program_block block = lane->spare;
+    lane->spare = TDM_NO_BLOCK;
+    unlock(lane);
+    return block;
+}
+
+void tdm_command_lane_give_block(struct tdm_command_lane *lane, struct tdm_program_block *block)
+{
+    lock(lane);
+    bool keep = !lane->spare.program && !lane->closing;
+    if (keep) {
+        lane->spare = *block;
+        *block = TDM_NO_BLOCK;
+    }
+    unlock(lane);
+    tdm_program_drop(block);
+}
+
 /* ---- seats ---- */
 
 static bool needs_seat(struct tdm_task *task) { return !(tdm_task_public(task)->flags & TANDEM_DEDICATED); }
@@ -150,7 +174,7 @@ static void connect(struct tdm_task *task, struct tdm_task *next, int *output, i
     int fds[2];
     const struct order *order = order_of(tdm_task_public(task));
     *output = *next_input = -1;
-    if (order->stage + 1 == order->stages || tdm_fds_pipe(fds) != 0) return;
+    if (order->stage + 1 >= order->stages || tdm_fds_pipe(fds) != 0) return;
     *output = fds[1];
     if (next && order_of(tdm_task_public(next))->stage == order->stage + 1)
         *next_input = fds[0];
@@ -457,8 +481,13 @@ void tdm_command_lane_open(struct tdm_command_lane *lane, struct tdm_core *core,
     tdm_list_init(&lane->begun);
     tdm_list_init(&lane->running);
     tdm_list_init(&lane->dead);
+    lane->spare = TDM_NO_BLOCK;
     lane->tend_job.run = tend;
     lane->close_job.run = close_lane;
 }
 
-void tdm_command_lane_free(struct tdm_command_lane *lane) { tdm_environment_release(lane->environment); }
+void tdm_command_lane_free(struct tdm_command_lane *lane)
+{
+    tdm_environment_release(lane->environment);
+    tdm_program_drop(&lane->spare);
+}

@@ -3,6 +3,7 @@
 #define TDM_COMMAND_COMMAND_LANE_H
 
 #include "command/environment.h"
+#include "job/program.h"
 #include "task/lane.h"
 
 struct tdm_run;
@@ -20,6 +21,7 @@ struct tdm_command_lane {
     struct tdm_node begun; /* runs that the reactor has not seen yet */
     bool cancels, returns; /* a running one was to be cancelled, an on_output has returned, since the reactor looked */
     struct tdm_environment *environment; /* that of the last submit */
+    struct tdm_program_block spare;
     bool closing;
 
     /* the reactor's */
@@ -49,6 +51,10 @@ static inline void tdm_command_lane_unlock(const struct tdm_command_lane *lane) 
 
 /* With the lock held, any thread: the reactor has a look. */
 void tdm_command_lane_note_return(struct tdm_command_lane *lane);
+
+/* Any thread: one that may be of use, or none; and back, when no other process has it mapped. */
+struct tdm_program_block tdm_command_lane_take_block(struct tdm_command_lane *lane);
+void tdm_command_lane_give_block(struct tdm_command_lane *lane, struct tdm_program_block *block);
 
 /* The environment that was ordered, or NULL. */
 const struct tdm_environment *tdm_command_lane_environment(const tandem_task *task);

@@ -258,8 +258,8 @@ static const char *step_of(const struct tdm_run *run, int error)
     static const char *const names[TDM_STEPS] = {
         [TDM_STEP_FORK] = "fork",   [TDM_STEP_MEMORY] = "memory",           [TDM_STEP_DESCRIPTORS] = "descriptors",
         [TDM_STEP_CHDIR] = "chdir", [TDM_STEP_CREDENTIALS] = "credentials", [TDM_STEP_EXEC] = "exec"};
-    if (load_seq(&run->program->state) == TDM_PROGRAM_FAILED && run->program->step < TDM_STEPS) /* [program-state] */
-        return names[run->program->step];
+    if (load_seq(&run->block.program->state) == TDM_PROGRAM_FAILED && run->block.program->step < TDM_STEPS) /* [program-state] */
+        return names[run->block.program->step];
     return error == ECHILD ? "zygote" : "fork";
 }
 
@@ -290,6 +290,7 @@ static void spawned(struct tdm_child *child, int error)
         return;
     }
     take_ends_back(run);
+    run->was_told = error != ESTALE && error != ECHILD && !run->was_looked_for;
     if (error != 0) {
         fail_start(run, step_of(run, error == ESTALE ? ECHILD : error), error == ESTALE ? ECHILD : error);
         return;
@@ -304,7 +305,9 @@ static void spawned(struct tdm_child *child, int error)
 /* Whoever moves the word first has it; see program.h. */
 static pid_t look(struct tdm_child *child)
 {
-    struct tdm_program *program = container_of(child, struct tdm_run, child)->program;
+    struct tdm_run *run = container_of(child, struct tdm_run, child);
+    struct tdm_program *program = run->block.program;
+    run->was_looked_for = true;
     uint32_t word = TDM_PROGRAM_WAITS;
     if (cas_seq(&program->state, &word, TDM_PROGRAM_REVOKED)) return -ESTALE; /* [program-state] */
     return word == TDM_PROGRAM_FAILED ? -program->error : program->pid;
@@ -317,8 +320,8 @@ static void ended(struct tdm_child *child, const struct tdm_guard_notice *notice
     if (run->phase == TDM_RUN_ENDED) return;
     run->end = *notice;
     run->has_ended = true;
-    if (load_seq(&run->program->state) == TDM_PROGRAM_FAILED) /* [program-state] */
-        fail_start(run, step_of(run, 0), run->program->error);
+    if (load_seq(&run->block.program->state) == TDM_PROGRAM_FAILED) /* [program-state] */
+        fail_start(run, step_of(run, 0), run->block.program->error);
     else
         drain(run);
 }

@@ -27,9 +27,10 @@ struct tdm_run {
     bool has_seat;         /* it counts among those of which there may be so many */
     enum tdm_run_phase phase;
     struct tdm_child child;
-    struct tdm_program *program; /* the block, mapped; NULL: none */
-    size_t program_size;
-    int ends[2]; /* of the pipes to its neighbours in a pipeline, or -1; until it has been started */
+    struct tdm_program_block block;
+    bool was_looked_for;
+    bool was_told; /* by the guards what became of its start: no other process has the block any more */
+    int ends[2];   /* of the pipes to its neighbours in a pipeline, or -1; until it has been started */
     struct tdm_feed feed;
     struct tdm_capture outputs[2]; /* standard output, standard error */
     struct tdm_stream_out stream;

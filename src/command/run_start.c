@@ -9,7 +9,6 @@
 #include "guards/guard_link.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
 #define USUAL_LIMIT ((size_t)64 << 20)
 
@@ -94,7 +93,9 @@ static int make_program(struct tdm_run *run)
         plan.environment = environment->entries;
         plan.environment_size = environment->size;
     }
-    return tdm_program_make(&plan, &run->program, &run->program_size, &run->child.fds[TDM_PROGRAM_BLOCK]);
+    run->block = tdm_command_lane_take_block(run->lane);
+    int error = tdm_program_make(&plan, &run->block);
+    return error == 0 ? duplicate(run->block.fd, false, &run->child.fds[TDM_PROGRAM_BLOCK]) : error;
 }
 
 static void reset(struct tdm_run *run)
@@ -105,7 +106,8 @@ static void reset(struct tdm_run *run)
         run->stream.sources[i].fd = -1;
     }
     run->feed.source.fd = run->watch.fd = -1;
-    run->program = NULL;
+    run->block = TDM_NO_BLOCK;
+    run->was_told = false;
 }
 
 int tdm_run_prepare(struct tdm_run *run)
@@ -145,6 +147,8 @@ void tdm_run_close_all(struct tdm_run *run)
         if (run->watch.wants != 0) tdm_reactor_watch(&run->watch, 0);
         tdm_fds_close(&run->watch.fd);
     }
-    if (run->program) munmap(run->program, run->program_size);
-    run->program = NULL;
+    if (run->block.program && run->was_told)
+        tdm_command_lane_give_block(run->lane, &run->block);
+    else
+        tdm_program_drop(&run->block);
 }

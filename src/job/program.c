@@ -151,26 +151,47 @@ static void fill_in(struct tdm_program *program, const struct tdm_program_plan *
     tdm_surroundings_note(&program->around);
 }
 
-int tdm_program_make(const struct tdm_program_plan *plan, struct tdm_program **program, size_t *size, int *fd)
+/* What it takes of memory is taken now: nobody could be told later that there is none. */
+static int make_block(struct tdm_program_block *block, size_t size)
+{
+    tdm_program_drop(block);
+    int fd = tdm_fds_memory(size);
+    if (fd < 0) return fd;
+    int error = tdm_platform_commit(fd, 0, size), fault = tdm_fault(TDM_FAULT_map);
+    if (error == 0 && fault != 0) error = -fault;
+    void *memory = error != 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) {
+        if (error == 0) error = -errno;
+        tdm_fds_close(&fd);
+        return error;
+    }
+    *block = (struct tdm_program_block){.program = memory, .size = size, .fd = fd};
+    return 0;
+}
+
+/* A usual environment fits. */
+#define LEAST_SIZE ((size_t)16 << 10)
+
+int tdm_program_make(const struct tdm_program_plan *plan, struct tdm_program_block *block)
 {
     struct tdm_program header = {0};
     fill_in(&header, plan);
-    struct block block = {.used = sizeof header};
-    put_all(&block, &header, plan);
-    *size = block.used;
-    *fd = tdm_fds_memory(*size);
-    if (*fd < 0) return *fd;
-    int error = tdm_platform_commit(*fd, 0, *size), fault = tdm_fault(TDM_FAULT_map);
-    if (fault != 0) error = -fault;
-    block.memory = error != 0 ? MAP_FAILED : mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
-    if (block.memory == MAP_FAILED) {
-        if (error == 0) error = -errno;
-        tdm_fds_close(fd);
-        return error;
-    }
-    block.used = sizeof header;
-    put_all(&block, &header, plan);
-    memcpy(block.memory, &header, sizeof header);
-    *program = (struct tdm_program *)(void *)block.memory;
+    struct block bytes = {.used = sizeof header};
+    put_all(&bytes, &header, plan);
+    int error = 0;
+    if (bytes.used > block->size) error = make_block(block, bytes.used < LEAST_SIZE ? LEAST_SIZE : bytes.used);
+    if (error != 0) return error;
+    bytes = (struct block){.memory = (char *)block->program, .used = sizeof header};
+    memset(bytes.memory + header.arguments, 0, (size_t)(header.argument_count + 2) * sizeof(uintptr_t));
+    memset(bytes.memory + header.variables, 0, (size_t)(header.variable_count + 1) * sizeof(uintptr_t));
+    put_all(&bytes, &header, plan);
+    memcpy(bytes.memory, &header, sizeof header);
     return 0;
+}
+
+void tdm_program_drop(struct tdm_program_block *block)
+{
+    if (block->program) munmap(block->program, block->size);
+    tdm_fds_close(&block->fd);
+    *block = TDM_NO_BLOCK;
 }

@@ -67,7 +67,16 @@ struct tdm_program_plan {
     const tandem_limits *limits;
 };
 
-/* Host: makes and maps the block.  0 or -errno; fd is remembered, and the caller's like the mapping. */
-int tdm_program_make(const struct tdm_program_plan *plan, struct tdm_program **program, size_t *size, int *fd);
+/* The block as the host has it: mapped, and its descriptor, which is remembered. */
+struct tdm_program_block {
+    struct tdm_program *program; /* NULL: none */
+    size_t size;
+    int fd;
+};
+#define TDM_NO_BLOCK ((struct tdm_program_block){.fd = -1})
+
+/* Host: fills the block; makes it if there is none, or it is too small.  0 or -errno. */
+int tdm_program_make(const struct tdm_program_plan *plan, struct tdm_program_block *block);
+void tdm_program_drop(struct tdm_program_block *block); /* also none */
 
 #endif
