@@ -99,7 +99,7 @@ void tdm_command_lane_give_block(struct tdm_command_lane *lane, struct tdm_progr
 static bool needs_seat(struct tdm_task *task) { return !(tdm_task_public(task)->flags & TANDEM_DEDICATED); }
 
 /* With the lock held.  Those in a pipeline behind the first find room in any case. */
-static bool has_room(const struct tdm_command_lane *lane) { return lane->seated < lane->options->processes; }
+static bool has_room(const struct tdm_command_lane *lane) { return !lane->is_short && lane->seated < lane->options->processes; }
 
 static void take_seat(struct tdm_command_lane *lane, bool seat)
 {
@@ -111,6 +111,7 @@ static bool leave_seat(struct tdm_command_lane *lane, bool seat)
 {
     lane->alive--;
     if (seat) lane->seated--;
+    lane->is_short = false;
     add_seq(&lane->ends, 1); /* [command-ends] */
     tdm_futex_wake_all(&lane->ends);
     return !tdm_list_empty(&lane->lane.queue);
@@ -135,6 +136,7 @@ static bool put_off(struct tdm_command_lane *lane, struct tdm_task *task, bool s
     bool others = lane->alive > 1 && !lane->closing && order_of(tdm_task_public(task))->pipeline == 0;
     if (others) {
         leave_seat(lane, seat);
+        lane->is_short = true;
         tdm_lane_put_back_locked(&lane->lane, task);
     }
     unlock(lane);
@@ -206,7 +208,7 @@ static bool take_next(struct tdm_command_lane *lane, struct tdm_node *tasks)
         uint64_t its = order_of(tdm_task_public(first))->pipeline;
         bool belongs = pipeline != 0 && its == pipeline;
         if (!tdm_list_empty(tasks) && !belongs) break;
-        if (!belongs && needs_seat(first) && !has_room(lane)) break;
+        if (!belongs && (lane->is_short || (needs_seat(first) && !has_room(lane)))) break;
         tdm_lane_dequeue_locked(&lane->lane);
         take_seat(lane, needs_seat(first));
         tdm_list_push_back(tasks, &first->link);
