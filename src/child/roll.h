@@ -16,7 +16,7 @@ void tdm_roll_remove(pid_t pid);
 
 /* A program that may leave something behind in its group when it ends, until it is condemned.  The host's end is the end of all. */
 void tdm_roll_add_spared(pid_t pid);
-bool tdm_roll_condemn(pid_t pid); /* was it spared? */
+bool tdm_roll_condemn(pid_t pid);       /* was it spared? */
 bool tdm_roll_has_condemned(pid_t pid); /* one that was not spared, or not for long */
 
 pid_t tdm_roll_find(bool (*is_ours)(pid_t pid)); /* one that is, or 0 */
