@@ -2,12 +2,13 @@
 #define _POSIX_C_SOURCE 200809L
 #include "command/capture.h"
 
+#include "base/clock.h"
 #include "base/fds.h"
-#include "base/memory.h"
 #include "base/platform.h"
 #include "command/spill.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <tandem.h>
 
@@ -15,6 +16,7 @@
 #define AT_A_TIME  ((size_t)1 << 20) /* then others have their turn */
 #define WIDE_AFTER ((size_t)256 << 10)
 #define WIDE       (256 << 10)
+#define WATCH_NS   50000
 
 /* ---- memory ---- */
 
@@ -27,18 +29,9 @@ ssize_t tdm_capture_read_aside(int fd, char **bytes)
     return tdm_fds_read(fd, aside, sizeof aside);
 }
 
-/* Room for at least one byte more, at most the limit.  False: there is no memory. */
 static bool grow(struct tdm_capture *capture, size_t least)
 {
-    size_t wanted = capture->room < ASIDE ? (least < 4096 ? 4096 : ASIDE) : capture->room * 2;
-    if (wanted < least) wanted = least;
-    if (wanted > capture->limit) wanted = capture->limit;
-    char *larger = tdm_realloc(capture->bytes, wanted + 1);
-    if (!larger) return false;
-    tdm_platform_expect_all_of(larger + capture->size, wanted - capture->size);
-    capture->bytes = larger;
-    capture->room = wanted;
-    return true;
+    return tdm_hoard_grow(&capture->hoard, capture->size, least, capture->limit);
 }
 
 /* ---- what came ---- */
@@ -60,12 +53,11 @@ static int begin_to_spill(struct tdm_capture *capture)
 {
     capture->spill = tdm_spill_open();
     if (capture->spill < 0) return capture->spill;
-    int error = tdm_spill_write(capture->spill, 0, capture->bytes, capture->size);
+    int error = tdm_spill_write(capture->spill, 0, capture->hoard.bytes, capture->size);
     if (error != 0) return error;
     capture->spilled = capture->size;
-    free(capture->bytes);
-    capture->bytes = NULL;
-    capture->size = capture->room = 0;
+    tdm_hoard_drop(&capture->hoard);
+    capture->size = 0;
     return 0;
 }
 
@@ -89,7 +81,7 @@ static void wrap(struct tdm_capture *capture, const char *bytes, size_t size)
     while (size > 0) {
         size_t now = capture->limit - capture->first;
         if (now > size) now = size;
-        memcpy(capture->bytes + capture->first, bytes, now);
+        memcpy(capture->hoard.bytes + capture->first, bytes, now);
         capture->first = (capture->first + now) % capture->limit;
         bytes += now;
         size -= now;
@@ -116,8 +108,8 @@ static bool is_full(const struct tdm_capture *capture) { return capture->size ==
 static bool keep(struct tdm_capture *capture, const char *bytes, size_t size)
 {
     size_t fits = capture->limit - capture->size < size ? capture->limit - capture->size : size;
-    if (capture->room - capture->size < fits && !grow(capture, capture->size + fits)) return false;
-    memcpy(capture->bytes + capture->size, bytes, fits);
+    if (capture->hoard.room - capture->size < fits && !grow(capture, capture->size + fits)) return false;
+    memcpy(capture->hoard.bytes + capture->size, bytes, fits);
     capture->size += fits;
     if (size > fits) take_beyond(capture, bytes + fits, size - fits);
     return true;
@@ -138,23 +130,45 @@ static ssize_t read_once(struct tdm_capture *capture)
         if (now > 0 && !keep(capture, bytes, (size_t)now)) fail(capture, ENOMEM);
         return now;
     }
-    if (capture->room - capture->size < ASIDE && capture->room < capture->limit && !grow(capture, capture->size + 1)) {
+    struct tdm_hoard *hoard = &capture->hoard;
+    if (hoard->room - capture->size < ASIDE && hoard->room < capture->limit && !grow(capture, capture->size + 1)) {
         fail(capture, ENOMEM);
         return -ENOMEM;
     }
-    now = tdm_fds_read(capture->source.fd, capture->bytes + capture->size, capture->room - capture->size);
+    now = tdm_fds_read(capture->source.fd, hoard->bytes + capture->size, hoard->room - capture->size);
     if (now > 0) capture->size += (size_t)now;
     return now;
+}
+
+/* A program that writes much, in small pieces, would have the reactor wake up for each.  So it watches for a moment until there is more, while
+ * the program has a processor of its own. */
+static bool is_worth_watching(const struct tdm_capture *capture) { return capture->size + capture->spilled >= WIDE_AFTER; }
+
+static void watch(const struct tdm_capture *capture)
+{
+    static unsigned processors;
+    int there = 0;
+    if (processors == 0) processors = tdm_platform_cpus();
+    if (processors == 1) return;
+    uint64_t deadline = tdm_clock_ns() + WATCH_NS;
+    do sched_yield();
+    while (tdm_fds_waiting(capture->source.fd, &there) && there < (int)ASIDE && tdm_clock_ns() < deadline);
 }
 
 static void ready(struct tdm_source *source, unsigned events)
 {
     (void)events;
     struct tdm_capture *capture = container_of(source, struct tdm_capture, source);
+    bool watched = false;
     for (size_t taken = 0; capture->source.fd >= 0 && taken < AT_A_TIME;) {
         bool was_small = capture->size < WIDE_AFTER;
         ssize_t now = read_once(capture);
-        if (capture->source.fd < 0 || now == -EAGAIN) return;
+        if (capture->source.fd < 0 || (now == -EAGAIN && (watched || !is_worth_watching(capture)))) return;
+        watched = now == -EAGAIN;
+        if (watched) {
+            watch(capture);
+            continue;
+        }
         if (now <= 0) {
             end(capture);
             return;
@@ -210,9 +224,10 @@ static void reverse(char *bytes, size_t size)
 static void straighten(struct tdm_capture *capture)
 {
     if (capture->first == 0) return;
-    reverse(capture->bytes, capture->first);
-    reverse(capture->bytes + capture->first, capture->size - capture->first);
-    reverse(capture->bytes, capture->size);
+    char *bytes = capture->hoard.bytes;
+    reverse(bytes, capture->first);
+    reverse(bytes + capture->first, capture->size - capture->first);
+    reverse(bytes, capture->size);
 }
 
 struct tdm_kept tdm_capture_take(struct tdm_capture *capture)
@@ -224,14 +239,9 @@ struct tdm_kept tdm_capture_take(struct tdm_capture *capture)
         kept = (struct tdm_kept){.bytes = tdm_spill_map(capture->spill, capture->spilled), .release = tdm_spill_release};
         if (kept.bytes) kept.size = (size_t)capture->spilled;
     } else {
+        if (!capture->hoard.bytes) grow(capture, 0); /* an empty output is a string, too */
         straighten(capture);
-        kept.bytes = tdm_realloc(capture->bytes, capture->size + 1);
-        if (!kept.bytes) kept.bytes = capture->bytes;
-        if (kept.bytes)
-            ((char *)kept.bytes)[capture->size] = 0;
-        else
-            kept.size = 0;
-        capture->bytes = NULL;
+        kept.bytes = tdm_hoard_take(&capture->hoard, capture->size, &kept.release);
     }
     tdm_capture_drop(capture);
     return kept;
@@ -241,8 +251,7 @@ void tdm_capture_drop(struct tdm_capture *capture)
 {
     tdm_capture_close(capture);
     tdm_fds_close(&capture->spill);
-    free(capture->bytes);
-    capture->bytes = NULL;
-    capture->size = capture->room = 0;
+    tdm_hoard_drop(&capture->hoard);
+    capture->size = 0;
     capture->kept = false;
 }

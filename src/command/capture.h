@@ -3,6 +3,7 @@
 #define TDM_COMMAND_CAPTURE_H
 
 #include "base/reactor.h"
+#include "command/hoard.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,11 +19,11 @@ struct tdm_capture {
     bool cut;     /* there was more than the limit, and it is not all kept */
     bool over;    /* and that is an end */
     int error;    /* there was no room to keep it, a positive errno; also an end */
-    char *bytes;
-    size_t size, room; /* room: one byte more is always there */
-    size_t first;      /* TAIL, cut: where the oldest byte lies */
-    int spill;         /* its file, or -1 */
-    uint64_t spilled;  /* bytes in it */
+    struct tdm_hoard hoard;
+    size_t size;      /* bytes in it */
+    size_t first;     /* TAIL, cut: where the oldest byte lies */
+    int spill;        /* its file, or -1 */
+    uint64_t spilled; /* bytes in it */
 };
 
 /* The pipe; its other end is the caller's.  0 or -errno.  Any thread. */
