@@ -2,7 +2,7 @@
  *
  * The new process shares the zygote's memory until it has become the program, so a start costs the same however large that is; it writes nowhere
  * but to its stack and to the block. */
-#define _DEFAULT_SOURCE /* setgroups; with more of it the resources of setrlimit have a type of their own */
+#define _DEFAULT_SOURCE /* setgroups, which POSIX does not have, and every system has */
 #include "child/exec_child.h"
 
 #include "base/fault.h"

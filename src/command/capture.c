@@ -42,10 +42,16 @@ static void end(struct tdm_capture *capture)
     capture->changed(capture);
 }
 
+static void give_up(struct tdm_capture *capture)
+{
+    tdm_reactor_watch(&capture->source, 0);
+    capture->changed(capture);
+}
+
 static void fail(struct tdm_capture *capture, int error)
 {
     capture->error = error;
-    end(capture);
+    give_up(capture);
 }
 
 /* The memory becomes the beginning of the file. */
@@ -99,7 +105,7 @@ static void take_beyond(struct tdm_capture *capture, const char *bytes, size_t s
     if (capture->overflow == TANDEM_OVERFLOW_TAIL) wrap(capture, bytes, size);
     if (capture->overflow != TANDEM_OVERFLOW_KILL) return;
     capture->over = true;
-    end(capture);
+    give_up(capture);
 }
 
 static bool is_full(const struct tdm_capture *capture) { return capture->size == capture->limit || capture->spill >= 0; }
@@ -160,10 +166,10 @@ static void ready(struct tdm_source *source, unsigned events)
     (void)events;
     struct tdm_capture *capture = container_of(source, struct tdm_capture, source);
     bool watched = false;
-    for (size_t taken = 0; capture->source.fd >= 0 && taken < AT_A_TIME;) {
+    for (size_t taken = 0; tdm_capture_is_open(capture) && taken < AT_A_TIME;) {
         bool was_small = capture->size < WIDE_AFTER;
         ssize_t now = read_once(capture);
-        if (capture->source.fd < 0 || (now == -EAGAIN && (watched || !is_worth_watching(capture)))) return;
+        if (!tdm_capture_is_open(capture) || (now == -EAGAIN && (watched || !is_worth_watching(capture)))) return;
         watched = now == -EAGAIN;
         if (watched) {
             watch(capture);

@@ -32,6 +32,12 @@ int tdm_capture_open(struct tdm_capture *capture, int *other_end);
 int tdm_capture_begin(struct tdm_capture *capture);  /* 0 or -errno */
 void tdm_capture_close(struct tdm_capture *capture); /* reads no more */
 
+/* Is there more to come?  Of one that is over its limit the pipe stays open, lest the program should die of that and not be killed. */
+static inline bool tdm_capture_is_open(const struct tdm_capture *capture)
+{
+    return capture->source.fd >= 0 && !capture->over && capture->error == 0;
+}
+
 struct tdm_kept {
     void *bytes; /* followed by a 0 byte; NULL: there was no memory */
     size_t size;

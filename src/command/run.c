@@ -30,7 +30,7 @@ static bool is_detached(const struct tdm_run *run) { return command_of(run)->fla
 
 static bool has_output_left(const struct tdm_run *run)
 {
-    return run->outputs[0].source.fd >= 0 || run->outputs[1].source.fd >= 0 || tdm_stream_out_is_open(&run->stream);
+    return tdm_capture_is_open(&run->outputs[0]) || tdm_capture_is_open(&run->outputs[1]) || tdm_stream_out_is_open(&run->stream);
 }
 
 /* Which limit it was that it died of, or NULL. */

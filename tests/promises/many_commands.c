@@ -3,6 +3,7 @@
 #include "guarding.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -157,6 +158,13 @@ static void submit_some(tandem_pool *pool, tandem_task *tasks, const tandem_comm
     }
 }
 
+/* Until each has written a byte to its standard error, which is this pipe. */
+static void await_bytes(int fd, int count)
+{
+    char byte;
+    for (int i = 0; i < count; i++) assert_int_equal(read(fd, &byte, 1), 1);
+}
+
 /* promise 26 */
 static void a_guards_death_changes_nothing_for_commands(void)
 {
@@ -185,10 +193,12 @@ static void without_guards_commands_go_on_and_their_status_is_lost(void)
     skip_on_portable("nobody can tell when a process ends that is not a child");
     tandem_pool *pool = pool_of_commands(RUNNING);
     tandem_task tasks[RUNNING];
-    tandem_command command = {.shell = "sleep 0.3; echo ended"};
+    int begun[2];
+    assert_int_equal(pipe2(begun, O_CLOEXEC), 0);
+    tandem_command command = {.shell = "printf x >&2; sleep 0.3; echo ended", .err = TANDEM_STDIO_FD, .err_fd = begun[1]};
     struct guards guards = guards_now();
     submit_some(pool, tasks, &command);
-    assert_int_equal(tandem_wait_for(&tasks[0], 100), TANDEM_PENDING);
+    await_bytes(begun[0], RUNNING);
     kill_both(&guards);
     for (int i = 0; i < RUNNING; i++) {
         expect_end(&tasks[i], TANDEM_CRASHED);
@@ -200,6 +210,8 @@ static void without_guards_commands_go_on_and_their_status_is_lost(void)
     tandem_task late = run_command(pool, &command, TANDEM_NOT_STARTED);
     assert_string_equal(late.report->step, "zygote");
     tandem_task_clear(&late);
+    close(begun[0]);
+    close(begun[1]);
     end_pool(pool);
 }
 
@@ -207,16 +219,20 @@ static void an_orphan_can_still_be_cancelled(void)
 {
     skip_on_portable("nobody can tell when a process ends that is not a child");
     tandem_pool *pool = pool_of_commands(1);
-    tandem_command command = {.argv = ARGV("sleep", "1000")};
+    int begun[2];
+    assert_int_equal(pipe2(begun, O_CLOEXEC), 0);
+    tandem_command command = {.shell = "printf x >&2; exec sleep 1000", .err = TANDEM_STDIO_FD, .err_fd = begun[1]};
     tandem_task task = task_of_command(&command);
     struct guards guards = guards_now();
     assert_int_equal(tandem_submit(pool, &task), 0);
-    assert_int_equal(tandem_wait_for(&task, 100), TANDEM_PENDING);
+    await_bytes(begun[0], 1);
     kill_both(&guards);
     assert_int_equal(tandem_wait_for(&task, 100), TANDEM_PENDING);
     assert_int_equal(tandem_cancel(&task), 0);
     expect_end(&task, TANDEM_CANCELLED);
     tandem_task_clear(&task);
+    close(begun[0]);
+    close(begun[1]);
     end_pool(pool);
 }
 
