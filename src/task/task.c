@@ -50,7 +50,7 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
     task->code = outcome->code;
     if (task->signal != outcome->signal)
         task->signal = outcome->signal; /* of a thread task others may look at it: [task-in-queue] */
-    bool keeps = outcome->output && (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED);
+    bool keeps = outcome->output && (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED || task->command);
     task->output = keeps ? outcome->output : NULL; /* the link of a thread task may have been there */
     task->output_size = keeps ? outcome->output_size : 0;
     if (keeps)

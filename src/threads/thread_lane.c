@@ -43,6 +43,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     if (tdm_task_public(task)->flags & TANDEM_DEDICATED) return tdm_dedicated_submit(&lane->dedicated, base, lane->options, task);
+    if (tdm_task_public(task)->priority != 0) return submit_by_ledger(lane, task);
     store_relaxed(tdm_thread_in_queue(task), 1); /* relaxed: who sees it too early finds nothing [task-in-queue] */
     if (tdm_task_public(task)->queue_timeout_ms != 0) return submit_by_ledger(lane, task);
     uintptr_t found = tdm_injector_push(&lane->injector, tdm_thread_link_of(task));
@@ -105,6 +106,7 @@ static void begin_end(struct tdm_lane *base)
     tdm_thread_queue_stop(lane);
     tdm_dedicated_begin_end(&lane->dedicated, base);
     for (struct tdm_task *task; (task = tdm_thread_queue_take_any(lane)) != NULL;) tdm_lane_end_cancelled(task);
+    tdm_lane_cancel_waiting(base);
 }
 
 /* Who looks out sees the bit; who sleeps is called by his own word; one that is busy finds the lane stopping when it comes back. */

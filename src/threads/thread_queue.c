@@ -85,9 +85,27 @@ static struct tdm_task *steal(struct tdm_thread_lane *lane)
     return task;
 }
 
+/* Where some have a priority all are taken one at a time: what is in a hand cannot be overtaken. */
+static bool some_are_ranked(const struct tdm_thread_lane *lane) { return tdm_ranks_hint(&lane->lane.ranks) > 0; }
+
+static struct tdm_task *take_ranked(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    tdm_ledger_lock(tdm_thread_ledger(lane));
+    bool usual_waits = !tdm_injector_is_empty(&lane->injector) || tdm_hand_count(&worker->hand) > 0;
+    struct tdm_task *task = tdm_lane_dequeue_ranked_locked(&lane->lane, usual_waits);
+    tdm_ledger_unlock(tdm_thread_ledger(lane));
+    return task ? task : tdm_hand_take(&worker->hand);
+}
+
+/* What was put under the ledger's lock before this look is seen: its LOOK was found, and the lock taken; or the next sleep finds it. */
 static struct tdm_task *take(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
     collect(lane);
+    if (some_are_ranked(lane)) {
+        struct tdm_task *ranked = take_ranked(lane, worker);
+        worker->part = 1;
+        if (ranked) return ranked;
+    }
     struct tdm_task *task = take_part(lane, worker);
     return task ? task : steal(lane);
 }
@@ -168,6 +186,7 @@ static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane, const stru
 {
     struct tdm_parking *parking = &lane->parking;
     if (!tdm_parking_has_sleepers(parking) || parking->on_the_way) return NULL;
+    if (some_are_ranked(lane)) return tdm_parking_choose(parking);
     if (tdm_injector_look(&lane->injector) == TDM_INJECTOR_CALL && worker->hand.next == worker->hand.end) return NULL;
     if (tdm_thread_queue_count_in_hands(lane) == 0 && tdm_injector_ask_for_call(&lane->injector)) return NULL;
     return tdm_parking_choose(parking);
@@ -177,7 +196,7 @@ static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane, const stru
 
 struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_task *task = is_stopping(lane) ? NULL : tdm_hand_take(&worker->hand);
+    struct tdm_task *task = is_stopping(lane) || some_are_ranked(lane) ? NULL : tdm_hand_take(&worker->hand);
     if (task) return task;
     lock_front(lane);
     task = take_or_sleep(lane, worker);
@@ -207,7 +226,8 @@ bool tdm_thread_queue_take_back(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     bool taken = false;
-    if (tdm_task_public(task)->flags & TANDEM_DEDICATED) return tdm_lane_take_back_from_list(base, task);
+    if (tdm_task_public(task)->flags & TANDEM_DEDICATED || tdm_task_public(task)->priority != 0)
+        return tdm_lane_take_back_from_list(base, task);
     lock_front(lane);
     if (tdm_task_state(load_seq(&task->state)) == TDM_QUEUED) {
         uint64_t arrived = 0;

@@ -138,6 +138,7 @@ void plan(struct record *record, struct dice *dice, tandem_pool *pool, bool ends
                                  .user_data = record};
     if (chance(dice, kind == SPINS ? 70 : 10)) record->task.timeout_ms = roll_between(dice, 1, kind == SPINS ? 60 : 200);
     if (chance(dice, 5)) record->task.queue_timeout_ms = roll_between(dice, 1, 60);
+    if (chance(dice, 20)) record->task.priority = chance(dice, 50) ? 1 : -1;
     if (kind == NESTS) plan_nested(record->nested, dice, pool, ends);
 }
 
