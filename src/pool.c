@@ -9,7 +9,7 @@
 #include "base/proc.h"
 #include "base/region.h"
 #include "base/symbols.h"
-#include "process/guard_link.h"
+#include "guards/guard_link.h"
 #include "quiet.h"
 #include "task/group.h"
 #include "task/wait.h"
@@ -185,6 +185,7 @@ static int open_lanes(struct tandem_pool *pool)
         pool->processes.shared = &pool->shared;
         int error = tdm_process_lane_open(&pool->processes, core, options, -guards, step);
         if (error != 0) return error;
+        tdm_command_lane_open(&pool->commands, core, options, -guards, step);
         pool->has_processes = true;
     }
     return 0;
@@ -222,12 +223,15 @@ static void end_pool(struct tandem_pool *pool)
     struct tdm_core *core = &pool->core;
     struct tdm_lane *threads = pool->has_threads ? &pool->threads.lane : NULL;
     struct tdm_lane *processes = pool->has_processes ? &pool->processes.lane : NULL;
+    struct tdm_lane *commands = pool->has_processes ? &pool->commands.lane : NULL;
     tdm_ledger_close(&core->ledger, TDM_GATE_CLOSED);
     if (threads) threads->ops->begin_end(threads); /* what waits is cancelled before what runs is told to return */
     store_seq(&core->closing, 1);                  /* [closing] */
     if (processes) processes->ops->begin_end(processes);
+    if (commands) commands->ops->begin_end(commands);
     if (threads) threads->ops->end(threads);
     if (processes) processes->ops->end(processes);
+    if (commands) commands->ops->end(commands);
     tdm_ledger_wait_quiet(&core->ledger, TDM_FOREVER); /* what other threads have taken back, and are about to end */
     tdm_wait_pass_doors();
     tdm_callbacks_close(&core->callbacks);
@@ -235,6 +239,7 @@ static void end_pool(struct tandem_pool *pool)
     tdm_core_release_reactor(core);
     if (threads) tdm_thread_lane_free(&pool->threads);
     if (processes) tdm_process_lane_free(&pool->processes);
+    if (commands) tdm_command_lane_free(&pool->commands);
     tdm_shared_close(&pool->shared);
     free(pool);
 }

@@ -3,6 +3,7 @@
 #define TDM_POOL_H
 
 #include "base/identity.h"
+#include "command/command_lane.h"
 #include "process/process_lane.h"
 #include "process/shared_memory.h"
 #include "task/core.h"
@@ -16,6 +17,7 @@ struct tandem_pool {
     bool has_threads, has_processes;
     struct tdm_thread_lane threads;
     struct tdm_process_lane processes;
+    struct tdm_command_lane commands; /* with has_processes */
     struct tdm_shared shared;
 };
 

@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "base/memory.h"
-#include "process/guard_link.h"
+#include "guards/guard_link.h"
 #include "process/process_lane.h"
 #include "process/reading.h"
 

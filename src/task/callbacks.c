@@ -16,25 +16,56 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 {
     *callbacks = (struct tdm_callbacks){.by_host = by_host, .bell = {-1, -1}, .stack_size = stack_size, .core = core};
     tdm_list_init(&callbacks->waiting);
+    tdm_list_init(&callbacks->calls);
     return by_host ? tdm_fds_bell(callbacks->bell) : 0;
 }
 
-void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task)
+static void push(struct tdm_callbacks *callbacks, struct tdm_node *list, struct tdm_node *node)
 {
     bool by_host = callbacks->by_host; /* after the unlock the task may be called back, and the pool may end */
     lock(callbacks);
-    tdm_list_push_back(&callbacks->waiting, &task->link);
+    tdm_list_push_back(list, node);
     if (callbacks->count++ == 0 && callbacks->by_host) tdm_fds_ring(callbacks->bell);
     add_seq(&callbacks->pushed, 1); /* [callback-pushed] */
     unlock(callbacks);
     if (!by_host) tdm_futex_wake_all(&callbacks->pushed);
 }
 
-static struct tdm_task *pop(struct tdm_callbacks *callbacks)
+void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task)
 {
-    struct tdm_node *node = tdm_list_pop_front(&callbacks->waiting);
-    if (node && --callbacks->count == 0 && callbacks->by_host) tdm_fds_empty(callbacks->bell);
-    return node ? container_of(node, struct tdm_task, link) : NULL;
+    push(callbacks, &callbacks->waiting, &task->link);
+}
+
+void tdm_callbacks_push_call(struct tdm_callbacks *callbacks, struct tdm_call *call)
+{
+    push(callbacks, &callbacks->calls, &call->link);
+}
+
+static void count_out(struct tdm_callbacks *callbacks)
+{
+    if (--callbacks->count == 0 && callbacks->by_host) tdm_fds_empty(callbacks->bell);
+}
+
+bool tdm_callbacks_withdraw_call(struct tdm_callbacks *callbacks, struct tdm_call *call)
+{
+    lock(callbacks);
+    bool waits = !tdm_list_empty(&call->link);
+    if (waits) {
+        tdm_list_remove(&call->link);
+        count_out(callbacks);
+    }
+    unlock(callbacks);
+    return waits;
+}
+
+/* One or the other, if there is any. */
+static bool pop(struct tdm_callbacks *callbacks, struct tdm_task **task, struct tdm_call **call)
+{
+    struct tdm_node *first = tdm_list_pop_front(&callbacks->calls), *ended = first ? NULL : tdm_list_pop_front(&callbacks->waiting);
+    *call = first ? container_of(first, struct tdm_call, link) : NULL;
+    *task = ended ? container_of(ended, struct tdm_task, link) : NULL;
+    if (first || ended) count_out(callbacks);
+    return first || ended;
 }
 
 int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
@@ -42,9 +73,14 @@ int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
     int done = 0;
     lock(callbacks);
     size_t left = most == 0 || callbacks->count < most ? callbacks->count : most;
-    for (struct tdm_task *task; left > 0 && done < INT_MAX && (task = pop(callbacks)) != NULL; left--) {
+    struct tdm_task *task;
+    struct tdm_call *call;
+    for (; left > 0 && done < INT_MAX && pop(callbacks, &task, &call); left--) {
         unlock(callbacks);
-        tdm_task_call_back(task, NULL);
+        if (call)
+            call->run(call);
+        else
+            tdm_task_call_back(task, NULL);
         done++;
         lock(callbacks);
     }

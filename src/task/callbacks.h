@@ -12,11 +12,18 @@
 struct tdm_core;
 struct tdm_task;
 
+/* A call that is not a task's end: of user code, on behalf of a task that has not ended. */
+struct tdm_call {
+    struct tdm_node link;
+    void (*run)(struct tdm_call *call);
+};
+
 struct tdm_callbacks {
     bool by_host;
     int bell[2];                /* by_host: readable while tasks wait; rung and emptied under the lock, so always true */
     struct tdm_lock lock;       /* rank CALLBACKS */
-    struct tdm_node waiting;    /* guarded by lock */
+    struct tdm_node waiting;    /* tasks; guarded by lock */
+    struct tdm_node calls;      /* these come before them; guarded by lock */
     size_t count;               /* guarded by lock */
     bool stopping;              /* guarded by lock */
     _Atomic uint32_t pushed;    /* counts pushes; the thread sleeps on it [callback-pushed] */
@@ -33,6 +40,11 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 int tdm_callbacks_need(struct tdm_callbacks *callbacks);
 
 void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task);
+
+/* Run once, where tasks are called back.  Its memory may be gone when run returns. */
+void tdm_callbacks_push_call(struct tdm_callbacks *callbacks, struct tdm_call *call);
+/* False: it has begun, or ended. */
+bool tdm_callbacks_withdraw_call(struct tdm_callbacks *callbacks, struct tdm_call *call);
 
 /* Calls at most so many here; 0: all there are now.  How many. */
 int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most);

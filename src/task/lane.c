@@ -11,10 +11,11 @@ void tdm_lane_open(struct tdm_lane *lane, const struct tdm_lane_ops *ops, struct
     tdm_ranks_open(&lane->ranks);
 }
 
-/* One for a worker of its own waits for that alone. */
+/* One for a worker of its own waits for that alone.  (A command waits, if it does, with the pipeline that it is a stage of.) */
 static bool is_ranked(struct tdm_task *task)
 {
-    return tdm_task_public(task)->priority != 0 && !(tdm_task_public(task)->flags & TANDEM_DEDICATED);
+    const tandem_task *public = tdm_task_public(task);
+    return public->priority != 0 && (public->command || !(public->flags & TANDEM_DEDICATED));
 }
 
 static struct tdm_node *queue_for(struct tdm_lane *lane, struct tdm_task *task)
@@ -80,7 +81,7 @@ struct tdm_task *tdm_lane_dequeue_locked(struct tdm_lane *lane)
     return task ? task : tdm_lane_dequeue_from_locked(lane, &lane->queue);
 }
 
-bool tdm_lane_is_empty_locked(struct tdm_lane *lane)
+bool tdm_lane_is_empty_locked(const struct tdm_lane *lane)
 {
     return tdm_list_empty(&lane->queue) && tdm_list_empty(&lane->ranks.high) && tdm_list_empty(&lane->ranks.low);
 }

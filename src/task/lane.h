@@ -46,7 +46,7 @@ bool tdm_lane_enqueue_locked(struct tdm_lane *lane, struct tdm_task *task);
 /* Puts one back that could not be started after all; it waits again. */
 void tdm_lane_put_back_locked(struct tdm_lane *lane, struct tdm_task *task);
 /* Does any wait, of whatever priority?  The one that is next, left where it is, or NULL. */
-bool tdm_lane_is_empty_locked(struct tdm_lane *lane);
+bool tdm_lane_is_empty_locked(const struct tdm_lane *lane);
 struct tdm_task *tdm_lane_peek_locked(struct tdm_lane *lane);
 
 /* The next, now HELD by the caller, or NULL; or one of another priority whose turn it is before the usual ones, of which some wait or not; or
