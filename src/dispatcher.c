@@ -86,7 +86,7 @@ struct results {
 static struct results take_results(tandem_task *task)
 {
     struct tdm_task *private = tdm_task_of(task);
-    struct results results = {task->output, task->output_size, task->report, private->release,
+    struct results results = {task->output, task->output_size, task->report, task->output ? private->release : NULL,
                               task->status, task->code,        task->signal};
     task->output = NULL;
     task->output_size = 0;
@@ -107,22 +107,47 @@ static void put_results(tandem_task *task, const struct results *results)
     tdm_task_of(task)->release = results->release;
 }
 
-/* All but the state word. */
-static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report)
+/* What only some tasks need lies in memory that others need not touch. */
+static void prepare_for_process(struct tdm_task *private, const tandem_report *report)
 {
-    struct tdm_task *private = tdm_task_of(task);
-    store_relaxed(&private->wishes, 0); /* relaxed: the queue's lock publishes it with all the rest */
-    private->home = pool->core.home;
-    private->lane = lane_of(pool, task);
     private->place = NULL;
     private->deaths = 0;
     private->retried = false;
-    bool timed = task->timeout_ms != 0 || task->queue_timeout_ms != 0;
-    if (timed) private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
-    private->release = NULL;
     private->queued_ns = report ? report->queued_ns : 0;
     tdm_list_init(&private->link);
+}
+
+/* A thread task is timed for its report, and one in so many of each thread's tasks for the statistics. */
+static uint32_t note_time(struct tdm_task *private, const tandem_report *report)
+{
+    static _Thread_local uint32_t count;
+    if (!report && count++ % TDM_SAMPLE_EVERY != 0) return 0;
+    private->queued_ns = report ? report->queued_ns : tdm_clock_ns();
+    return TDM_TIMED;
+}
+
+/* All but the state word; the marks that it is to have. */
+static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report)
+{
+    struct tdm_task *private = tdm_task_of(task);
+    struct tdm_lane *lane = lane_of(pool, task);
+    store_relaxed(&private->wishes, 0); /* relaxed: the store of the state publishes it with all the rest */
+    if (private->lane != lane || private->home != pool->core.home) {
+        private->home = pool->core.home;
+        private->lane = lane;
+    }
+    if (task->timeout_ms != 0 || task->queue_timeout_ms != 0) {
+        private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
+        private->retried = false;
+    }
     task->report = report;
+    if (lane != &pool->threads.lane) {
+        prepare_for_process(private, report);
+        return 0;
+    }
+    tdm_link_init(tdm_thread_link_of(private));
+    if (task->flags & TANDEM_DEDICATED || task->priority != 0) tdm_list_init(&private->link); /* it waits in a list */
+    return note_time(private, report);
 }
 
 /* The lane did not take it.  Meanwhile it was QUEUED in name, and somebody may have begun to wait for it. */
@@ -131,6 +156,14 @@ static void take_away(struct tdm_task *private, uint32_t before)
     uint32_t word = exchange_seq(&private->state, before);
     if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
     if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
+}
+
+/* May the calling thread run it at once?  If it would help anyway. */
+static bool begin_here(struct tdm_task *private)
+{
+    const struct tdm_lane *lane = private->lane;
+    if (!lane->ops->begin_here || tdm_task_public(private)->queue_timeout_ms != 0 || !tdm_wait_may_help(private)) return false;
+    return lane->ops->begin_here(private->lane);
 }
 
 /* One task on its way to its lane, and what to put back if it is not taken. */
@@ -159,8 +192,9 @@ static int make_report(struct tandem_pool *pool, const tandem_task *task, tandem
     return task->command ? tdm_command_lane_order(&pool->commands, task, *report) : 0;
 }
 
-/* With the state PREPARING: no other call touches the task.  0: it is QUEUED in name; else it is as it was. */
-static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *way)
+/* With the state PREPARING: no other call touches the task.  0: it is QUEUED in name, or HELD if it is run here; else it is as it was.
+ * here: may it be?  Then it says whether it is. */
+static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *way, bool *here)
 {
     struct tdm_task *private = tdm_task_of(task);
     tandem_report *report;
@@ -172,9 +206,11 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
         return error;
     }
     if (way->before == TDM_ENDED) way->old = take_results(task); /* a new one has none: it is zeroed */
-    prepare(pool, task, report);
+    uint32_t marks = prepare(pool, task, report);
     if (way->group) tdm_group_join(way->group, private);
-    store_release(&private->state, TDM_QUEUED); /* all that prepare wrote; read by who cancels or waits [task-prepared] */
+    *here = *here && begin_here(private);
+    /* all that prepare wrote; read by who cancels or waits [task-prepared] */
+    store_release(&private->state, (*here ? (uint32_t)TDM_HELD : (uint32_t)TDM_QUEUED) | marks);
     return 0;
 }
 
@@ -184,8 +220,7 @@ static void put_back(tandem_task *task, struct way *way)
     struct tdm_task *private = tdm_task_of(task);
     const tandem_report *report = task->report;
     if (way->group) tdm_group_unjoin(way->group, private);
-    if (way->before == TDM_ENDED) put_results(task, &way->old);
-    task->report = way->old.report;
+    put_results(task, &way->old); /* of a new one: it had none */
     tdm_task_free_results(NULL, NULL, report);
     take_away(private, way->before);
 }
@@ -196,15 +231,17 @@ static void drop_old_results(const struct way *way)
 }
 
 /* Once the lane has it, it may end at any moment and be gone. */
-static int submit(struct tandem_pool *pool, tandem_task *task)
+static int submit(struct tandem_pool *pool, tandem_task *task, bool here)
 {
     struct way way;
     int error = check(pool, task);
     if (error == 0) error = claim(task, &way);
-    if (error == 0) error = make_ready(pool, task, &way);
+    if (error == 0) error = make_ready(pool, task, &way, &here);
     if (error != 0) return error;
     struct tdm_task *private = tdm_task_of(task);
-    error = private->lane->ops->submit(private->lane, private);
+    if (here)
+    private->lane->ops->run_here(private->lane, private);
+    else error = private->lane->ops->submit(private->lane, private);
     if (error == 0)
         drop_old_results(&way);
     else
@@ -215,7 +252,7 @@ static int submit(struct tandem_pool *pool, tandem_task *task)
 int tandem_submit(tandem_pool *pool, tandem_task *task)
 {
     int saved = errno;
-    int error = submit(pool, task);
+    int error = submit(pool, task, false);
     errno = saved;
     return error;
 }
@@ -255,8 +292,9 @@ static int make_all_ready(struct tandem_pool *pool, tandem_task *const *tasks, s
                           size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        bool here = false;
         int error = claim(tasks[i], &ways[i]);
-        if (error == 0) error = make_ready(pool, tasks[i], &ways[i]);
+        if (error == 0) error = make_ready(pool, tasks[i], &ways[i], &here);
         if (error != 0) {
             put_all_back(tasks, ways, i);
             return error;
@@ -291,8 +329,11 @@ int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count)
     return error;
 }
 
+/* A task that this thread would take back to run it is not put anywhere first. */
 int tandem_call(tandem_pool *pool, tandem_task *task)
 {
-    int error = tandem_submit(pool, task);
+    int saved = errno;
+    int error = submit(pool, task, true);
+    errno = saved;
     return error != 0 ? error : tandem_wait(task);
 }

@@ -28,6 +28,7 @@ static int take_output(tandem_context *context, void *data, size_t size, void (*
 static int check_reply(tandem_context *context, const void *data, size_t size)
 {
     if (!context || (!data && size > 0)) return -EINVAL;
+    if (context->in_branch != 0) return -EPERM;
     if (size <= context->reply_most) return 0;
     context->oversized = true;
     return -EMSGSIZE;

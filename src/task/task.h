@@ -27,6 +27,7 @@ enum tdm_task_mark {
     TDM_WAITED = 1u << 8,     /* wake the word's address at the end */
     TDM_WAITED_ANY = 1u << 9, /* wake those in tandem_wait_any too */
     TDM_OWED = 1u << 10,      /* ended, on_done not entered yet */
+    TDM_TIMED = 1u << 12,     /* queued_ns is set, and the function is timed: for a thread task */
     TDM_GIVEN = 1u << 11      /* one that waits for it was given something to do meanwhile: see process/reading.h */
 };
 enum tdm_wish { TDM_WISH_CANCEL = 1u << 0, TDM_WISH_DEADLINE = 1u << 1, TDM_WISH_FIRST_SHIFT = 4 };
@@ -49,8 +50,8 @@ struct TDM_MAY_ALIAS tdm_task {
     bool retried;            /* it has run before, and its process crashed; its holder's */
     struct tdm_lane *lane;   /* from submit on */
     struct tdm_node link;    /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
-    void *place;        /* guarded by the ledger's lock.  QUEUED: in a worker's hand, there; HELD by the process lane: the slot */
-    uint64_t queued_ns; /* 0: nobody wants to know */
+    void *place;             /* guarded by the ledger's lock.  HELD by the process lane: the slot */
+    uint64_t queued_ns;      /* 0: nobody wants to know; of a thread task only with TDM_TIMED */
     void (*release)(void *); /* frees the output */
     /* what most tasks do not need, and so do not touch */
     struct tdm_node in_group; /* guarded by the group's lock */

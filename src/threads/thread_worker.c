@@ -21,7 +21,7 @@ static int status_of(const struct tdm_task *task, const struct tdm_core *core, i
 /* The clock is read only for who asked: a report, or a sample for the statistics. */
 static uint64_t start_time(const struct tdm_task *private)
 {
-    return private->queued_ns != 0 || tdm_task_public((struct tdm_task *)(uintptr_t) private)->report ? tdm_clock_ns() : 0;
+    return load_relaxed(&private->state) & TDM_TIMED ? tdm_clock_ns() : 0; /* relaxed: set before it was put anywhere */
 }
 
 /* One run of a task; on the stack. */
@@ -76,6 +76,7 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
     struct tdm_core *core = lane->core;
     struct tdm_tally *tally = worker ? worker->tally : NULL;
     if (!tdm_lane_begin(lane, private, tally)) return;
+    tandem_context branches; /* filled in when it spawns */
     const tandem_task *task = tdm_task_public(private);
     struct run run = {.lane = lane,
                       .task = private,
@@ -84,7 +85,10 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
                                   .worker_data = worker ? worker->worker_data : NULL,
                                   .wishes = &private->wishes,
                                   .closing = &core->closing,
-                                  .reply_most = SIZE_MAX},
+                                  .reply_most = SIZE_MAX,
+                                  .worker = worker ? worker->worker : NULL,
+                                  .branches = &branches,
+                                  .task = task},
                       .outcome = {.started_ns = start_time(private)}};
     if (task->report) {
         tandem_report *report = (tandem_report *)(uintptr_t)task->report;
@@ -127,17 +131,17 @@ static void work(struct tdm_thread_worker *worker)
 {
     struct tdm_thread_lane *lane = worker->lane;
     worker->self = (struct tdm_worker_self){
-        .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number};
+        .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number, .worker = worker};
     tdm_self_set_worker(&worker->self);
     worker->phase = TDM_WORKER_WORKS;
-    for (struct tdm_task *task; (task = tdm_thread_lane_next(lane, worker)) != NULL;)
+    for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;)
         tdm_thread_run(&lane->lane, task, &worker->self);
     worker->phase = TDM_WORKER_LEAVES;
 }
 
 static void end(struct tdm_thread_worker *worker)
 {
-    tdm_thread_lane_settle(worker->lane, worker);
+    tdm_thread_queue_settle(worker->lane, worker);
     store_seq(&worker->ended, 1); /* [worker-ended] */
     tdm_futex_wake_all(&worker->ended);
 }
