@@ -58,6 +58,15 @@ bool tdm_deque_reclaim(struct tdm_deque *deque)
     return true;
 }
 
+void tdm_deque_drop(struct tdm_deque *deque)
+{
+    do {
+        tdm_deque_place *split = first(deque) + deque->split;
+        for (tdm_deque_place *place = split; place < deque->bottom; place++) store_relaxed(place, 0); /* relaxed: its own */
+        deque->bottom = split;
+    } while (tdm_deque_reclaim(deque));
+}
+
 void *tdm_deque_steal(struct tdm_deque *deque)
 {
     uint64_t ends = load_seq(&deque->ends);

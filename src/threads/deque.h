@@ -70,6 +70,9 @@ bool tdm_deque_publish(struct tdm_deque *deque);
 /* Takes back half of what is public, at least one, if nothing is its alone.  False: all that there was has been stolen. */
 bool tdm_deque_reclaim(struct tdm_deque *deque);
 
+/* Forgets all that has not been stolen: who would join it is gone. */
+void tdm_deque_drop(struct tdm_deque *deque);
+
 /* ---- anybody else ---- */
 
 /* The oldest, or NULL: none is public, or somebody else was faster. */

@@ -44,12 +44,12 @@ static void start(struct tdm_thread_lane *lane)
     if (worker) lane->spares.alive++;
     unlock(lane);
     if (!worker) return;
-    if (was_used) pthread_join(worker->thread, NULL);
-    pthread_t thread;
-    int error = tdm_thread_start(&thread, tdm_thread_worker_main, worker, lane->options->stack_size);
+    if (was_used) tdm_thread_worker_join(worker);
+    tdm_thread_worker_renew(worker);
+    pthread_t unused; /* it says itself which it is: it may have been replaced before this returns */
+    int error = tdm_thread_start(&unused, tdm_thread_worker_main, worker, lane->options->stack_size);
     lock(lane);
     if (error == 0) {
-        worker->thread = thread;
         worker->life = worker->life == TDM_LIFE_BEGINNING ? TDM_LIFE_GOES_ON : TDM_LIFE_OVER;
     } else { /* then nobody stands in, this time */
         worker->life = TDM_LIFE_NONE;
@@ -82,7 +82,7 @@ bool tdm_spare_retires(struct tdm_thread_worker *worker)
     return retires;
 }
 
-/* Its starter may not have noted yet which thread it is: ENDING then, and the starter makes it OVER. */
+/* Its starter may not know yet that it has begun: ENDING then, and the starter makes it OVER. */
 void tdm_spare_leaves(struct tdm_thread_worker *worker)
 {
     struct tdm_thread_lane *lane = worker->lane;
@@ -108,7 +108,7 @@ void tdm_spares_end(struct tdm_thread_lane *lane)
 {
     for (struct tdm_thread_worker *worker; (worker = next_to_join(lane)) != NULL;) {
         tdm_parking_call(&worker->parker);
-        pthread_join(worker->thread, NULL);
+        tdm_thread_worker_join(worker);
         lock(lane);
         worker->life = TDM_LIFE_NONE;
         unlock(lane);

@@ -115,7 +115,7 @@ static void end(struct tdm_lane *base)
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     tdm_injector_point_out(&lane->injector);
     for (uint32_t i = 0; i < lane->count; i++) tdm_parking_call(&lane->workers[i].parker);
-    for (uint32_t i = 0; i < lane->count; i++) pthread_join(lane->workers[i].thread, NULL);
+    for (uint32_t i = 0; i < lane->count; i++) tdm_thread_worker_join(&lane->workers[i]);
     tdm_spares_end(lane);
     lane->count = 0;
     tdm_dedicated_end(&lane->dedicated, base);
@@ -155,7 +155,8 @@ static int start_threads(struct tdm_thread_lane *lane)
         lane->starting++;
         tdm_thread_worker_open(lane, worker, i + 1);
         tdm_ledger_unlock(ledger);
-        int error = tdm_thread_start(&worker->thread, tdm_thread_worker_main, worker, lane->options->stack_size);
+        pthread_t unused; /* it says itself which it is: it may have been replaced before this returns */
+        int error = tdm_thread_start(&unused, tdm_thread_worker_main, worker, lane->options->stack_size);
         if (error == 0) {
             lane->count++;
             continue;

@@ -17,12 +17,17 @@ struct tdm_thread_lane;
 /* A spare's record; guarded by the ledger's lock.  Who has it OVER, or GOES_ON at the pool's end, joins the thread. */
 enum tdm_life { TDM_LIFE_NONE = 0, TDM_LIFE_BEGINNING, TDM_LIFE_GOES_ON, TDM_LIFE_ENDING, TDM_LIFE_OVER };
 
+/* What it would have left undone if the program ended its thread now. */
+enum tdm_worker_phase { TDM_WORKER_STARTS = 0, TDM_WORKER_STARTS_AGAIN, TDM_WORKER_WORKS, TDM_WORKER_LEAVES };
+
 struct tdm_thread_worker {
     struct tdm_tally tally; /* its own: only it writes */
     struct tdm_hand hand;
     unsigned part; /* how many tasks it takes next; its own, under the front lock */
     struct tdm_thread_lane *lane;
-    pthread_t thread;
+    pthread_t thread;            /* the present one; written by itself, read when it has ended */
+    _Atomic uint32_t ended;      /* 1: it has, and nobody takes its place [worker-ended] */
+    enum tdm_worker_phase phase; /* its own */
     uint32_t number;             /* from 1 */
     struct tdm_worker_self self; /* as the thread knows itself */
     void *data;                  /* what on_worker_start left */
@@ -99,6 +104,12 @@ void tdm_thread_lane_started(struct tdm_thread_lane *lane, bool failed);
 
 /* With the ledger's lock held: fills in a zeroed record. */
 void tdm_thread_worker_open(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker, uint32_t number);
+
+/* Its last thread was joined, and another one may be started. */
+void tdm_thread_worker_renew(struct tdm_thread_worker *worker);
+
+/* Sleeps until it has ended: while it has not, another thread may take its place. */
+void tdm_thread_worker_join(struct tdm_thread_worker *worker);
 
 /* What a pool thread does all its life; argument: its tdm_thread_worker. */
 void *tdm_thread_worker_main(void *argument);
