@@ -298,6 +298,9 @@ static void spawned(struct tdm_child *child, int error)
     tandem_report *report = (tandem_report *)(uintptr_t)tdm_task_public(run->task)->report;
     tdm_report_start(report, run->started_ns, 0, child->pid);
     tdm_report_count_run(report);
+    tdm_command_lane_lock(run->lane);
+    run->seen_pid = (long)child->pid;
+    tdm_command_lane_unlock(run->lane);
     run->phase = TDM_RUN_RUNNING;
     if (is_detached(run) && run->decided == 0) finish(run);
 }
