@@ -132,8 +132,8 @@ typedef enum tandem_status {
 
 /* tandem_task.flags.  One that means nothing for a task's isolation has no effect. */
 enum {
-    TANDEM_DEDICATED = 1u << 0, /* a process of its own: started for this task, beyond the pool's processes, and ended after it.
-                                   A command has one anyway: it is started at once, however many run */
+    TANDEM_DEDICATED = 1u << 0, /* a thread or process of its own: started for this task, beyond the pool's, and ended after it.  NOT_STARTED if
+                                   it cannot be had.  A command has a process anyway: it is started at once, however many run */
     TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A task
                                  that itself waits for such a task occupies its thread until the other has ended */
     TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
@@ -154,8 +154,11 @@ struct tandem_task {
                                   pointer on a thread or if it points into shared memory, else, in a process, NULL */
     int32_t isolation;         /* a tandem_isolation; a command is a process, whatever it says here */
     uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, TANDEM_RETRY, TANDEM_REPORT */
+    int32_t priority;          /* of those that wait for their start, all 1 (high) go before all 0 (usual), and these before all -1 (low); but
+                                  now and then one is let through that has been overtaken often, so that none waits for ever */
     uint32_t timeout_ms;       /* of running, from its start; see "Stopping a task" below */
     uint32_t queue_timeout_ms; /* of waiting for its start: EXPIRED then */
+    int32_t reserved_;
     const tandem_limits *limits; /* of a process task or command; alive until it has ended; NULL: the pool's */
     tandem_group *group;       /* joined by submitting the task, left when it has ended; or NULL */
     const char *name;          /* for descriptions; alive as long as the task's report; or NULL */
@@ -167,14 +170,14 @@ struct tandem_task {
     int32_t status; /* a tandem_status */
     int32_t code;   /* what the function returned, the exit code of its process or of a command, or a positive errno */
     int32_t signal; /* the signal that killed its process, or 0 */
-    int32_t reserved_;
+    int32_t reserved2_;
     void *output;       /* what it replied, or NULL; the task's own, freed by tandem_task_clear().  Only for OK and FAILED.
                            One 0 byte follows that output_size does not count (after a tandem_reply_owned() on a thread: no).
                            Of a command, however it ended: what it wrote to its standard output, if that was captured */
     size_t output_size; /* bytes of output */
     const tandem_report *report; /* the task's own, freed by tandem_task_clear(); NULL for a thread task without TANDEM_REPORT */
 
-    uint64_t reserved[16]; /* the library's */
+    uint64_t reserved[15]; /* the library's */
 };
 
 /* What one task may use of its process.  0 in a field: no limit.  Each holds for that task alone: the next one on the same worker has
@@ -215,8 +218,8 @@ struct tandem_report {
     const char *const *frames;  /* "symbol+offset (module)" */
     const char *limit;          /* OVER_LIMIT: "memory", "cpu_ms", "file_size" or "output"; else NULL.  Of a command, however it ended, also what
                                    went beyond output_limit, or was cut for it: "output", "error_output", or "output, error_output" */
-    const char *step;           /* NOT_STARTED: what failed, such as "fork", "on_worker_start", "tandem_init", "credentials", and of a command
-                                   "descriptors", "chdir", "exec"; CRASHED without a signal: what is known; else NULL */
+    const char *step;           /* NOT_STARTED: what failed, such as "fork", "thread", "on_worker_start", "tandem_init", "credentials", and of a
+                                   command "descriptors", "chdir", "exec"; CRASHED without a signal: what is known; else NULL */
     const void *error_output;   /* with worker_error TANDEM_STDIO_CAPTURE, of a task that did not end OK: the last 4 KiB its worker wrote
                                    to standard error.  Of a command, however it ended: what it wrote there, if that was captured.
                                    Followed by an uncounted 0 byte; else NULL */
@@ -294,7 +297,8 @@ struct tandem_command {
 /* Submits commands that are connected by pipes, the standard output of each to the standard input of the next.  Each is a task of its own, with
  * its own ending; one that ends early leaves its neighbours as it would in a shell: the one before gets SIGPIPE or EPIPE when it writes, the
  * one behind reads an end.  They start together, when the first may, and count as that many running commands.  All but the last have out
- * TANDEM_STDIO_DEFAULT, all but the first have in so and no input, and none is detached.  TANDEM_DEDICATED in the first holds for all.
+ * TANDEM_STDIO_DEFAULT, all but the first have in so and no input, none is detached, and all have one priority.  TANDEM_DEDICATED in the first
+ * holds for all.
  * Returns 0: all were taken; or an error of tandem_submit(), and none was.  -EINVAL: besides, count 0, tasks or one of them NULL, or not
  * as said here. */
 TANDEM_API int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count);
@@ -334,8 +338,8 @@ TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
 
 /* Hands the task to the pool and returns at once, unless the queue is full and when_full says otherwise.  (Where tasks wait for worker
  * processes, it may take in some answers of theirs on the way: tens of microseconds, or a few megabytes of outputs.)  An output and report
- * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, neither run nor command or both, unknown isolation or flags,
- * input_size without input, a process task or command with a pool that has no processes, or a thread task with one that has no threads; a command
+ * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, neither run nor command or both, unknown isolation, flags or
+ * priority, input_size without input, a process task or command with a pool that has no processes, or a thread task with one that has no threads; a command
  * with neither argv nor shell or both, an argv without argv[0], an entry of env without "=", a value that is not one of those named at its
  * field, STDIO_FD with a descriptor that is not open, STREAM without on_output, an input that in does not lead to, or detached with what that cannot have.
  * -EBUSY: the task has been submitted and has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be
@@ -348,7 +352,7 @@ TANDEM_API int tandem_submit(tandem_pool *pool, tandem_task *task);
 TANDEM_API int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count);
 
 /* Waits until the task has ended and returns its tandem_status.  A thread task that has not started may be taken back and run by
- * the waiting thread itself, unless it has NO_HELP, timeout_ms or on_done or the pool has on_worker_start (a pool's own thread
+ * the waiting thread itself, unless it has NO_HELP, DEDICATED, timeout_ms or on_done or the pool has on_worker_start (a pool's own thread
  * that waits inside a task is not bound by the last three).  Any number of threads may wait for one task.
  * -EINVAL: NULL, or never submitted.  -EDEADLK: inside that very task. */
 TANDEM_API int tandem_wait(tandem_task *task);
@@ -432,9 +436,9 @@ TANDEM_API int tandem_fd(tandem_pool *pool);
 TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 
 /* Runs body over the indices from begin up to, not including, end: on the pool's workers of that isolation, cut into parts of grain
- * indices (the last may be shorter; grain 0: chosen for you), and returns when all have ended.  Each index is in exactly one part, and each
- * part is run once, whatever becomes of others.  Parts may run at the same time and in any order.  On threads this thread helps as
- * tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
+ * indices (the last may be shorter; grain 0: chosen for you, on threads by how long they take, so that skewed work does no harm), and returns
+ * when all have ended.  Each index is in exactly one part, and each part is run once, whatever becomes of others.  Parts may run at the same
+ * time and in any order.  On threads this thread helps as tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
  * is also where parts leave what they have found; nothing comes back otherwise.  Returns 0; -ECANCELED: a part has failed: body did not
  * return 0, its process died, or it could not be started.  -EINVAL: pool or body NULL, end below begin, no workers of that isolation, or
  * PROCESS with an argument elsewhere; -ENOEXEC: PROCESS, and body came into the program after tandem_init().  The errors of
@@ -481,7 +485,8 @@ enum {
 };
 
 struct tandem_options {
-    uint32_t threads;           /* 0: as many as there are CPUs this process may use; TANDEM_NONE */
+    uint32_t threads;           /* 0: as many as there are CPUs this process may use, by its affinity and the quotas of its control
+                                   groups, rounded up; TANDEM_NONE */
     uint32_t processes;         /* most worker processes; 0: the same; TANDEM_NONE.  Each is started when first needed */
     uint32_t processes_ready;   /* workers that are started with the pool and kept even when idle; at most processes */
     uint32_t idle_ms;           /* an idle worker beyond those ends after this; 0: 30000 */
@@ -505,8 +510,8 @@ struct tandem_options {
     tandem_limits limits;       /* of each process task that brings none */
     int (*on_worker_start)(void **worker_data, void *argument); /* first thing in each pool thread and worker process; what it
                                    stores is what tandem_worker_data() gives.  Not 0: that worker failed to start; in a process
-                                   the value (best an errno) becomes the code of the tasks that could not start.  With it,
-                                   tasks run on pool threads and workers only, never on a waiter */
+                                   or a dedicated thread the value (best an errno) becomes the code of the tasks that could not
+                                   start.  With it, tasks run on pool threads and workers only, never on a waiter */
     void (*on_worker_stop)(void *worker_data, void *argument);  /* last thing in each that ends in peace */
     void *argument;       /* for both: threads get this pointer, worker processes a copy of argument_size bytes, */
     size_t argument_size; /*   or NULL if 0.  At most UINT32_MAX */

@@ -34,6 +34,7 @@ static int check_task(tandem_pool *pool, const tandem_task *task)
 {
     if (!task->run == !task->command || task->flags & ~KNOWN_FLAGS) return -EINVAL;
     if (!task->input && task->input_size > 0) return -EINVAL;
+    if (task->priority < -1 || task->priority > 1) return -EINVAL;
     if (task->limits && !tdm_limits_are_valid(task->limits)) return -EINVAL;
     if (task->command && task->isolation != TANDEM_THREAD && task->isolation != TANDEM_PROCESS) return -EINVAL;
     if (task->command) return pool->has_processes ? tdm_command_check(task) : -EINVAL;
@@ -238,6 +239,7 @@ static int check_pipeline(struct tandem_pool *pool, tandem_task *const *tasks, s
     for (size_t i = 0; i < count; i++) {
         int error = check(pool, tasks[i]);
         if (error == 0) error = tasks[i]->command ? tdm_command_check_stage(tasks[i], i, count) : -EINVAL;
+        if (error == 0 && tasks[i]->priority != tasks[0]->priority) error = -EINVAL;
         if (error != 0) return error;
     }
     return 0;

@@ -3,9 +3,9 @@
 #include "pool.h"
 
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/identity.h"
 #include "base/memory.h"
-#include "base/platform.h"
 #include "base/proc.h"
 #include "base/region.h"
 #include "base/symbols.h"
@@ -140,10 +140,11 @@ static int check_options(const tandem_options *options)
 static void resolve_options(struct tandem_pool *pool, const tandem_options *given)
 {
     tandem_options *options = &pool->options;
+    pool->cpus = tdm_cpus();
     if (given) *options = *given;
-    if (options->threads == 0) options->threads = tdm_platform_cpus();
+    if (options->threads == 0) options->threads = pool->cpus;
     if (options->threads == TANDEM_NONE) options->threads = 0;
-    if (options->processes == 0) options->processes = tdm_platform_cpus();
+    if (options->processes == 0) options->processes = pool->cpus;
     if (options->processes == TANDEM_NONE) options->processes = 0;
     if (options->processes_ready > options->processes) options->processes_ready = options->processes;
     if (options->idle_ms == 0) options->idle_ms = 30000;

@@ -13,6 +13,7 @@ struct tandem_pool {
     struct tdm_core core;
     tandem_options options; /* resolved: every default filled in; name and argument's bytes are the pool's own */
     char name[16];
+    unsigned cpus; /* that this process may use */
     bool has_threads, has_processes;
     struct tdm_thread_lane threads;
     struct tdm_process_lane processes;

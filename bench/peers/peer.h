@@ -50,6 +50,9 @@ struct peer {
      * at its own clock, so that the way there is not measured too. */
     double (*median_trip)(void *pool, size_t count);
 
+    /* Calls element_make for each index below count, on THREADS threads, of which the calling one may be one.  See elements.h. */
+    void (*loop)(void *pool, size_t count);
+
     /* Occupies each thread of the pool with a task that waits at the gate. */
     void (*hold)(void *pool, struct gate *gate);
 
@@ -79,6 +82,8 @@ extern const struct peer peer_tandem_1GB_before;
 extern const struct peer peer_tandem_recovery;
 extern const struct peer peer_tandem_crashing;
 extern const struct peer peer_tandem_sound;
+extern const struct peer peer_tandem_for;
+extern const struct peer peer_tandem_for_picked;
 extern const struct peer peer_tandem_command_10MB;
 extern const struct peer peer_tandem_command_1GB;
 extern const struct peer peer_tandem_capture;
@@ -91,8 +96,15 @@ extern const struct peer peer_glib_capture;
 extern const struct peer peer_python;
 extern const struct peer peer_python_calls;
 extern const struct peer peer_node_calls;
+extern const struct peer peer_apr;
 extern const struct peer peer_glib;
 extern const struct peer peer_libuv;
+extern const struct peer peer_openmp_static;
+extern const struct peer peer_openmp_dynamic;
+extern const struct peer peer_openmp_tasks;
+extern const struct peer peer_serial;
+extern const struct peer peer_tbb;
+extern const struct peer peer_tbb_for;
 extern const struct peer peer_textbook;
 extern const struct peer limit_capture;
 extern const struct peer limit_fork_10MB;

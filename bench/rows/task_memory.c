@@ -9,7 +9,8 @@
 
 #define SMAPS "/proc/self/smaps_rollup"
 
-static const struct peer *const peers[] = {&peer_tandem_threads, &peer_libuv, &peer_glib, &peer_textbook, NULL};
+static const struct peer *const peers[] = {&peer_tandem_threads, &peer_libuv, &peer_glib, &peer_apr, &peer_tbb,
+                                           &peer_textbook,       NULL};
 
 static const char *absent(void) { return access(SMAPS, R_OK) == 0 ? NULL : "it needs " SMAPS; }
 

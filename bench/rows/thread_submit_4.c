@@ -7,7 +7,7 @@
 enum { PRODUCERS = 4 };
 
 /* libuv is not here: it takes work from the thread of its loop only. */
-static const struct peer *const peers[] = {&peer_tandem_threads, &peer_glib, &peer_textbook, NULL};
+static const struct peer *const peers[] = {&peer_tandem_threads, &peer_glib, &peer_apr, &peer_tbb, &peer_textbook, NULL};
 
 struct producer {
     const struct peer *peer;

@@ -115,7 +115,7 @@ static bool leave_seat(struct tdm_command_lane *lane, bool seat)
     lane->is_short = false;
     add_seq(&lane->ends, 1); /* [command-ends] */
     tdm_futex_wake_all(&lane->ends);
-    return !tdm_list_empty(&lane->lane.queue);
+    return !tdm_lane_is_empty_locked(&lane->lane);
 }
 
 /* ---- starting: any thread ---- */
@@ -198,24 +198,28 @@ static void start_all(struct tdm_command_lane *lane, struct tdm_node *tasks)
     }
 }
 
-/* With the lock held: the next of the queue that may start now, with what belongs to it; all HELD, and seated. */
+static void take_one(struct tdm_command_lane *lane, struct tdm_task *task, struct tdm_node *tasks)
+{
+    take_seat(lane, needs_seat(task));
+    tdm_list_push_back(tasks, &task->link);
+}
+
+/* With the lock held: the next that may start now, with what belongs to it; all HELD, and seated.  The stages of a pipeline lie one behind the
+ * other, in one queue. */
 static bool take_next(struct tdm_command_lane *lane, struct tdm_node *tasks)
 {
-    uint64_t pipeline = 0;
-    struct tdm_node *queue = &lane->lane.queue;
+    struct tdm_task *first = tdm_lane_peek_locked(&lane->lane);
     tdm_list_init(tasks);
-    while (!tdm_list_empty(queue)) {
-        struct tdm_task *first = container_of(queue->next, struct tdm_task, link);
-        uint64_t its = order_of(tdm_task_public(first))->pipeline;
-        bool belongs = pipeline != 0 && its == pipeline;
-        if (!tdm_list_empty(tasks) && !belongs) break;
-        if (!belongs && (lane->is_short || (needs_seat(first) && !has_room(lane)))) break;
-        tdm_lane_dequeue_locked(&lane->lane);
-        take_seat(lane, needs_seat(first));
-        tdm_list_push_back(tasks, &first->link);
-        pipeline = its;
+    if (!first || (needs_seat(first) && !has_room(lane))) return false;
+    uint64_t pipeline = order_of(tdm_task_public(first))->pipeline;
+    struct tdm_node *queue = first->link.previous;
+    take_one(lane, tdm_lane_dequeue_locked(&lane->lane), tasks);
+    while (pipeline != 0 && !tdm_list_empty(queue)) {
+        struct tdm_task *next = container_of(queue->next, struct tdm_task, link);
+        if (order_of(tdm_task_public(next))->pipeline != pipeline) break;
+        take_one(lane, tdm_lane_dequeue_from_locked(&lane->lane, queue), tasks);
     }
-    return !tdm_list_empty(tasks);
+    return true;
 }
 
 /* ---- the lane's contract ---- */
@@ -236,7 +240,7 @@ static int refuse(struct tdm_command_lane *lane, struct tdm_task *task)
 /* With the lock held: does a task that comes now start at once? */
 static bool may_start_now(const struct tdm_command_lane *lane, struct tdm_task *task)
 {
-    return !needs_seat(task) || (has_room(lane) && tdm_list_empty(&lane->lane.queue));
+    return !needs_seat(task) || (has_room(lane) && tdm_lane_is_empty_locked(&lane->lane));
 }
 
 static int submit(struct tdm_lane *base, struct tdm_task *task)

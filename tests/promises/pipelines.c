@@ -167,6 +167,47 @@ static void pipelines_that_wait_start_whole(void)
     end_pool(pool);
 }
 
+/* promise 10: a pipeline as one; the usual one that may be let through between high ones does not come into its middle */
+static void high_pipelines_go_before_usual_commands_and_stay_whole(void)
+{
+    enum { USUAL = 5, LINES = 6 };
+    int go[2];
+    tandem_pool *pool = pool_of_commands(1);
+    assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+    tandem_command busy = {.argv = ARGV("cat"), .in = TANDEM_STDIO_FD, .in_fd = go[0]}, nothing = {.argv = ARGV("true")};
+    tandem_task first = task_of_command(&busy), usual[USUAL];
+    assert_int_equal(tandem_submit(pool, &first), 0);
+    for (int i = 0; i < USUAL; i++) {
+        usual[i] = task_of_command(&nothing);
+        assert_int_equal(tandem_submit(pool, &usual[i]), 0);
+    }
+    struct line lines[LINES] = {0};
+    for (int i = 0; i < LINES; i++) {
+        add_stage(&lines[i], "echo one");
+        add_stage(&lines[i], "cat; echo two");
+        add_stage(&lines[i], "cat; echo three");
+        lines[i].tasks[0].priority = lines[i].tasks[1].priority = 1;
+        assert_int_equal(submit(pool, &lines[i]), -EINVAL);
+        lines[i].tasks[2].priority = 1;
+        assert_int_equal(submit(pool, &lines[i]), 0);
+    }
+    close(go[1]);
+    expect_end(&first, TANDEM_OK);
+    for (int i = 0; i < USUAL; i++) expect_end(&usual[i], TANDEM_OK);
+    for (int i = 0; i < LINES; i++) {
+        expect_end(&lines[i].tasks[2], TANDEM_OK);
+        expect_output(&lines[i].tasks[2], "one\ntwo\nthree\n");
+        if (i < LINES - 2) assert_true(lines[i].tasks[0].report->started_ns < usual[1].report->started_ns);
+        expect_end(&lines[i].tasks[0], TANDEM_OK);
+        expect_end(&lines[i].tasks[1], TANDEM_OK);
+        clear(&lines[i]);
+    }
+    for (int i = 0; i < USUAL; i++) tandem_task_clear(&usual[i]);
+    tandem_task_clear(&first);
+    close(go[0]);
+    end_pool(pool);
+}
+
 static void two_commands_can_write_into_the_input_of_a_third(void)
 {
     int fds[2];
@@ -250,6 +291,7 @@ int main(int argc, char **argv)
         test(one_that_cannot_start_is_an_end_for_its_neighbours),
         test(one_that_is_cancelled_ends_the_others),
         test(pipelines_that_wait_start_whole),
+        test(high_pipelines_go_before_usual_commands_and_stay_whole),
         test(two_commands_can_write_into_the_input_of_a_third),
         test(errors_can_go_down_the_pipe_too),
         test(a_bad_pipeline_is_EINVAL_and_nothing_has_started),
