@@ -68,7 +68,7 @@ static int send_spawn(struct tdm_child *child)
         fds[count++] = child->fds[i];
     }
     int error = send_to(tdm_line.zygote, &request, fds, count);
-    if (error == -EPIPE) return -EAGAIN; /* it has died: the next one gets it */
+    if (error == -EPIPE || error == -ECONNRESET) return -EAGAIN; /* it has died: the next one gets it */
     if (error != 0) return error;
     child->wants_spawn = false;
     child->guard = tdm_line.zygote;
