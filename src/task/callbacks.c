@@ -5,6 +5,7 @@
 #include "base/platform.h"
 #include "base/thread.h"
 #include "task/core.h"
+#include "task/mailbox.h"
 #include "task/self.h"
 
 #include <limits.h>
@@ -16,35 +17,122 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 {
     *callbacks = (struct tdm_callbacks){.by_host = by_host, .bell = {-1, -1}, .stack_size = stack_size, .core = core};
     tdm_list_init(&callbacks->waiting);
+    tdm_list_init(&callbacks->talking);
     return by_host ? tdm_fds_bell(callbacks->bell) : 0;
+}
+
+/* ---- what is to be called ---- */
+
+/* With the lock held: the bell says whether there is something that could be called now. */
+static void set_bell(struct tdm_callbacks *callbacks)
+{
+    bool ready = !tdm_list_empty(&callbacks->waiting) || !tdm_list_empty(&callbacks->talking);
+    if (!callbacks->by_host || ready == callbacks->rung) return;
+    callbacks->rung = ready;
+    if (ready)
+        tdm_fds_ring(callbacks->bell);
+    else
+        tdm_fds_empty(callbacks->bell);
+}
+
+/* With the lock held, which it lets go: after the unlock what was pushed may be called, and the pool may end.  Only the thread sleeps, and
+ * only in a pool that is not by_host; it is joined before that ends, but not before it has been woken. */
+static void pushed(struct tdm_callbacks *callbacks)
+{
+    callbacks->count++;
+    set_bell(callbacks);
+    bool wakes = callbacks->asleep;
+    callbacks->asleep = false;
+    if (wakes) add_seq(&callbacks->pushed, 1); /* [callback-pushed] */
+    unlock(callbacks);
+    if (wakes) tdm_futex_wake_all(&callbacks->pushed);
 }
 
 void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task)
 {
-    bool by_host = callbacks->by_host; /* after the unlock the task may be called back, and the pool may end */
     lock(callbacks);
     tdm_list_push_back(&callbacks->waiting, &task->link);
-    if (callbacks->count++ == 0 && callbacks->by_host) tdm_fds_ring(callbacks->bell);
-    add_seq(&callbacks->pushed, 1); /* [callback-pushed] */
-    unlock(callbacks);
-    if (!by_host) tdm_futex_wake_all(&callbacks->pushed);
+    pushed(callbacks);
 }
 
-static struct tdm_task *pop(struct tdm_callbacks *callbacks)
+/* With the lock held. */
+static void give_turn(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
 {
-    struct tdm_node *node = tdm_list_pop_front(&callbacks->waiting);
-    if (node && --callbacks->count == 0 && callbacks->by_host) tdm_fds_empty(callbacks->bell);
-    return node ? container_of(node, struct tdm_task, link) : NULL;
+    mailbox->has_turn = true;
+    tdm_list_push_back(&callbacks->talking, &mailbox->turn);
+}
+
+void tdm_callbacks_push_message(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
+{
+    lock(callbacks);
+    mailbox->due++;
+    if (!mailbox->has_turn) give_turn(callbacks, mailbox);
+    pushed(callbacks);
+}
+
+void tdm_callbacks_push_end(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
+{
+    tdm_callbacks_push_message(callbacks, mailbox); /* what is due last */
+}
+
+/* ---- calling ---- */
+
+/* With the lock held.  Tasks and mailboxes take turns. */
+static bool pop(struct tdm_callbacks *callbacks, struct tdm_task **task, struct tdm_mailbox **mailbox)
+{
+    bool talks = !tdm_list_empty(&callbacks->talking) && (!callbacks->talked || tdm_list_empty(&callbacks->waiting));
+    struct tdm_node *node = tdm_list_pop_front(talks ? &callbacks->talking : &callbacks->waiting);
+    if (!node) return false;
+    callbacks->talked = talks;
+    callbacks->count--;
+    *task = talks ? NULL : container_of(node, struct tdm_task, link);
+    *mailbox = talks ? container_of(node, struct tdm_mailbox, turn) : NULL;
+    if (talks) (*mailbox)->due--;
+    set_bell(callbacks);
+    return true;
+}
+
+static void hand_over(const struct tdm_core *core, tandem_task *task, struct tdm_mail *mail)
+{
+    struct tdm_inside inside;
+    tandem_message message = {.data = mail->bytes, .size = mail->size};
+    tdm_self_enter(&inside, core, NULL, task->group);
+    task->on_message(task, &message);
+    tdm_self_leave(&inside);
+    tdm_mail_free(mail);
+}
+
+/* Its turn: a message, or, when there is none any more, the end. */
+static void take_turn(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
+{
+    struct tdm_mail *mail = tdm_mailbox_take_sent(mailbox);
+    if (!mail) {
+        struct tdm_task *task = mailbox->task;
+        tdm_mailbox_let_go(mailbox);
+        tdm_task_call_back(task, NULL);
+        return;
+    }
+    hand_over(callbacks->core, tdm_task_public(mailbox->task), mail);
+    lock(callbacks);
+    mailbox->has_turn = false;
+    if (mailbox->due > 0) give_turn(callbacks, mailbox);
+    set_bell(callbacks);
+    unlock(callbacks);
 }
 
 int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
 {
+    struct tdm_task *task;
+    struct tdm_mailbox *mailbox;
     int done = 0;
     lock(callbacks);
     size_t left = most == 0 || callbacks->count < most ? callbacks->count : most;
-    for (struct tdm_task *task; left > 0 && done < INT_MAX && (task = pop(callbacks)) != NULL; left--) {
+    for (; left > 0 && done < INT_MAX && pop(callbacks, &task, &mailbox); left--) {
         unlock(callbacks);
-        tdm_task_call_back(task, NULL);
+        if (mailbox)
+            take_turn(callbacks, mailbox);
+        else
+            tdm_task_call_back(task, NULL);
         done++;
         lock(callbacks);
     }
@@ -60,6 +148,7 @@ static void *run(void *argument)
         tdm_callbacks_run(callbacks, 0);
         lock(callbacks);
         bool idle = callbacks->count == 0, stopping = callbacks->stopping;
+        callbacks->asleep = idle;
         uint32_t seen = load_seq(&callbacks->pushed);
         unlock(callbacks);
         if (idle && stopping) return NULL;

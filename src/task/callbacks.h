@@ -1,4 +1,8 @@
-/* callbacks.h - tasks that have ended and whose on_done is still to be called, by a thread of ours or inside the host's own loop. */
+/* callbacks.h - tasks that have ended and whose on_done is still to be called, and messages for on_message: by a thread of ours or inside the
+ * host's own loop.
+ *
+ * Callbacks of one task never overlap: its messages in order, then on_done.  So a mailbox has one turn at a time, hands over one message in
+ * it, and goes to the end of the list if it has more. */
 #ifndef TDM_TASK_CALLBACKS_H
 #define TDM_TASK_CALLBACKS_H
 
@@ -10,15 +14,22 @@
 #include <stddef.h>
 
 struct tdm_core;
+struct tdm_mailbox;
 struct tdm_task;
 
 struct tdm_callbacks {
     bool by_host;
-    int bell[2];                /* by_host: readable while tasks wait; rung and emptied under the lock, so always true */
-    struct tdm_lock lock;       /* rank CALLBACKS */
-    struct tdm_node waiting;    /* guarded by lock */
-    size_t count;               /* guarded by lock */
-    bool stopping;              /* guarded by lock */
+    int bell[2];          /* by_host: readable while something waits; rung and emptied under the lock, so always true */
+    struct tdm_lock lock; /* rank CALLBACKS */
+    /* guarded by lock */
+    struct tdm_node waiting; /* tasks */
+    struct tdm_node talking; /* mailboxes whose turn comes */
+    size_t count;            /* calls to be made, also of mailboxes that have their turn now */
+    bool rung;
+    bool talked; /* the last turn was a mailbox's: the next is a task's, if there is one */
+    bool stopping;
+    bool asleep; /* the thread */
+    /* not guarded */
     _Atomic uint32_t pushed;    /* counts pushes; the thread sleeps on it [callback-pushed] */
     struct tdm_lock start_lock; /* rank NEED */
     _Atomic uint32_t started;   /* written under start_lock, looked at without */
@@ -33,6 +44,10 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 int tdm_callbacks_need(struct tdm_callbacks *callbacks);
 
 void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task);
+
+/* One more message lies in the mailbox; or its task has ended, and its reference is given away here. */
+void tdm_callbacks_push_message(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox);
+void tdm_callbacks_push_end(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox);
 
 /* Calls at most so many here; 0: all there are now.  How many. */
 int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most);

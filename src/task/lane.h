@@ -21,6 +21,8 @@ struct tdm_lane_ops {
     /* That thread waits until the task has ended or the deadline has passed, and does meanwhile what brings the end nearer.  When it returns,
      * maybe earlier, the pool may be gone.  Both NULL: there is nothing that a waiter could do. */
     void (*await)(struct tdm_lane *lane, struct tdm_task *task, uint64_t deadline_ns);
+    /* Something was posted to a task that has not ended, or it will be posted nothing more.  NULL: it looks by itself. */
+    void (*posted)(struct tdm_lane *lane, struct tdm_task *task);
     /* Runs a task on the calling thread that has taken it back; NULL where that makes no sense. */
     void (*run_here)(struct tdm_lane *lane, struct tdm_task *task);
     void (*fill_stats)(struct tdm_lane *lane, tandem_stats *stats);

@@ -5,6 +5,7 @@
 #include "job/context.h"
 #include "task/report.h"
 #include "threads/thread_lane.h"
+#include "threads/thread_talk.h"
 
 #include <pthread.h>
 
@@ -48,6 +49,9 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
     if (!tdm_lane_begin(lane, private, tally)) return;
     tandem_task *task = tdm_task_public(private);
     tandem_context context = {.isolation = TANDEM_THREAD,
+                              .home = core->home,
+                              .talk = &tdm_thread_talk,
+                              .run = private,
                               .worker_data = worker ? worker->worker_data : NULL,
                               .wishes = &private->wishes,
                               .closing = &core->closing,
@@ -63,6 +67,7 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
 
     outcome.code = worker ? call_function(task, &context, core) : call_function_on_a_strange_thread(task, &context, core);
     if (task->timeout_ms != 0) tdm_deadlines_disarm(&core->deadlines, private);
+    if (context.received) tdm_context_drop_received(&context);
     outcome.status = status_of(private, core, outcome.code);
     outcome.output = context.output;
     outcome.output_size = context.output_size;
