@@ -336,6 +336,10 @@ TANDEM_API void *tandem_worker_data(const tandem_context *context);
  * tandem_pool_drain() and tandem_group_wait() wait, as for on_done.  Within on_message the task is not yours, but its user_data, and it
  * may be posted to, closed, cancelled.  It may wait for nothing that needs its own task's next message.
  *
+ * In a process, bytes that lie wholly in one allocation of tandem_shared_alloc() are not copied: the receiver finds them where they are, so
+ * leave them alone until it has them.  (A task that sends bytes of shared memory that was not allocated has broken the rules, and its
+ * process is killed.)
+ *
  * What was sent before the task ended is handed over, also when its process has crashed.  What was posted and not received is lost when the
  * task ends; with TANDEM_RETRY the second run gets what the first one was not sent yet, and its messages follow the first one's. */
 struct tandem_message {

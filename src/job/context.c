@@ -86,7 +86,7 @@ int tandem_send(tandem_context *context, const tandem_message *message, int64_t 
     if (error == 0) error = check_reply(context, message->data, message->size);
     if (error != 0) return error;
     int saved = errno;
-    error = context->talk ? context->talk->send(context, message, timeout_ms) : -ENOTSUP;
+    error = context->talk->send(context, message, timeout_ms);
     errno = saved;
     return error;
 }
@@ -99,9 +99,9 @@ int tandem_receive(tandem_context *context, tandem_message *message, int64_t tim
     int saved = errno;
     struct tdm_mail *mail = NULL;
     tdm_context_drop_received(context);
-    int error = context->talk ? context->talk->receive(context, &mail, timeout_ms) : -ENOTSUP;
+    int error = context->talk->receive(context, &mail, timeout_ms);
     context->received = mail;
-    if (error == 0) *message = (tandem_message){.data = mail->bytes, .size = mail->size};
+    if (error == 0) *message = (tandem_message){.data = mail->data, .size = mail->size};
     errno = saved;
     return error;
 }

@@ -1,6 +1,7 @@
 /* mail.c - a message as bytes. */
 #include "job/mail.h"
 
+#include "base/memory.h"
 #include "job/payload.h"
 
 #include <errno.h>
@@ -11,10 +12,16 @@ struct tdm_mail *tdm_mail_make(const void *data, size_t size)
 {
     struct tdm_mail *mail = tdm_payload_fresh(sizeof *mail + size + 1);
     if (!mail) return NULL;
-    mail->next = NULL;
-    mail->size = size;
+    *mail = (struct tdm_mail){.data = mail->bytes, .size = size, .held = size};
     if (data && size > 0) memcpy(mail->bytes, data, size);
     mail->bytes[size] = 0;
+    return mail;
+}
+
+struct tdm_mail *tdm_mail_make_of_shared(void *data, size_t size)
+{
+    struct tdm_mail *mail = tdm_malloc(sizeof *mail);
+    if (mail) *mail = (struct tdm_mail){.data = data, .size = size};
     return mail;
 }
 
@@ -26,16 +33,7 @@ void tdm_mail_push(struct tdm_mail_queue *queue, struct tdm_mail *mail)
     *(queue->last ? &queue->last->next : &queue->first) = mail;
     queue->last = mail;
     queue->count++;
-    queue->bytes += mail->size;
-}
-
-void tdm_mail_push_front(struct tdm_mail_queue *queue, struct tdm_mail *mail)
-{
-    mail->next = queue->first;
-    queue->first = mail;
-    if (!queue->last) queue->last = mail;
-    queue->count++;
-    queue->bytes += mail->size;
+    queue->bytes += mail->held;
 }
 
 struct tdm_mail *tdm_mail_pop(struct tdm_mail_queue *queue)
@@ -45,7 +43,7 @@ struct tdm_mail *tdm_mail_pop(struct tdm_mail_queue *queue)
     queue->first = mail->next;
     if (!queue->first) queue->last = NULL;
     queue->count--;
-    queue->bytes -= mail->size;
+    queue->bytes -= mail->held;
     return mail;
 }
 

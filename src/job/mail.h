@@ -13,12 +13,16 @@
 
 struct tdm_mail {
     struct tdm_mail *next;
-    size_t size;
-    _Alignas(16) char bytes[]; /* so many, and a 0 byte */
+    void *data;
+    size_t size;               /* bytes of data */
+    size_t held;               /* those of them that lie here: all or, in shared memory, none */
+    _Alignas(16) char bytes[]; /* and a 0 byte */
 };
 
 /* The message's bytes, copied; data NULL: to be filled in.  NULL: no memory. */
 struct tdm_mail *tdm_mail_make(const void *data, size_t size);
+/* The bytes stay where they are, in shared memory. */
+struct tdm_mail *tdm_mail_make_of_shared(void *data, size_t size);
 void tdm_mail_free(struct tdm_mail *mail); /* also NULL */
 
 /* Zeroed: empty. */
@@ -28,7 +32,6 @@ struct tdm_mail_queue {
 };
 
 void tdm_mail_push(struct tdm_mail_queue *queue, struct tdm_mail *mail);
-void tdm_mail_push_front(struct tdm_mail_queue *queue, struct tdm_mail *mail);
 struct tdm_mail *tdm_mail_pop(struct tdm_mail_queue *queue); /* NULL: it is empty */
 void tdm_mail_drop_all(struct tdm_mail_queue *queue);
 

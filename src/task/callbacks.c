@@ -5,6 +5,7 @@
 #include "base/platform.h"
 #include "base/thread.h"
 #include "task/core.h"
+#include "task/lane.h"
 #include "task/mailbox.h"
 #include "task/self.h"
 
@@ -95,23 +96,38 @@ static bool pop(struct tdm_callbacks *callbacks, struct tdm_task **task, struct 
 static void hand_over(const struct tdm_core *core, tandem_task *task, struct tdm_mail *mail)
 {
     struct tdm_inside inside;
-    tandem_message message = {.data = mail->bytes, .size = mail->size};
+    tandem_message message = {.data = mail->data, .size = mail->size};
     tdm_self_enter(&inside, core, NULL, task->group);
     task->on_message(task, &message);
     tdm_self_leave(&inside);
     tdm_mail_free(mail);
 }
 
+/* The worker may send more for it.  It is told of some at once, but not so late that it waits. */
+#define UNTOLD_MOST       (TDM_MAIL_COUNT_MOST / 4)
+#define UNTOLD_BYTES_MOST (TDM_MAIL_BYTES_MOST / 4)
+
+static void tell_worker(struct tdm_mailbox *mailbox, const struct tdm_mail *mail, size_t left, size_t left_bytes)
+{
+    mailbox->untold++;
+    mailbox->untold_bytes += mail->held;
+    bool can_wait = left > 0 && tdm_mail_is_half_empty(left, left_bytes) && mailbox->untold < UNTOLD_MOST &&
+                    mailbox->untold_bytes < UNTOLD_BYTES_MOST;
+    if (!can_wait) mailbox->task->lane->ops->consumed(mailbox);
+}
+
 /* Its turn: a message, or, when there is none any more, the end. */
 static void take_turn(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
 {
-    struct tdm_mail *mail = tdm_mailbox_take_sent(mailbox);
+    size_t left, left_bytes;
+    struct tdm_mail *mail = tdm_mailbox_take_sent(mailbox, &left, &left_bytes);
     if (!mail) {
         struct tdm_task *task = mailbox->task;
         tdm_mailbox_let_go(mailbox);
         tdm_task_call_back(task, NULL);
         return;
     }
+    if (load_acquire(&mailbox->carrier)) tell_worker(mailbox, mail, left, left_bytes); /* [mail-carrier] */
     hand_over(callbacks->core, tdm_task_public(mailbox->task), mail);
     lock(callbacks);
     mailbox->has_turn = false;

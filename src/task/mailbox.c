@@ -24,6 +24,7 @@ void tdm_mailbox_keep(struct tdm_mailbox *mailbox) { add_seq(&mailbox->reference
 void tdm_mailbox_let_go(struct tdm_mailbox *mailbox)
 {
     if (!mailbox || add_seq(&mailbox->references, (uint32_t)-1) != 1) return; /* [mail-references] */
+    tdm_mail_drop_all(&mailbox->written);
     tdm_mail_drop_all(&mailbox->posted);
     tdm_mail_drop_all(&mailbox->sent);
     free(mailbox);
@@ -109,7 +110,7 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail)
     lock(mailbox);
     if (mailbox->ended || mailbox->closed)
         result = -EPIPE;
-    else if (!tdm_mail_fits(queue->count, queue->bytes, mail->size))
+    else if (!tdm_mail_fits(queue->count, queue->bytes, mail->held))
         result = -EAGAIN;
     else {
         tdm_mail_push(queue, mail);
@@ -122,14 +123,46 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail)
 
 struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed)
 {
+    bool more;
+    return tdm_mailbox_receive_within(mailbox, 0, 0, closed, &more);
+}
+
+struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t count, size_t bytes, bool *closed, bool *more)
+{
     lock(mailbox);
-    struct tdm_mail *mail = tdm_mail_pop(&mailbox->posted);
+    struct tdm_mail *mail = mailbox->posted.first;
+    *more = mail != NULL;
+    if (mail && tdm_mail_fits(count, bytes, mail->held))
+        tdm_mail_pop(&mailbox->posted);
+    else
+        mail = NULL;
     *closed = mailbox->closed;
     bool wakes = mailbox->to_post.sleepers > 0 && tdm_mail_is_half_empty(mailbox->posted.count, mailbox->posted.bytes) &&
                  ring(&mailbox->to_post);
     unlock(mailbox);
     wake_if(wakes, &mailbox->to_post);
     return mail;
+}
+
+bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox)
+{
+    lock(mailbox);
+    bool has = mailbox->posted.first != NULL;
+    unlock(mailbox);
+    return has;
+}
+
+void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *received)
+{
+    if (!received->first) return;
+    lock(mailbox);
+    received->last->next = mailbox->posted.first;
+    if (!mailbox->posted.last) mailbox->posted.last = received->last;
+    mailbox->posted.first = received->first;
+    mailbox->posted.count += received->count;
+    mailbox->posted.bytes += received->bytes;
+    unlock(mailbox);
+    *received = (struct tdm_mail_queue){0};
 }
 
 static void close_or_end(struct tdm_mailbox *mailbox, bool ends)
@@ -158,16 +191,18 @@ int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail)
 {
     struct tdm_mail_queue *queue = &mailbox->sent;
     lock(mailbox);
-    bool fits = tdm_mail_fits(queue->count, queue->bytes, mail->size);
+    bool fits = tdm_mail_fits(queue->count, queue->bytes, mail->held);
     if (fits) tdm_mail_push(queue, mail);
     unlock(mailbox);
     return fits ? 0 : -EAGAIN;
 }
 
-struct tdm_mail *tdm_mailbox_take_sent(struct tdm_mailbox *mailbox)
+struct tdm_mail *tdm_mailbox_take_sent(struct tdm_mailbox *mailbox, size_t *left_count, size_t *left_bytes)
 {
     lock(mailbox);
     struct tdm_mail *mail = tdm_mail_pop(&mailbox->sent);
+    *left_count = mailbox->sent.count;
+    *left_bytes = mailbox->sent.bytes;
     bool wakes = mailbox->to_send.sleepers > 0 && tdm_mail_is_half_empty(mailbox->sent.count, mailbox->sent.bytes) &&
                  ring(&mailbox->to_send);
     unlock(mailbox);

@@ -40,6 +40,17 @@ struct tdm_mailbox {
     size_t due;           /* messages, and at the end one more */
 
     struct tdm_node asleep; /* guarded by the sleepers' lock */
+
+    /* in a worker: guarded by the lock of its slot */
+    struct tdm_mail_queue
+        written; /* what may have to be written once more: the worker has not begun the task, as far as is known */
+    uint64_t count_written, bytes_written; /* to this worker */
+    uint64_t tells_due;                    /* so often it may still tell that it has received some */
+    bool told_closed;
+    _Atomic(void *)
+        carrier; /* the slot, once the worker has sent something; written by who reads, looked at by who hands over [mail-carrier] */
+    /* who has its turn's: taken and the worker not told yet */
+    uint64_t untold, untold_bytes;
 };
 
 /* With one reference.  NULL: no memory. */
@@ -53,7 +64,13 @@ int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
 
 /* The next that was posted; NULL: there is none, and if closed there will be none. */
 struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed);
-struct tdm_mail *tdm_mailbox_take_sent(struct tdm_mailbox *mailbox);
+/* The same, if it fits where so many of so many bytes are; else *more says that there is one. */
+struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t count, size_t bytes, bool *closed, bool *more);
+bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox);
+/* What was received will be received again, before the others. */
+void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *received);
+/* left: what is there after it. */
+struct tdm_mail *tdm_mailbox_take_sent(struct tdm_mailbox *mailbox, size_t *left_count, size_t *left_bytes);
 
 void tdm_mailbox_close(struct tdm_mailbox *mailbox); /* nothing more is posted */
 void tdm_mailbox_end(struct tdm_mailbox *mailbox);   /* nothing in either direction; what was posted is of no use */

@@ -60,6 +60,7 @@ struct tdm_mailbox *tdm_talk_end(struct tdm_task *task)
     struct tdm_mailbox *mailbox = load_acquire(&task->mail); /* [task-mail] */
     store_release(&task->mail, NULL);
     if (mailbox) tdm_mailbox_end(mailbox);
+    and_seq(&task->state, ~(uint32_t)TDM_TALKS); /* here, or it would take off the mark of the next one that is made */
     unlock(task);
     return mailbox;
 }
@@ -135,6 +136,20 @@ static int post(struct tdm_task *task, struct tdm_mail *mail, int64_t timeout_ms
     return result;
 }
 
+/* Where the bytes are to stay is settled by the lane.  The task may have ended by now, and the pool have gone, so under the lock. */
+static struct tdm_mail *make(struct tdm_task *task, const tandem_message *message)
+{
+    bool shared = false;
+    if (message->size > 0 && tdm_task_public(task)->isolation == TANDEM_PROCESS) {
+        lock(task);
+        struct tdm_lane *lane = is_settled(load_seq(&task->state)) ? NULL : task->lane;
+        shared = lane && lane->ops->shares && lane->ops->shares(lane, message->data, message->size);
+        unlock(task);
+    }
+    return shared ? tdm_mail_make_of_shared((void *)(uintptr_t)message->data, message->size)
+                  : tdm_mail_make(message->data, message->size);
+}
+
 /* A thread that is cancelled while it waits would take a reference with it. */
 int tandem_post(tandem_task *public, const tandem_message *message, int64_t timeout_ms)
 {
@@ -142,7 +157,7 @@ int tandem_post(tandem_task *public, const tandem_message *message, int64_t time
     int result = tdm_message_check(message);
     if (result == 0) result = check(public);
     if (result != 0) return result;
-    struct tdm_mail *mail = tdm_mail_make(message->data, message->size);
+    struct tdm_mail *mail = make(tdm_task_of(public), message);
     if (!mail) {
         errno = saved;
         return -ENOMEM;

@@ -8,7 +8,7 @@
 /* The mailbox of a task that runs, made now if it has none.  NULL: no memory. */
 struct tdm_mailbox *tdm_talk_mailbox(struct tdm_task *task);
 
-/* The task is about to end: its mailbox is closed, and the caller's.  NULL: somebody else has it. */
+/* The task is about to end: its mailbox is closed, and the caller's; the mark is taken off.  (Until it has ended a poster may make another.) */
 struct tdm_mailbox *tdm_talk_end(struct tdm_task *task);
 
 /* Something is wished of a task that has a mailbox: should it sleep there, it is to look. */

@@ -52,7 +52,7 @@ uint32_t tdm_task_move_out(struct tdm_task *task, uint32_t to, struct tdm_mailbo
                 tdm_mailbox_let_go(last);
             else
                 *mailbox = last;
-            word = and_seq(&task->state, ~(uint32_t)TDM_TALKS) & ~(uint32_t)TDM_TALKS;
+            word = load_seq(&task->state);
         }
     while (!cas_seq(&task->state, &word, to));
     return word;

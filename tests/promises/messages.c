@@ -454,25 +454,19 @@ static void several_threads_post_to_one_task(int isolation)
     end_pool(pool);
 }
 
-/* In processes they come next. */
-#define on_a_thread(body)                                                                                                          \
-    {                                                                                                                              \
-        .name = #body "_on_a_thread", .run_where = body, .isolation = TANDEM_THREAD                                                \
-    }
-
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
-        on_a_thread(every_message_arrives_before_on_done),
-        on_a_thread(messages_of_tasks_that_run_side_by_side_do_not_mix),
-        on_a_thread(many_small_messages_go_both_ways_at_once_in_order),
-        on_a_thread(four_messages_of_8_MiB_go_both_ways_whole),
-        on_a_thread(messages_of_all_sizes_go_both_ways_whole),
-        on_a_thread(a_task_that_does_not_receive_is_EAGAIN_to_post_to_at_last),
-        on_a_thread(a_host_that_takes_nothing_is_EAGAIN_to_send_to_at_last),
-        on_a_thread(a_receive_waits_as_long_as_it_is_told),
-        on_a_thread(a_task_is_posted_to_before_it_has_started),
-        on_a_thread(several_threads_post_to_one_task),
+        both(every_message_arrives_before_on_done),
+        both(messages_of_tasks_that_run_side_by_side_do_not_mix),
+        both(many_small_messages_go_both_ways_at_once_in_order),
+        both(four_messages_of_8_MiB_go_both_ways_whole),
+        both(messages_of_all_sizes_go_both_ways_whole),
+        both(a_task_that_does_not_receive_is_EAGAIN_to_post_to_at_last),
+        both(a_host_that_takes_nothing_is_EAGAIN_to_send_to_at_last),
+        both(a_receive_waits_as_long_as_it_is_told),
+        both(a_task_is_posted_to_before_it_has_started),
+        both(several_threads_post_to_one_task),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

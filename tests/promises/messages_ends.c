@@ -481,31 +481,25 @@ static void who_waits_for_room_is_told_when_the_task_is_cancelled(int isolation)
     end_pool(pool);
 }
 
-/* In processes they come next. */
-#define on_a_thread(body)                                                                                                          \
-    {                                                                                                                              \
-        .name = #body "_on_a_thread", .run_where = body, .isolation = TANDEM_THREAD                                                \
-    }
-
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
-        on_a_thread(bad_messages_are_EINVAL_and_nobody_to_get_them_is_EPIPE),
-        on_a_thread(in_a_forked_child_talking_is_EPERM),
-        on_a_thread(what_a_task_has_forked_cannot_talk_for_it),
-        on_a_thread(a_post_to_an_ended_or_closed_task_is_EPIPE),
-        on_a_thread(a_post_that_waits_for_room_is_EPIPE_when_the_task_ends),
-        on_a_thread(an_ended_task_is_busy_until_its_last_message_is_handed_over),
-        on_a_thread(a_handler_may_post_and_close),
-        on_a_thread(a_handler_may_cancel_its_task),
-        on_a_thread(tasks_that_submit_themselves_again_starve_nobody),
-        on_a_thread(on_done_may_free_a_task_that_has_talked),
-        on_a_thread(messages_come_in_the_hosts_own_loop),
-        on_a_thread(a_pools_end_hands_over_what_is_left),
-        on_a_thread(a_task_that_waits_for_a_message_is_cancelled),
-        on_a_thread(a_task_that_waits_for_a_message_is_timed_out),
-        on_a_thread(a_pools_end_ends_tasks_that_wait_for_a_message),
-        on_a_thread(who_waits_for_room_is_told_when_the_task_is_cancelled),
+        both(bad_messages_are_EINVAL_and_nobody_to_get_them_is_EPIPE),
+        both(in_a_forked_child_talking_is_EPERM),
+        both(what_a_task_has_forked_cannot_talk_for_it),
+        both(a_post_to_an_ended_or_closed_task_is_EPIPE),
+        both(a_post_that_waits_for_room_is_EPIPE_when_the_task_ends),
+        both(an_ended_task_is_busy_until_its_last_message_is_handed_over),
+        both(a_handler_may_post_and_close),
+        both(a_handler_may_cancel_its_task),
+        both(tasks_that_submit_themselves_again_starve_nobody),
+        both(on_done_may_free_a_task_that_has_talked),
+        both(messages_come_in_the_hosts_own_loop),
+        both(a_pools_end_hands_over_what_is_left),
+        both(a_task_that_waits_for_a_message_is_cancelled),
+        both(a_task_that_waits_for_a_message_is_timed_out),
+        both(a_pools_end_ends_tasks_that_wait_for_a_message),
+        both(who_waits_for_room_is_told_when_the_task_is_cancelled),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
