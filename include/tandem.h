@@ -371,6 +371,15 @@ TANDEM_API int tandem_post(tandem_task *task, const tandem_message *message, int
  * before; -EPIPE: the task has ended; -EINVAL: NULL or never submitted. */
 TANDEM_API int tandem_close(tandem_task *task);
 
+/* Inside a task: says how far it is, without a message; what done and total count is yours.  Cheap enough for an inner loop.  0; -EINVAL:
+ * context NULL; -EPERM: in a process that the task has forked; -ENOMEM. */
+TANDEM_API int tandem_progress(tandem_context *context, uint64_t done, uint64_t total);
+
+/* How far a task has said it is: while it runs, and after it has ended, however it did, until it is submitted again.  0 and 0: it has not said
+ * (in a run that is begun anew, again).  Each of the two is as it was last said, if not both at once.  Returns 0; -EINVAL: an argument is
+ * NULL, or never submitted. */
+TANDEM_API int tandem_read_progress(const tandem_task *task, uint64_t *done, uint64_t *total);
+
 /* ---- many tasks -------------------------------------------------------------------------------------------------------------------- */
 
 /* A zeroed struct is an empty group.  Tasks of any pool, at any time, join by being submitted with task.group set. */

@@ -391,6 +391,7 @@ static void reply(const struct tdm_frame *task, tandem_context *context, int cod
     frame.sequence = task->sequence;
     frame.entry = task->entry;
     frame.code = code;
+    frame.progressed = tdm_worker_talk_has_progressed();
     if (context->output) frame.flags |= TDM_FRAME_HAS_OUTPUT;
     tdm_fault(TDM_FAULT_worker_reply_begun);
     if (tdm_channel_write(&worker.channel, &frame, context->output) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
@@ -430,7 +431,6 @@ static uint64_t run(const struct tdm_frame *task, void *input)
         tdm_task_limits_set(&limits, worker.control);
     }
     size_t size = is_in_shared(task) ? (size_t)task->size : task->payload;
-    tdm_worker_talk_begin(task);
     int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, size);
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */
     uint64_t ran_ns = tdm_clock_ns() - worker.begun_ns;
@@ -457,6 +457,7 @@ static uint64_t run(const struct tdm_frame *task, void *input)
 static void take(const struct tdm_frame *task)
 {
     tdm_fault(TDM_FAULT_worker_read_header);
+    tdm_worker_talk_begin(task);
     tdm_channel_settle_before_task(&worker.channel, task->payload);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_OFFERED, TDM_CLAIMED)) {
         skip_input(task);

@@ -29,7 +29,8 @@ static struct {
     struct aside *first, *last;
     struct aside given; /* the last that was taken up */
     bool gave;
-    bool leave; /* the last thing it was told is to leave */
+    uint32_t progressed; /* entries whose words say how far some task is: one bit each */
+    bool leave;          /* the last thing it was told is to leave */
     /* of the task that runs */
     struct tdm_frame task;
     struct tdm_mail_queue queue;
@@ -49,13 +50,23 @@ void tdm_worker_talk_open(struct tdm_channel *channel, struct tdm_control *contr
 
 static struct tdm_talk_words *words(void) { return &talk.control->talk[talk.task.entry]; }
 
+static void set_progress(uint64_t done, uint64_t total)
+{
+    store_release(&words()->total, total);
+    store_release(&words()->done, done); /* [progress] */
+}
+
 void tdm_worker_talk_begin(const struct tdm_frame *task)
 {
     talk.task = *task;
     talk.closed = false;
     talk.lost = 0;
     talk.received = talk.received_bytes = talk.sent = talk.sent_bytes = 0;
+    if (talk.progressed & UINT32_C(1) << task->entry) set_progress(0, 0); /* that of the last one in this place */
+    talk.progressed &= ~(UINT32_C(1) << task->entry);
 }
+
+bool tdm_worker_talk_has_progressed(void) { return talk.progressed & UINT32_C(1) << talk.task.entry; }
 
 /* Its words are left as they were found; the host's are its own. */
 void tdm_worker_talk_end(void)
@@ -206,7 +217,15 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     return 0;
 }
 
-const struct tdm_talk_ops tdm_worker_talk = {.send = send, .receive = receive};
+static int progress(tandem_context *context, uint64_t done, uint64_t total)
+{
+    (void)context;
+    talk.progressed |= UINT32_C(1) << talk.task.entry;
+    set_progress(done, total);
+    return 0;
+}
+
+const struct tdm_talk_ops tdm_worker_talk = {.send = send, .receive = receive, .progress = progress};
 
 /* ---- what was put aside ---- */
 

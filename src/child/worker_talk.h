@@ -13,9 +13,10 @@ void tdm_worker_talk_open(struct tdm_channel *channel, struct tdm_control *contr
 
 extern const struct tdm_talk_ops tdm_worker_talk;
 
-/* The task's run begins, and is over: before its reply. */
+/* The task is about to be claimed; and its run is over: before its reply. */
 void tdm_worker_talk_begin(const struct tdm_frame *task);
 void tdm_worker_talk_end(void);
+bool tdm_worker_talk_has_progressed(void); /* it has said how far it is */
 
 /* ---- what came while a task listened, and was not for it ---- */
 

@@ -105,3 +105,9 @@ int tandem_receive(tandem_context *context, tandem_message *message, int64_t tim
     errno = saved;
     return error;
 }
+
+int tandem_progress(tandem_context *context, uint64_t done, uint64_t total)
+{
+    if (!context) return -EINVAL;
+    return tdm_identity() == context->home ? context->talk->progress(context, done, total) : -EPERM;
+}

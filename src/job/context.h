@@ -13,6 +13,7 @@ struct tdm_mail;
 struct tdm_talk_ops {
     int (*send)(tandem_context *context, const tandem_message *message, int64_t timeout_ms);
     int (*receive)(tandem_context *context, struct tdm_mail **mail, int64_t timeout_ms);
+    int (*progress)(tandem_context *context, uint64_t done, uint64_t total);
 };
 
 struct tandem_context {

@@ -40,8 +40,8 @@ struct tdm_frame {
     uint64_t function; /* TASK: the address of the function, the same in both processes */
     int32_t code;
     uint32_t flags;
-    uint32_t payload; /* bytes that follow */
-    uint32_t reserved;
+    uint32_t payload;       /* bytes that follow */
+    uint32_t progressed;    /* 1: a reply of a task that has said how far it is: see control.h */
     uint64_t address, size; /* with IN_SHARED: the bytes */
 };
 

@@ -239,6 +239,12 @@ static void posted(struct tdm_lane *base, struct tdm_task *task)
     if (slot) tdm_slot_posted(slot, task);
 }
 
+static void progress(struct tdm_lane *base, struct tdm_task *task, uint64_t *done, uint64_t *total)
+{
+    struct tdm_slot *slot = slot_of(mine(base), task);
+    if (slot) tdm_slot_read_progress(slot, task, done, total);
+}
+
 static bool shares(struct tdm_lane *base, const void *data, size_t size)
 {
     return tdm_shared_holds(mine(base)->shared, data, size);
@@ -328,6 +334,7 @@ static const struct tdm_lane_ops ops = {.enter = enter,
                                         .submit = submit,
                                         .posted = posted,
                                         .shares = shares,
+                                        .progress = progress,
                                         .consumed = tdm_slot_consumed,
                                         .cancel = cancel,
                                         .deadline = deadline,

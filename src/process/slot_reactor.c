@@ -159,6 +159,7 @@ static void judge_one(struct tdm_slot *slot, const struct tdm_entry *entry, cons
                               .decided = entry->decided,
                               .step = step};
     struct tdm_outcome outcome = tdm_verdict(&judged, &facts);
+    if (entry->decided != TANDEM_NOT_STARTED) facts.done = left->done, facts.total = left->total;
     if (entry->decided == TANDEM_NOT_STARTED) outcome.code = input_error;
     outcome.started_ns = entry->begun_ns;
     if (entry->decided != TANDEM_NOT_STARTED) tdm_report_count_run(report);
@@ -194,6 +195,7 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
             tdm_list_push_front(&back, &entry->task->link);
         } else {
             tdm_slot_talk_died(slot, entry->task);
+            if (count == 0 && slot->control) tdm_slot_progress(slot, entry, &left.done, &left.total);
             begun[count++] = *entry;
         }
         tdm_slot_free_entry(slot, entry);
@@ -202,7 +204,10 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
     tdm_slot_unlock(slot);
     for (struct tdm_node *node; (node = tdm_list_pop_front(&back)) != NULL;) /* the newest first: each goes to the front */
         tdm_process_lane_put_back(slot->lane, container_of(node, struct tdm_task, link));
-    for (size_t i = 0; i < count; i++) judge_one(slot, &begun[i], death, &left, step, input_error);
+    for (size_t i = 0; i < count; i++) {
+        judge_one(slot, &begun[i], death, &left, step, input_error);
+        left.done = left.total = 0; /* the first one's */
+    }
     return count > 0;
 }
 

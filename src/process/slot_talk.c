@@ -255,3 +255,21 @@ enum tdm_said tdm_slot_talk_take(struct tdm_slot *slot, bool only_plain)
     tdm_slot_unlock(slot);
     return said;
 }
+
+/* ---- how far it is ---- */
+
+void tdm_slot_progress(struct tdm_slot *slot, const struct tdm_entry *entry, uint64_t *done, uint64_t *total)
+{
+    const struct tdm_talk_words *words = words_of(slot, entry);
+    *done = load_acquire(&words->done); /* [progress] */
+    *total = load_acquire(&words->total);
+}
+
+/* Before it is claimed the words are those of the last task in its place. */
+void tdm_slot_read_progress(struct tdm_slot *slot, const struct tdm_task *task, uint64_t *done, uint64_t *total)
+{
+    tdm_slot_lock(slot);
+    const struct tdm_entry *oldest = tdm_slot_oldest(slot);
+    if (oldest && oldest->task == task && !tdm_slot_is(slot, oldest, TDM_OFFERED)) tdm_slot_progress(slot, oldest, done, total);
+    tdm_slot_unlock(slot);
+}

@@ -17,7 +17,12 @@ void tdm_slot_talk_died(struct tdm_slot *slot, struct tdm_task *task);
 
 static inline bool tdm_slot_talks(struct tdm_task *task) { return load_acquire(&task->mail) != NULL; } /* [task-mail] */
 
+/* How far the task that the worker has begun says it is. */
+void tdm_slot_progress(struct tdm_slot *slot, const struct tdm_entry *entry, uint64_t *done, uint64_t *total);
+
 /* ---- with no lock: any thread ---- */
+
+void tdm_slot_read_progress(struct tdm_slot *slot, const struct tdm_task *task, uint64_t *done, uint64_t *total);
 
 void tdm_slot_posted(struct tdm_slot *slot, struct tdm_task *task);
 void tdm_slot_consumed(struct tdm_mailbox *mailbox);

@@ -25,6 +25,8 @@ struct tdm_lane_ops {
     void (*posted)(struct tdm_lane *lane, struct tdm_task *task);
     /* Do these bytes lie where the task sees them too, and are not to be copied?  NULL: never. */
     bool (*shares)(struct tdm_lane *lane, const void *data, size_t size);
+    /* How far a task says it is, in a worker; or leaves them.  NULL: its mailbox knows. */
+    void (*progress)(struct tdm_lane *lane, struct tdm_task *task, uint64_t *done, uint64_t *total);
     /* What a worker has sent was handed over, and it is to be told of what it has not been told of.  By who has the mailbox's turn. */
     void (*consumed)(struct tdm_mailbox *mailbox);
     /* Runs a task on the calling thread that has taken it back; NULL where that makes no sense. */

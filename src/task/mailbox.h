@@ -25,6 +25,8 @@ struct tdm_mailbox {
     _Atomic uint32_t references; /* written by all who have one [mail-references] */
     struct tdm_task *task;       /* there until its last callback has been called; constant */
 
+    _Atomic uint64_t done, total; /* of one on a thread: how far it says it is; written by its function [progress] */
+
     struct tdm_lock lock; /* rank MAIL */
     /* guarded by lock */
     struct tdm_mail_queue posted, sent;

@@ -183,3 +183,38 @@ int tandem_close(tandem_task *public)
     unlock(task);
     return result;
 }
+
+/* ---- how far it is ---- */
+
+static void read_running(struct tdm_task *task, uint64_t *done, uint64_t *total)
+{
+    const struct tdm_mailbox *mailbox = load_acquire(&task->mail); /* [task-mail] */
+    if (task->lane->ops->progress) {
+        task->lane->ops->progress(task->lane, task, done, total);
+    } else if (mailbox) {
+        *done = load_acquire(&mailbox->done); /* [progress] */
+        *total = load_acquire(&mailbox->total);
+    }
+}
+
+int tandem_read_progress(const tandem_task *public, uint64_t *done, uint64_t *total)
+{
+    if (!public || !done || !total) return -EINVAL;
+    struct tdm_task *task = tdm_task_of((tandem_task *)(uintptr_t) public);
+    uint32_t me = tdm_identity(), word = load_seq(&task->state);
+    if (me == 0) return -EPERM;
+    if (tdm_task_is_new(word)) return -EINVAL;
+    if (tdm_task_state(word) != TDM_ENDED && task->home != (uint16_t)me) return -EPERM;
+    *done = *total = 0;
+    lock(task);
+    word = load_seq(&task->state);
+    if (!is_settled(word)) read_running(task, done, total);
+    unlock(task);
+    word = load_seq(&task->state); /* [task-end] */
+    if (tdm_task_state(word) == TDM_ENDED) *done = *total = 0;
+    if (tdm_task_state(word) == TDM_ENDED && word & TDM_PROGRESSED) {
+        *done = task->progress.done;
+        *total = task->progress.total;
+    }
+    return 0;
+}

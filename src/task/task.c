@@ -80,6 +80,22 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
     if (task->report) tdm_report_end((tandem_report *)(uintptr_t)task->report, task, outcome);
 }
 
+/* How far it was can be asked later: the place of its deadlines is free now.  The mark for that, or 0. */
+static uint32_t keep_progress(struct tdm_task *task, const struct tdm_facts *facts)
+{
+    const struct tdm_mailbox *mailbox = load_acquire(&task->mail); /* [task-mail] */
+    uint64_t done = 0, total = 0;
+    if (mailbox) {
+        done = load_acquire(&mailbox->done); /* [progress] */
+        total = load_acquire(&mailbox->total);
+    }
+    if (facts && (facts->done | facts->total) != 0) done = facts->done, total = facts->total;
+    if ((done | total) == 0) return 0;
+    task->progress.done = done;
+    task->progress.total = total;
+    return TDM_PROGRESSED;
+}
+
 static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, const struct tdm_outcome *outcome)
 {
     if (task->queued_ns == 0 || outcome->started_ns == 0) return;
@@ -103,7 +119,8 @@ void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome
     if (group) tdm_group_drop(group, private, outcome->status);
     tdm_tally_count(counter, outcome->status);
 
-    uint32_t word = tdm_task_move_out(private, (uint32_t)TDM_ENDED | (owed ? (uint32_t)TDM_OWED : 0), &mailbox);
+    uint32_t ended = (uint32_t)TDM_ENDED | (owed ? (uint32_t)TDM_OWED : 0) | keep_progress(private, outcome->facts);
+    uint32_t word = tdm_task_move_out(private, ended, &mailbox);
     if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
     if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
 

@@ -29,7 +29,8 @@ enum tdm_task_mark {
     TDM_WAITED_ANY = 1u << 9, /* wake those in tandem_wait_any too */
     TDM_OWED = 1u << 10,      /* ended, on_done not entered yet */
     TDM_GIVEN = 1u << 11,     /* one that waits for it was given something to do meanwhile: see process/reading.h */
-    TDM_TALKS = 1u << 13      /* it has a mailbox: see talk.h */
+    TDM_TALKS = 1u << 13,     /* it has a mailbox: see talk.h */
+    TDM_PROGRESSED = 1u << 14 /* ended: how far it was is known */
 };
 enum tdm_wish { TDM_WISH_CANCEL = 1u << 0, TDM_WISH_DEADLINE = 1u << 1, TDM_WISH_FIRST_SHIFT = 4 };
 enum tdm_deadline_kind { TDM_OF_WAITING = 0, TDM_OF_RUNNING };
@@ -56,7 +57,12 @@ struct TDM_MAY_ALIAS tdm_task {
     _Atomic(struct tdm_mailbox *) mail; /* with TDM_TALKS; set under the lock of talk.c, stays until the task ends [task-mail] */
     /* what most tasks do not need, and so do not touch */
     struct tdm_node in_group; /* guarded by the group's lock */
-    struct tdm_heap_node deadline;
+    union {
+        struct tdm_heap_node deadline;
+        struct {
+            uint64_t done, total;
+        } progress; /* ended, with TDM_PROGRESSED */
+    };
 };
 
 static inline struct tdm_task *tdm_task_of(tandem_task *task) { return (struct tdm_task *)(void *)task->reserved; }

@@ -106,4 +106,15 @@ static int receive(tandem_context *context, struct tdm_mail **mail, int64_t time
     return is_to_end(context) ? -ECANCELED : -EAGAIN;
 }
 
-const struct tdm_talk_ops tdm_thread_talk = {.send = send, .receive = receive};
+/* ---- how far it is ---- */
+
+static int progress(tandem_context *context, uint64_t done, uint64_t total)
+{
+    struct tdm_mailbox *mailbox = mailbox_of(context);
+    if (!mailbox) return -ENOMEM;
+    store_release(&mailbox->total, total);
+    store_release(&mailbox->done, done); /* [progress] */
+    return 0;
+}
+
+const struct tdm_talk_ops tdm_thread_talk = {.send = send, .receive = receive, .progress = progress};
