@@ -50,5 +50,7 @@ extern const struct row row_task_memory;
 extern const struct row row_worker_start;
 extern const struct row row_crash_recovery;
 extern const struct row row_crash_cost;
+extern const struct row row_command_run;
+extern const struct row row_command_capture;
 
 #endif

@@ -101,6 +101,7 @@ typedef struct tandem_group tandem_group;     /* tasks waited for together */
 typedef struct tandem_message tandem_message; /* bytes between a running task and its submitter */
 typedef struct tandem_options tandem_options; /* how a pool is to be */
 typedef struct tandem_limits tandem_limits;   /* what a task may use of its process */
+typedef struct tandem_command tandem_command; /* an external program, as a task */
 typedef struct tandem_report tandem_report;   /* what is known of how a task ran and ended */
 typedef struct tandem_stats tandem_stats;     /* a pool's counters */
 
@@ -120,19 +121,20 @@ typedef enum tandem_isolation {
 /* How a task ended.  The numbers are fixed. */
 typedef enum tandem_status {
     TANDEM_PENDING = 0,    /* it has not ended */
-    TANDEM_OK = 1,         /* the function returned 0 */
-    TANDEM_FAILED = 2,     /* the function returned something else: task->code */
+    TANDEM_OK = 1,         /* the function returned 0; a command exited with 0 */
+    TANDEM_FAILED = 2,     /* the function returned something else, or a command exited with it: task->code */
     TANDEM_CRASHED = 3,    /* its process died under it: task->signal killed it, or it called exit(task->code) */
     TANDEM_TIMED_OUT = 4,  /* it ran longer than timeout_ms */
     TANDEM_EXPIRED = 5,    /* it waited longer than queue_timeout_ms; it never ran */
     TANDEM_CANCELLED = 6,  /* by tandem_cancel(), or by the end of the pool */
-    TANDEM_OVER_LIMIT = 7, /* it hit one of its tandem_limits: report->limit names it */
+    TANDEM_OVER_LIMIT = 7, /* it hit one of its tandem_limits, or a command its output_limit: report->limit names it */
     TANDEM_NOT_STARTED = 8 /* it could not be started: task->code is a positive errno, report->step says what failed */
 } tandem_status;
 
 /* tandem_task.flags.  One that means nothing for a task's isolation has no effect. */
 enum {
-    TANDEM_DEDICATED = 1u << 0, /* a process of its own: started for this task, beyond the pool's processes, and ended after it */
+    TANDEM_DEDICATED = 1u << 0, /* a thread or process of its own: started for this task, beyond the pool's, and ended after it.  NOT_STARTED if
+                                   it cannot be had.  A command has a process anyway: it is started at once, however many run */
     TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A task
                                  that itself waits for such a task occupies its thread until the other has ended */
     TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
@@ -145,50 +147,59 @@ enum {
 /* Zero it, fill in the first part, submit it.  The second part is valid once it has ended; it stays so until tandem_task_clear()
  * or the next submit.  Nothing is allocated for a thread task. */
 struct tandem_task {
-    tandem_fn *run;            /* what to run */
-    void *input;               /* its argument; the caller's, unchanged and alive until the task has ended */
+    tandem_fn *run;            /* what to run: this function, */
+    const tandem_command *command; /* or this external program; one of the two is NULL */
+    void *input;               /* its argument, or what a command reads from its standard input; the caller's, unchanged and alive until
+                                  the task has ended */
     size_t input_size;         /* process: at most UINT32_MAX, unless it lies in shared memory.  Not 0 requires input; 0 passes the
                                   pointer on a thread or if it points into shared memory, else, in a process, NULL */
-    int32_t isolation;         /* a tandem_isolation */
+    int32_t isolation;         /* a tandem_isolation; a command is a process, whatever it says here */
     uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, TANDEM_RETRY, TANDEM_REPORT */
+    int32_t priority;          /* of those that wait for their start, all 1 (high) go before all 0 (usual), and these before all -1 (low); but
+                                  now and then one is let through that has been overtaken often, so that none waits for ever */
     uint32_t timeout_ms;       /* of running, from its start; see "Stopping a task" below */
     uint32_t queue_timeout_ms; /* of waiting for its start: EXPIRED then */
-    const tandem_limits *limits; /* of a process task; alive until it has ended; NULL: the pool's */
+    int32_t reserved_;
+    const tandem_limits *limits; /* of a process task or command; alive until it has ended; NULL: the pool's */
     tandem_group *group;       /* joined by submitting the task, left when it has ended; or NULL */
     const char *name;          /* for descriptions; alive as long as the task's report; or NULL */
     void (*on_done)(tandem_task *task); /* called once when the task has ended, on a library thread or, with callbacks_by_host,
                                            inside tandem_run_callbacks(); or NULL.  It may call anything but
                                            tandem_pool_drain and tandem_pool_destroy on its own pool */
     void (*on_message)(tandem_task *task, const tandem_message *message); /* called for each message that the task sends, in the
-                                           same places as on_done, and before it; or NULL.  See "messages" below */
+                                           same places as on_done, and before it; or NULL.  See "messages" below.  Not for a command */
     void *user_data;                    /* yours */
 
     int32_t status; /* a tandem_status */
-    int32_t code;   /* what the function returned, the exit code of its process, or a positive errno */
+    int32_t code;   /* what the function returned, the exit code of its process or of a command, or a positive errno */
     int32_t signal; /* the signal that killed its process, or 0 */
-    int32_t reserved_;
+    int32_t reserved2_;
     void *output;       /* what it replied, or NULL; the task's own, freed by tandem_task_clear().  Only for OK and FAILED.
-                           One 0 byte follows that output_size does not count (after a tandem_reply_owned() on a thread: no) */
+                           One 0 byte follows that output_size does not count (after a tandem_reply_owned() on a thread: no).
+                           Of a command, however it ended: what it wrote to its standard output, if that was captured */
     size_t output_size; /* bytes of output */
     const tandem_report *report; /* the task's own, freed by tandem_task_clear(); NULL for a thread task without TANDEM_REPORT */
 
-    uint64_t reserved[16]; /* the library's */
+    uint64_t reserved[14]; /* the library's */
 };
 
 /* What one task may use of its process.  0 in a field: no limit.  Each holds for that task alone: the next one on the same worker has
- * its own.  They add to the limits that the program itself has (setrlimit).  A build with POSIX calls only does not limit memory. */
+ * its own.  They add to the limits that the program itself has (setrlimit).  A build with POSIX calls only does not limit memory.
+ * A command begins with them as its resource limits: all of its address space counts, cpu_ms is rounded up to seconds, and what it starts
+ * gets limits of its own of the same size.  For memory and open_files a program fails in its own way, and ends as it then does. */
 struct tandem_limits {
     uint64_t memory;     /* bytes of address space that it may add.  Calls that go beyond fail with ENOMEM, and that is no ending by
                             itself: OVER_LIMIT only if the process then died, with less than an eighth of this left */
     uint64_t cpu_ms;     /* of processor time: killed, OVER_LIMIT */
     uint64_t file_size;  /* bytes of any file it writes: killed, OVER_LIMIT */
-    uint64_t output;     /* bytes of its reply: a tandem_reply() beyond is -EMSGSIZE, and the task ends OVER_LIMIT */
+    uint64_t output;     /* bytes of its reply: a tandem_reply() beyond is -EMSGSIZE, and the task ends OVER_LIMIT.  Not for commands:
+                            they have output_limit */
     uint32_t open_files; /* descriptors, its standard streams counted: calls that open more fail with EMFILE */
     uint32_t reserved_;
     uint64_t reserved[3];
 };
 
-/* Stopping a task.  A process task is killed by SIGKILL (with kill_grace_ms first asked by SIGTERM), together with its whole process group.  A thread cannot be killed: its
+/* Stopping a task.  A process task is killed by SIGKILL (with kill_grace_ms first asked by SIGTERM, a command by its stop_signal), together with its whole process group.  A thread cannot be killed: its
  * timeout and its cancellation make tandem_cancelled() true in the function, and the task ends when the function returns, as OK
  * if it returns 0, otherwise as TIMED_OUT or CANCELLED, whichever was asked first.  To stop waiting: tandem_wait_for(). */
 
@@ -200,21 +211,100 @@ struct tandem_report {
     pid_t pid;           /* of its worker process; 0 on a thread */
     uint32_t worker;     /* which worker of the pool, counted from 1; a replaced process has a new number.  0: none */
     uint32_t runs;       /* how often it was begun; more than 1 only with TANDEM_RETRY */
-    uint32_t reserved_;
+    uint32_t core_dumped; /* 1: a command that a signal killed has left a core dump */
     uint64_t cpu_user_ns, cpu_system_ns; /* of the last run, in a process: processor time; 0 where it is not known */
     uint64_t peak_memory;       /* most resident bytes that its process has had so far; 0 where it is not known */
-    const char *name;           /* the task's; else, if it did not end OK, the name of its function where that is known; else NULL */
+    const char *name;           /* the task's; else that of a command's program (argv[0], or its shell line); else, if it did not end OK, the name
+                                   of its function where that is known; else NULL */
     uintptr_t fault_address;    /* of a SIGSEGV, SIGBUS, SIGFPE or SIGILL: where; else 0 */
     size_t frame_count;         /* backtrace of a crash, innermost first; may be 0 */
     const char *const *frames;  /* "symbol+offset (module)" */
-    const char *limit;          /* OVER_LIMIT: "memory", "cpu_ms", "file_size" or "output"; else NULL */
-    const char *step;           /* NOT_STARTED: what failed, such as "fork", "on_worker_start", "tandem_init", "credentials"; CRASHED
-                                   without a signal: what is known; else NULL */
+    const char *limit;          /* OVER_LIMIT: "memory", "cpu_ms", "file_size" or "output"; else NULL.  Of a command, however it ended, also what
+                                   went beyond output_limit, or was cut for it: "output", "error_output", or "output, error_output" */
+    const char *step;           /* NOT_STARTED: what failed, such as "fork", "thread", "on_worker_start", "tandem_init", "credentials", and of a
+                                   command "descriptors", "chdir", "exec"; CRASHED without a signal: what is known; else NULL */
     const void *error_output;   /* with worker_error TANDEM_STDIO_CAPTURE, of a task that did not end OK: the last 4 KiB its worker wrote
-                                   to standard error, followed by an uncounted 0 byte; else NULL */
+                                   to standard error.  Of a command, however it ended: what it wrote there, if that was captured.
+                                   Followed by an uncounted 0 byte; else NULL */
     size_t error_output_size;
     uint64_t reserved[4];
 };
+
+/* ---- external programs ------------------------------------------------------------------------------------------------------- */
+
+/* Where a standard stream leads: of a command, and tandem_options.worker_error (there only the first four). */
+enum {
+    TANDEM_STDIO_DEFAULT = 0, /* of a command: in: the task's input, or nothing if it has none; out, err: as CAPTURE (detached: as NULL).  Of a
+                                 worker: as INHERIT */
+    TANDEM_STDIO_CAPTURE,     /* out, err: read by the library: task->output, report->error_output (of a worker the last 4 KiB) */
+    TANDEM_STDIO_INHERIT,     /* the program's own, as it is when the command starts; nowhere if the program has closed it */
+    TANDEM_STDIO_NULL,        /* nowhere, or nothing */
+    TANDEM_STDIO_FD,          /* the descriptor given in in_fd, out_fd, err_fd */
+    TANDEM_STDIO_STREAM       /* out, err: given to on_output as it comes, and not kept */
+};
+
+/* tandem_command.overflow: what becomes of a captured stream beyond output_limit. */
+enum {
+    TANDEM_OVERFLOW_KILL = 0, /* the command is killed and ends OVER_LIMIT; the first output_limit bytes are kept */
+    TANDEM_OVERFLOW_HEAD,     /* it runs on; the first output_limit bytes are kept */
+    TANDEM_OVERFLOW_TAIL,     /* it runs on; the last output_limit bytes are kept */
+    TANDEM_OVERFLOW_SPILL     /* it runs on; all is kept, in a file without a name in TMPDIR (else /tmp), which output is a mapping of */
+};
+
+/* tandem_command.flags */
+enum {
+    TANDEM_COMMAND_DETACHED = 1u << 16,  /* in a session of its own, and on its own: the task ends OK as soon as the program has been started,
+                                            nothing more is known of it, and it outlives pool and program.  Its output cannot be captured
+                                            or streamed, nor has it an input */
+    TANDEM_COMMAND_ERR_TO_OUT = 1u << 17 /* standard error goes where standard output goes; err is not looked at */
+};
+
+/* An external program, to be run as a task: zero it, fill in argv or shell, and put its address into task->command.  From submit to its end it
+ * is the library's, with all it points to.  One may serve many tasks.  The task starts when the program does, and ends when it has ended and
+ * its captured and streamed output has been read to the end; if something it has started still holds that open, drain_ms after it has ended.
+ * OK: it exited with 0.  FAILED: with task->code.  CRASHED: task->signal killed it.  NOT_STARTED: task->code is the errno of what
+ * report->step names, and nothing was left behind.
+ *
+ * It runs in a process group of its own, with default signal dispositions and no signal blocked, with no descriptor but its three standard
+ * streams, and with the working directory, umask, resource limits and CPU affinity that the program has by then.  It is started by the process
+ * that tandem_init() has made, not by a fork of the program: how large that is, and how many threads it has, does not matter.  So it needs
+ * tandem_init() as process tasks do, and a pool with processes; at most so many commands run at once, beside the worker processes.
+ * Unless detached it ends with the program: killed, with its process group, should that die.  When it ends by itself, what it
+ * has started is left alone; when it is stopped, all of its process group is killed with it.
+ *
+ * TANDEM_RETRY and TANDEM_NO_HELP mean nothing for a command, nor does its isolation. */
+struct tandem_command {
+    const char *const *argv;       /* ended by NULL; argv[0] is looked up in the PATH of the command's environment unless it holds a slash; or NULL: */
+    const char *shell;             /* one line for /bin/sh -c; or NULL.  One of the two, not both */
+    const char *argv0;             /* what the program gets as argv[0]; NULL: argv[0] itself */
+    const char *const *env;        /* its whole environment, "NAME=value", ended by NULL; NULL: the caller's at the submit */
+    const char *const *env_change; /* on top of that: "NAME=value" sets, "NAME" removes; ended by NULL; or NULL */
+    const char *cwd;               /* its working directory; NULL: the program's */
+    int32_t in, out, err;          /* TANDEM_STDIO_... */
+    int32_t in_fd, out_fd, err_fd; /* for TANDEM_STDIO_FD; they stay the caller's, and open until the task has ended */
+    uint32_t flags;                /* TANDEM_COMMAND_... */
+    int32_t overflow;              /* TANDEM_OVERFLOW_... */
+    size_t output_limit;           /* bytes kept in memory of each captured stream; 0: 64 MiB */
+    void (*on_output)(tandem_task *task, int stream, const void *data, size_t size); /* for TANDEM_STDIO_STREAM: called where on_done is, with the
+                                      bytes of stream 1 or 2 as they come, both in the order of their arrival; never twice at a time for one task.
+                                      The task ends when the last call has returned.  While one runs nothing more is read, so a
+                                      slow one slows the command down.  With callbacks_by_host, the thread that runs the callbacks must not wait
+                                      without limit for such a task.  It may call what on_done may */
+    const uid_t *uid;              /* the user and group it runs as; either one drops all supplementary groups, for which the program */
+    const gid_t *gid;              /*   needs the right; NULL: the program's */
+    int32_t stop_signal;           /* with kill_grace_ms, what asks it to end; 0: SIGTERM */
+    uint32_t drain_ms;             /* see above; 0: 100 */
+    uint64_t reserved[4];
+};
+
+/* Submits commands that are connected by pipes, the standard output of each to the standard input of the next.  Each is a task of its own, with
+ * its own ending; one that ends early leaves its neighbours as it would in a shell: the one before gets SIGPIPE or EPIPE when it writes, the
+ * one behind reads an end.  They start together, when the first may, and count as that many running commands.  All but the last have out
+ * TANDEM_STDIO_DEFAULT, all but the first have in so and no input, none is detached, and all have one priority.  TANDEM_DEDICATED in the first
+ * holds for all.
+ * Returns 0: all were taken; or an error of tandem_submit(), and none was.  -EINVAL: besides, count 0, tasks or one of them NULL, or not
+ * as said here. */
+TANDEM_API int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count);
 
 /* ---- starting and ending --------------------------------------------------------------------------------------------------- */
 
@@ -251,8 +341,10 @@ TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
 
 /* Hands the task to the pool and returns at once, unless the queue is full and when_full says otherwise.  (Where tasks wait for worker
  * processes, it may take in some answers of theirs on the way: tens of microseconds, or a few megabytes of outputs.)  An output and report
- * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, no run, unknown isolation or flags, input_size
- * without input, a process task with a pool that has no processes, or a thread task with one that has no threads.
+ * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, neither run nor command or both, unknown isolation, flags or
+ * priority, input_size without input, a process task or command with a pool that has no processes, or a thread task with one that has no threads; a command
+ * with neither argv nor shell or both, an argv without argv[0], an entry of env without "=", a value that is not one of those named at its
+ * field, STDIO_FD with a descriptor that is not open, STREAM without on_output, an input that in does not lead to, or detached with what that cannot have, or on_message.
  * -EBUSY: the task has been submitted and has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be
  * started for what the task needs.  -ESHUTDOWN: the pool is draining.  -EMSGSIZE: input of a process task is larger than
  * UINT32_MAX and not in shared memory.  -ENOMEM: no memory for its report. */
@@ -263,7 +355,7 @@ TANDEM_API int tandem_submit(tandem_pool *pool, tandem_task *task);
 TANDEM_API int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count);
 
 /* Waits until the task has ended and returns its tandem_status.  A thread task that has not started may be taken back and run by
- * the waiting thread itself, unless it has NO_HELP, timeout_ms or on_done or the pool has on_worker_start (a pool's own thread
+ * the waiting thread itself, unless it has NO_HELP, DEDICATED, timeout_ms or on_done or the pool has on_worker_start (a pool's own thread
  * that waits inside a task is not bound by the last three).  Any number of threads may wait for one task.
  * -EINVAL: NULL, or never submitted.  -EDEADLK: inside that very task. */
 TANDEM_API int tandem_wait(tandem_task *task);
@@ -363,12 +455,12 @@ TANDEM_API int tandem_send(tandem_context *context, const tandem_message *messag
 TANDEM_API int tandem_receive(tandem_context *context, tandem_message *message, int64_t timeout_ms);
 
 /* Posts a message to a task that has been submitted.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has ended or was
- * closed; -EMSGSIZE: larger than 1 GiB; -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, reserved not zero, or never
- * submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
+ * closed; -EMSGSIZE: larger than 1 GiB; -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, reserved not zero, a command, or
+ * never submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
 TANDEM_API int tandem_post(tandem_task *task, const tandem_message *message, int64_t timeout_ms);
 
 /* No more posts: after the last message tandem_receive() is -EPIPE, and so is tandem_post() from now on.  0, also if it was closed
- * before; -EPIPE: the task has ended; -EINVAL: NULL or never submitted. */
+ * before; -EPIPE: the task has ended; -EINVAL: NULL, a command, or never submitted. */
 TANDEM_API int tandem_close(tandem_task *task);
 
 /* Inside a task: says how far it is, without a message; what done and total count is yours.  Cheap enough for an inner loop.  0; -EINVAL:
@@ -407,9 +499,9 @@ TANDEM_API int tandem_fd(tandem_pool *pool);
 TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 
 /* Runs body over the indices from begin up to, not including, end: on the pool's workers of that isolation, cut into parts of grain
- * indices (the last may be shorter; grain 0: chosen for you), and returns when all have ended.  Each index is in exactly one part, and each
- * part is run once, whatever becomes of others.  Parts may run at the same time and in any order.  On threads this thread helps as
- * tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
+ * indices (the last may be shorter; grain 0: chosen for you, on threads by how long they take, so that skewed work does no harm), and returns
+ * when all have ended.  Each index is in exactly one part, and each part is run once, whatever becomes of others.  Parts may run at the same
+ * time and in any order.  On threads this thread helps as tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
  * is also where parts leave what they have found; nothing comes back otherwise.  Returns 0; -ECANCELED: a part has failed: body did not
  * return 0, its process died, or it could not be started.  -EINVAL: pool or body NULL, end below begin, no workers of that isolation, or
  * PROCESS with an argument elsewhere; -ENOEXEC: PROCESS, and body came into the program after tandem_init().  The errors of
@@ -446,14 +538,6 @@ TANDEM_API int tandem_atomic_notify(const volatile void *word, uint32_t most);
 
 /* ---- settings --------------------------------------------------------------------------------------------------------------------------- */
 
-/* tandem_options.worker_error: where the standard error of worker processes goes. */
-enum {
-    TANDEM_STDIO_DEFAULT = 0, /* as INHERIT */
-    TANDEM_STDIO_CAPTURE,     /* read by the library; the last 4 KiB of a worker are in the report of a task that did not end OK */
-    TANDEM_STDIO_INHERIT,     /* the program's own */
-    TANDEM_STDIO_NULL         /* nowhere */
-};
-
 /* tandem_options.when_full: what tandem_submit() does when queue_limit tasks wait.  A pool's own thread, inside a task or callback, is
  * never held up or refused: its tasks go beyond the limit. */
 enum {
@@ -464,7 +548,8 @@ enum {
 };
 
 struct tandem_options {
-    uint32_t threads;           /* 0: as many as there are CPUs this process may use; TANDEM_NONE */
+    uint32_t threads;           /* 0: as many as there are CPUs this process may use, by its affinity and the quotas of its control
+                                   groups, rounded up; TANDEM_NONE */
     uint32_t processes;         /* most worker processes; 0: the same; TANDEM_NONE.  Each is started when first needed */
     uint32_t processes_ready;   /* workers that are started with the pool and kept even when idle; at most processes */
     uint32_t idle_ms;           /* an idle worker beyond those ends after this; 0: 30000 */
@@ -488,8 +573,8 @@ struct tandem_options {
     tandem_limits limits;       /* of each process task that brings none */
     int (*on_worker_start)(void **worker_data, void *argument); /* first thing in each pool thread and worker process; what it
                                    stores is what tandem_worker_data() gives.  Not 0: that worker failed to start; in a process
-                                   the value (best an errno) becomes the code of the tasks that could not start.  With it,
-                                   tasks run on pool threads and workers only, never on a waiter */
+                                   or a dedicated thread the value (best an errno) becomes the code of the tasks that could not
+                                   start.  With it, tasks run on pool threads and workers only, never on a waiter */
     void (*on_worker_stop)(void *worker_data, void *argument);  /* last thing in each that ends in peace */
     void *argument;       /* for both: threads get this pointer, worker processes a copy of argument_size bytes, */
     size_t argument_size; /*   or NULL if 0.  At most UINT32_MAX */

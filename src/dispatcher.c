@@ -2,6 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "base/identity.h"
+#include "base/memory.h"
+#include "command/command_check.h"
 #include "job/frame.h"
 #include "pool.h"
 #include "task/group.h"
@@ -31,9 +33,13 @@ static bool can_travel(tandem_pool *pool, const tandem_task *task)
 
 static int check_task(tandem_pool *pool, const tandem_task *task)
 {
-    if (!task->run || task->flags & ~KNOWN_FLAGS) return -EINVAL;
+    if (!task->run == !task->command || task->flags & ~KNOWN_FLAGS) return -EINVAL;
     if (!task->input && task->input_size > 0) return -EINVAL;
+    if (task->priority < -1 || task->priority > 1) return -EINVAL;
     if (task->limits && !tdm_limits_are_valid(task->limits)) return -EINVAL;
+    if (task->command && task->on_message) return -EINVAL;
+    if (task->command && task->isolation != TANDEM_THREAD && task->isolation != TANDEM_PROCESS) return -EINVAL;
+    if (task->command) return pool->has_processes ? tdm_command_check(task) : -EINVAL;
     switch (task->isolation) {
     case TANDEM_THREAD: return pool->has_threads ? 0 : -EINVAL;
     case TANDEM_PROCESS:
@@ -55,9 +61,10 @@ static int check(tandem_pool *pool, const tandem_task *task)
 /* Now, while a failure can still be told by an error: the reactor, somebody to call on_done. */
 static int start_helpers(struct tandem_pool *pool, const tandem_task *task)
 {
-    bool reactor = task->isolation == TANDEM_PROCESS || task->timeout_ms != 0 || task->queue_timeout_ms != 0;
+    bool reactor = task->command || task->isolation == TANDEM_PROCESS || task->timeout_ms != 0 || task->queue_timeout_ms != 0;
     int error = reactor ? tdm_core_need_reactor(&pool->core) : 0;
-    if (error == 0 && (task->on_done || task->on_message)) error = tdm_callbacks_need(&pool->core.callbacks);
+    bool calls = task->on_done || task->on_message || (task->command && task->command->on_output);
+    if (error == 0 && calls) error = tdm_callbacks_need(&pool->core.callbacks);
     return error;
 }
 
@@ -65,6 +72,7 @@ static int start_helpers(struct tandem_pool *pool, const tandem_task *task)
 
 static struct tdm_lane *lane_of(struct tandem_pool *pool, const tandem_task *task)
 {
+    if (task->command) return &pool->commands.lane;
     return task->isolation == TANDEM_PROCESS ? &pool->processes.lane : &pool->threads.lane;
 }
 
@@ -130,47 +138,86 @@ static void take_away(struct tdm_task *private, uint32_t before)
     if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
 }
 
-/* With the state PREPARING: no other call touches the task.  Once the lane has it, it may end at any moment and be gone. */
-static int route(struct tandem_pool *pool, tandem_task *task, uint32_t before)
-{
-    struct tdm_task *private = tdm_task_of(task);
-    bool wants_report = task->isolation == TANDEM_PROCESS || task->flags & TANDEM_REPORT;
-    tandem_report *report = wants_report ? tdm_report_make(task) : NULL;
-    tandem_group *group = task->group;
-    struct results old = {0};
-    struct tdm_mailbox *mailbox = NULL;
-    int error = wants_report && !report ? -ENOMEM : start_helpers(pool, task);
-    if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private))) error = -ENOMEM;
-    if (error == 0) {
-        if (before == TDM_ENDED) old = take_results(task); /* a new one has none: it is zeroed */
-        prepare(pool, task, report, mailbox);
-        if (group) tdm_group_join(group, private);
-        uint32_t queued = mailbox ? (uint32_t)TDM_QUEUED | (uint32_t)TDM_TALKS : (uint32_t)TDM_QUEUED;
-        store_release(&private->state, queued); /* all that prepare wrote; read by who cancels or waits [task-prepared] */
-        error = private->lane->ops->submit(private->lane, private);
-        if (error == 0) {
-            if (old.output || old.report) tdm_task_free_results(old.output, old.release, old.report);
-            return 0;
-        }
-        if (group) tdm_group_unjoin(group, private);
-        if (before == TDM_ENDED) put_results(task, &old);
-        task->report = old.report;
-    }
-    tdm_task_free_results(NULL, NULL, report);
-    take_away(private, before);
-    return error;
-}
+/* One task on its way to its lane, and what to put back if it is not taken. */
+struct way {
+    uint32_t before; /* its state */
+    tandem_group *group;
+    struct results old;
+};
 
-static int submit(struct tandem_pool *pool, tandem_task *task)
+/* 0, or a negative errno value and it is as it was. */
+static int claim(tandem_task *task, struct way *way)
 {
-    int error = check(pool, task);
-    if (error != 0) return error;
     struct tdm_task *private = tdm_task_of(task);
     uint32_t word = load_seq(&private->state);
     enum tdm_task_state state = tdm_task_state(word);
     if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
-    if (!cas_seq(&private->state, &word, TDM_PREPARING)) return -EBUSY; /* another submit of it came first */
-    return route(pool, task, (uint32_t)state);
+    *way = (struct way){.before = (uint32_t)state, .group = task->group};
+    return cas_seq(&private->state, &word, TDM_PREPARING) ? 0 : -EBUSY; /* another submit of it came first */
+}
+
+static int make_report(struct tandem_pool *pool, const tandem_task *task, tandem_report **report)
+{
+    bool wanted = task->command || task->isolation == TANDEM_PROCESS || task->flags & TANDEM_REPORT;
+    *report = wanted ? tdm_report_make(task) : NULL;
+    if (wanted && !*report) return -ENOMEM;
+    return task->command ? tdm_command_lane_order(&pool->commands, task, *report) : 0;
+}
+
+/* With the state PREPARING: no other call touches the task.  0: it is QUEUED in name; else it is as it was. */
+static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *way)
+{
+    struct tdm_task *private = tdm_task_of(task);
+    tandem_report *report;
+    struct tdm_mailbox *mailbox = NULL;
+    int error = make_report(pool, task, &report);
+    if (error == 0) error = start_helpers(pool, task);
+    if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private))) error = -ENOMEM;
+    if (error != 0) {
+        tdm_task_free_results(NULL, NULL, report);
+        take_away(private, way->before);
+        return error;
+    }
+    if (way->before == TDM_ENDED) way->old = take_results(task); /* a new one has none: it is zeroed */
+    prepare(pool, task, report, mailbox);
+    if (way->group) tdm_group_join(way->group, private);
+    uint32_t queued = mailbox ? (uint32_t)TDM_QUEUED | (uint32_t)TDM_TALKS : (uint32_t)TDM_QUEUED;
+    store_release(&private->state, queued); /* all that prepare wrote; read by who cancels or waits [task-prepared] */
+    return 0;
+}
+
+/* The lane has not taken it. */
+static void put_back(tandem_task *task, struct way *way)
+{
+    struct tdm_task *private = tdm_task_of(task);
+    const tandem_report *report = task->report;
+    if (way->group) tdm_group_unjoin(way->group, private);
+    if (way->before == TDM_ENDED) put_results(task, &way->old);
+    task->report = way->old.report;
+    tdm_task_free_results(NULL, NULL, report);
+    take_away(private, way->before);
+}
+
+static void drop_old_results(const struct way *way)
+{
+    if (way->old.output || way->old.report) tdm_task_free_results(way->old.output, way->old.release, way->old.report);
+}
+
+/* Once the lane has it, it may end at any moment and be gone. */
+static int submit(struct tandem_pool *pool, tandem_task *task)
+{
+    struct way way;
+    int error = check(pool, task);
+    if (error == 0) error = claim(task, &way);
+    if (error == 0) error = make_ready(pool, task, &way);
+    if (error != 0) return error;
+    struct tdm_task *private = tdm_task_of(task);
+    error = private->lane->ops->submit(private->lane, private);
+    if (error == 0)
+        drop_old_results(&way);
+    else
+        put_back(task, &way);
+    return error;
 }
 
 int tandem_submit(tandem_pool *pool, tandem_task *task)
@@ -190,6 +237,66 @@ int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t coun
         if (error != 0) return i > 0 ? (int)i : error;
     }
     return (int)count;
+}
+
+/* ---- pipelines ---- */
+
+static int check_pipeline(struct tandem_pool *pool, tandem_task *const *tasks, size_t count)
+{
+    if (!pool || !tasks || count == 0) return -EINVAL;
+    for (size_t i = 0; i < count; i++) {
+        int error = check(pool, tasks[i]);
+        if (error == 0) error = tasks[i]->command ? tdm_command_check_stage(tasks[i], i, count) : -EINVAL;
+        if (error == 0 && tasks[i]->priority != tasks[0]->priority) error = -EINVAL;
+        if (error != 0) return error;
+    }
+    return 0;
+}
+
+static void put_all_back(tandem_task *const *tasks, struct way *ways, size_t count)
+{
+    while (count-- > 0) put_back(tasks[count], &ways[count]);
+}
+
+/* Each is claimed and made ready; if one cannot be, all are as they were. */
+static int make_all_ready(struct tandem_pool *pool, tandem_task *const *tasks, struct way *ways, struct tdm_task **privates,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int error = claim(tasks[i], &ways[i]);
+        if (error == 0) error = make_ready(pool, tasks[i], &ways[i]);
+        if (error != 0) {
+            put_all_back(tasks, ways, i);
+            return error;
+        }
+        privates[i] = tdm_task_of(tasks[i]);
+    }
+    return 0;
+}
+
+static int submit_pipeline(struct tandem_pool *pool, tandem_task *const *tasks, size_t count)
+{
+    int error = check_pipeline(pool, tasks, count);
+    if (error != 0) return error;
+    struct way *ways = tdm_calloc(count, sizeof *ways);
+    struct tdm_task **privates = tdm_calloc(count, sizeof *privates);
+    error = ways && privates ? make_all_ready(pool, tasks, ways, privates, count) : -ENOMEM;
+    if (error == 0) {
+        error = tdm_command_lane_submit_pipeline(&pool->commands, privates, count);
+        if (error != 0) put_all_back(tasks, ways, count);
+        for (size_t i = 0; error == 0 && i < count; i++) drop_old_results(&ways[i]);
+    }
+    free(ways);
+    free(privates);
+    return error;
+}
+
+int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count)
+{
+    int saved = errno;
+    int error = submit_pipeline(pool, tasks, count);
+    errno = saved;
+    return error;
 }
 
 int tandem_call(tandem_pool *pool, tandem_task *task)

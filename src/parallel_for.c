@@ -1,8 +1,10 @@
 /* parallel_for.c - a range of indices, cut into parts, each of them run once by one of a pool's workers. */
 #define _POSIX_C_SOURCE 200809L
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/proc.h"
 #include "pool.h"
+#include "portions.h"
 #include "quiet.h"
 
 #include <errno.h>
@@ -12,21 +14,37 @@
 
 typedef int body_fn(tandem_context *context, size_t begin, size_t end, void *argument);
 
-/* Parts a worker, where the caller leaves their size to us: enough that none has to wait long for the slowest. */
+/* Parts a worker process, where the caller leaves their size to us: enough that none has to wait long for the slowest. */
 #define PARTS 8
 
 struct loop {
     body_fn *body;
     void *argument;
-    size_t begin, end, grain, parts;
+    size_t begin, end, grain, parts; /* grain 0: on threads, that share out the range among themselves while they work */
     _Atomic uint64_t next; /* the first part that nobody has taken; raised by who takes it, and beyond the last by who finds none */
     _Atomic uint32_t failed; /* 1: a part was; set by who ran it */
+    struct tdm_portions portions;
 };
 
 static size_t begin_of(const struct loop *loop, size_t part) { return loop->begin + part * loop->grain; }
 static size_t end_of(const struct loop *loop, size_t part) { return part + 1 < loop->parts ? begin_of(loop, part + 1) : loop->end; }
 
-/* ---- on threads: as many tasks as there are workers, each takes part after part ---- */
+/* ---- on threads: as many tasks as threads are to work on it, each takes part after part ---- */
+
+static void run_one(tandem_context *context, struct loop *loop, size_t begin, size_t end)
+{
+    if (loop->body(context, begin, end, loop->argument) != 0) store_seq(&loop->failed, 1);
+}
+
+static int run_portions(tandem_context *context, void *input, size_t size)
+{
+    struct loop *loop = input;
+    struct tdm_pace pace = {0};
+    size_t begin, end;
+    (void)size;
+    while (tdm_portions_take(&loop->portions, &pace, tdm_clock_ns(), &begin, &end)) run_one(context, loop, begin, end);
+    return 0;
+}
 
 static int run_parts(tandem_context *context, void *input, size_t size)
 {
@@ -34,29 +52,41 @@ static int run_parts(tandem_context *context, void *input, size_t size)
     (void)size;
     for (uint64_t next; (next = add_seq(&loop->next, 1)) < loop->parts;) {
         size_t part = (size_t)next;
-        if (loop->body(context, begin_of(loop, part), end_of(loop, part), loop->argument) != 0) store_seq(&loop->failed, 1);
+        run_one(context, loop, begin_of(loop, part), end_of(loop, part));
     }
     return 0;
 }
 
-/* The wait runs those that no worker has begun yet. */
-static int run_on_threads(tandem_pool *pool, struct loop *loop, size_t workers)
+/* How many are to work on it.  The calling thread, where it helps, is one of them, and one more than the pool has where there is a
+ * processor for it. */
+static size_t count_threads(const tandem_pool *pool, size_t most)
 {
-    size_t count = loop->parts < workers ? loop->parts : workers, taken = 0;
+    size_t count = pool->options.threads;
+    if (pool->core.waiters_help && !tdm_self_worker(&pool->core) && count < pool->cpus) count++;
+    return count < most ? count : most;
+}
+
+/* The wait runs one of them that no worker has begun yet, for as long as there is something to do; then what others were too late for. */
+static int run_on_threads(tandem_pool *pool, struct loop *loop)
+{
+    bool chosen = loop->grain == 0;
+    size_t count = count_threads(pool, chosen ? loop->end - loop->begin : loop->parts), taken = 0;
+    if (chosen) loop->portions = (struct tdm_portions){.begin = loop->begin, .length = loop->end - loop->begin, .takers = count};
+    tandem_group all = {{0}};
     tandem_task *tasks = tdm_calloc(count, sizeof *tasks);
     int error = tasks ? 0 : -ENOMEM;
     for (; error == 0 && taken < count; taken += error == 0) {
-        tasks[taken] = (tandem_task){.run = run_parts, .input = loop, .input_size = sizeof *loop, .name = "tandem_for"};
+        tasks[taken] = (tandem_task){.run = chosen ? run_portions : run_parts,
+                                     .input = loop,
+                                     .input_size = sizeof *loop,
+                                     .group = &all,
+                                     .name = "tandem_for"};
         error = tandem_submit(pool, &tasks[taken]);
     }
-    bool failed = false;
-    for (size_t i = 0; i < taken; i++) {
-        failed |= tandem_wait(&tasks[i]) != TANDEM_OK;
-        tandem_task_clear(&tasks[i]);
-    }
-    free(tasks);
+    int status = taken > 0 ? tandem_group_wait(&all, -1) : (int)TANDEM_OK;
+    free(tasks);                  /* such a task has no results to be cleared */
     if (taken == 0) return error; /* else one does it all if need be */
-    return failed || load_seq(&loop->failed) ? -ECANCELED : 0;
+    return status != TANDEM_OK || load_seq(&loop->failed) ? -ECANCELED : 0;
 }
 
 /* ---- in processes: each part a task, and a few of them at a time ---- */
@@ -178,16 +208,20 @@ static int check(tandem_pool *pool, const struct loop *loop, int isolation)
     return pool->processes.cannot_start != 0 || tdm_proc_had_code((uintptr_t)loop->body) ? 0 : -ENOEXEC;
 }
 
+static size_t part_for(size_t length, size_t workers)
+{
+    size_t size = length / PARTS / workers;
+    return size > 0 ? size : 1;
+}
+
 static int run(tandem_pool *pool, struct loop *loop, int isolation)
 {
     int error = check(pool, loop, isolation);
     size_t length = loop->end - loop->begin;
     if (error != 0 || length == 0) return error;
-    size_t workers = isolation == TANDEM_THREAD ? pool->options.threads : pool->options.processes;
-    if (loop->grain == 0) loop->grain = length / PARTS / workers;
-    if (loop->grain == 0) loop->grain = 1;
-    loop->parts = length / loop->grain + (length % loop->grain != 0);
-    return isolation == TANDEM_THREAD ? run_on_threads(pool, loop, workers) : run_in_processes(pool, loop, workers);
+    if (loop->grain == 0 && isolation == TANDEM_PROCESS) loop->grain = part_for(length, pool->options.processes);
+    if (loop->grain > 0) loop->parts = length / loop->grain + (length % loop->grain != 0);
+    return isolation == TANDEM_THREAD ? run_on_threads(pool, loop) : run_in_processes(pool, loop, pool->options.processes);
 }
 
 int tandem_for(tandem_pool *pool, size_t begin, size_t end, size_t grain, body_fn *body, void *argument, tandem_isolation isolation)

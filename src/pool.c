@@ -3,13 +3,13 @@
 #include "pool.h"
 
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/identity.h"
 #include "base/memory.h"
-#include "base/platform.h"
 #include "base/proc.h"
 #include "base/region.h"
 #include "base/symbols.h"
-#include "process/guard_link.h"
+#include "guards/guard_link.h"
 #include "quiet.h"
 #include "task/group.h"
 #include "task/talk.h"
@@ -142,10 +142,11 @@ static int check_options(const tandem_options *options)
 static void resolve_options(struct tandem_pool *pool, const tandem_options *given)
 {
     tandem_options *options = &pool->options;
+    pool->cpus = tdm_cpus();
     if (given) *options = *given;
-    if (options->threads == 0) options->threads = tdm_platform_cpus();
+    if (options->threads == 0) options->threads = pool->cpus;
     if (options->threads == TANDEM_NONE) options->threads = 0;
-    if (options->processes == 0) options->processes = tdm_platform_cpus();
+    if (options->processes == 0) options->processes = pool->cpus;
     if (options->processes == TANDEM_NONE) options->processes = 0;
     if (options->processes_ready > options->processes) options->processes_ready = options->processes;
     if (options->idle_ms == 0) options->idle_ms = 30000;
@@ -187,6 +188,7 @@ static int open_lanes(struct tandem_pool *pool)
         pool->processes.shared = &pool->shared;
         int error = tdm_process_lane_open(&pool->processes, core, options, -guards, step);
         if (error != 0) return error;
+        tdm_command_lane_open(&pool->commands, core, options, -guards, step);
         pool->has_processes = true;
     }
     return 0;
@@ -224,13 +226,16 @@ static void end_pool(struct tandem_pool *pool)
     struct tdm_core *core = &pool->core;
     struct tdm_lane *threads = pool->has_threads ? &pool->threads.lane : NULL;
     struct tdm_lane *processes = pool->has_processes ? &pool->processes.lane : NULL;
+    struct tdm_lane *commands = pool->has_processes ? &pool->commands.lane : NULL;
     tdm_ledger_close(&core->ledger, TDM_GATE_CLOSED);
     if (threads) threads->ops->begin_end(threads); /* what waits is cancelled before what runs is told to return */
     store_seq(&core->closing, 1);                  /* [closing] */
     tdm_sleepers_wake(&core->sleepers);
     if (processes) processes->ops->begin_end(processes);
+    if (commands) commands->ops->begin_end(commands);
     if (threads) threads->ops->end(threads);
     if (processes) processes->ops->end(processes);
+    if (commands) commands->ops->end(commands);
     tdm_ledger_wait_quiet(&core->ledger, TDM_FOREVER); /* what other threads have taken back, and are about to end */
     tdm_wait_pass_doors();
     tdm_callbacks_close(&core->callbacks);
@@ -238,6 +243,7 @@ static void end_pool(struct tandem_pool *pool)
     tdm_core_release_reactor(core);
     if (threads) tdm_thread_lane_free(&pool->threads);
     if (processes) tdm_process_lane_free(&pool->processes);
+    if (commands) tdm_command_lane_free(&pool->commands);
     tdm_shared_close(&pool->shared);
     free(pool);
 }

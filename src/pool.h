@@ -3,6 +3,7 @@
 #define TDM_POOL_H
 
 #include "base/identity.h"
+#include "command/command_lane.h"
 #include "process/process_lane.h"
 #include "process/shared_memory.h"
 #include "task/core.h"
@@ -12,9 +13,11 @@ struct tandem_pool {
     struct tdm_core core;
     tandem_options options; /* resolved: every default filled in; name and argument's bytes are the pool's own */
     char name[16];
+    unsigned cpus; /* that this process may use */
     bool has_threads, has_processes;
     struct tdm_thread_lane threads;
     struct tdm_process_lane processes;
+    struct tdm_command_lane commands; /* with has_processes */
     struct tdm_shared shared;
 };
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fails when a file in src/ includes one that its floor must not know, or when two files there share a name: layers.sh [TREE]
 #
-#   base < job < { task | child } < { threads | process | command } < the roof, which is src/ itself
+#   base < job < { task | child < guards } < { threads | process | command } < the roof, which is src/ itself
 #
 # Side by side in braces means: these never see each other. With --self-test it shows that it notices each such breach.
 set -eu
@@ -12,8 +12,9 @@ if [ "${1-}" = --self-test ]; then
     trap 'rm -rf "$tree"' EXIT
     must_be_noticed() { # in this file, this include
         rm -rf "$tree/src"
-        mkdir -p "$tree/src/base" "$tree/src/task" "$tree/src/child" "$tree/src/threads" "$tree/src/process"
-        for file in pool base/list task/wait child/zygote threads/deque process/slot; do
+        mkdir -p "$tree/src/base" "$tree/src/task" "$tree/src/child" "$tree/src/guards" "$tree/src/threads" \
+            "$tree/src/process"
+        for file in pool base/list task/wait child/zygote guards/link threads/deque process/slot; do
             printf '#include "base/list.h"\n' >"$tree/src/$file.h"
         done
         sh "$0" "$tree" >/dev/null || { echo "a sound tree is refused"; exit 1; }
@@ -23,6 +24,9 @@ if [ "${1-}" = --self-test ]; then
     must_be_noticed base/list.c task/wait.h    # upwards
     must_be_noticed task/wait.c child/guard.h # across the fork
     must_be_noticed child/guard.c task/wait.h
+    must_be_noticed guards/link.c task/wait.h
+    must_be_noticed task/wait.c guards/link.h
+    must_be_noticed guards/link.c process/slot.h
     must_be_noticed threads/deque.c process/slot.h # from lane to lane
     must_be_noticed process/slot.c pool.h          # the roof
     must_be_noticed task/wait.c wait.h             # not written as seen from src/
@@ -37,9 +41,10 @@ find . -name '*.[ch]' | sed 's|^\./||' | sort | xargs awk '
         below["job"] = below["base"] "job "
         below["task"] = below["job"] "task "
         below["child"] = below["job"] "child "
+        below["guards"] = below["child"] "guards "
         for (lane = split("threads process command", lanes); lane; lane--)
-            below[lanes[lane]] = below["job"] "task child " lanes[lane] " "
-        below["roof"] = below["job"] "task child threads process command roof "
+            below[lanes[lane]] = below["job"] "task child guards " lanes[lane] " "
+        below["roof"] = below["job"] "task child guards threads process command roof "
     }
     function floor(path) { return sub("/.*", "", path) ? path : "roof" }
     function breach(what) { print "src/" FILENAME ":" FNR ": " what; failed = 1 }

@@ -8,10 +8,17 @@
 #include <stddef.h>
 
 enum {
-    THREADS = 2,       /* of every thread pool */
-    MESSAGE_SIZE = 64, /* bytes that a limit sends for one task, and gets back */
-    PAYLOAD = 64 << 20 /* bytes of a large input, and of a large answer */
+    THREADS = 2,          /* of every thread pool */
+    MESSAGE_SIZE = 64,    /* bytes that a limit sends for one task, and gets back */
+    CAPTURED = 256000000, /* bytes that a command writes */
+    PAYLOAD = 64 << 20    /* bytes of a large input, and of a large answer */
 };
+
+/* What writes them. */
+#define CAPTURED_PROGRAM                                                                                                           \
+    {                                                                                                                              \
+        "head", "-c", "256000000", "/dev/zero", NULL                                                                               \
+    }
 
 /* One subject of a row.  A function that no row asks of it is NULL. */
 struct peer {
@@ -77,6 +84,15 @@ extern const struct peer peer_tandem_crashing;
 extern const struct peer peer_tandem_sound;
 extern const struct peer peer_tandem_for;
 extern const struct peer peer_tandem_for_picked;
+extern const struct peer peer_tandem_command_10MB;
+extern const struct peer peer_tandem_command_1GB;
+extern const struct peer peer_tandem_capture;
+extern const struct peer peer_libuv_command_10MB;
+extern const struct peer peer_libuv_command_1GB;
+extern const struct peer peer_libuv_capture;
+extern const struct peer peer_glib_command_10MB;
+extern const struct peer peer_glib_command_1GB;
+extern const struct peer peer_glib_capture;
 extern const struct peer peer_python;
 extern const struct peer peer_python_calls;
 extern const struct peer peer_node_calls;
@@ -90,6 +106,7 @@ extern const struct peer peer_serial;
 extern const struct peer peer_tbb;
 extern const struct peer peer_tbb_for;
 extern const struct peer peer_textbook;
+extern const struct peer limit_capture;
 extern const struct peer limit_fork_10MB;
 extern const struct peer limit_fork_1GB;
 extern const struct peer limit_fork_4GB;

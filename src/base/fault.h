@@ -24,7 +24,10 @@
     X(duplicate) /* a descriptor */                                                                                                \
     X(nonblocking)                                                                                                                 \
     X(thread)                                                                                                                      \
-    X(fork_unseen) /* the host's fork of a guard */                                                                                \
+    X(fork_unseen)  /* the host's fork of a guard */                                                                               \
+    X(spawn)        /* the zygote's start of a program */                                                                          \
+    X(spill)        /* the file that the rest of an output goes to */                                                              \
+    X(unnamed_file) /* a system without files that never had a name */                                                             \
     X(fork_handler)                                                                                                                \
     X(inherit_orphans)                                                                                                             \
     X(signal_watched)                                                                                                              \
@@ -64,6 +67,8 @@
     X(worker_finished)                                                                                                             \
     X(guard_fork_worker)                                                                                                           \
     X(guard_forked_worker)                                                                                                         \
+    X(program_begun)                                                                                                               \
+    X(guard_spawned_program)                                                                                                       \
     X(guard_told_spawned)                                                                                                          \
     X(guard_saw_end)                                                                                                               \
     X(guard_told_end)                                                                                                              \

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -248,6 +249,8 @@ ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count)
     pthread_setcancelstate(cancel_state, NULL);
     return done;
 }
+
+bool tdm_fds_waiting(int fd, int *bytes) { return ioctl(fd, FIONREAD, bytes) == 0; }
 
 /* Space for the descriptors of one message, aligned as its header wants it. */
 union control {

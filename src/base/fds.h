@@ -32,6 +32,9 @@ void tdm_fds_empty(const int bell[2]);
 ssize_t tdm_fds_read(int fd, void *to, size_t size);
 ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count);
 
+/* How many bytes of a pipe could be read now; false: nobody tells. */
+bool tdm_fds_waiting(int fd, int *bytes);
+
 #define TDM_FDS_MOST 8 /* descriptors in one message */
 
 /* One whole message of fixed size, with descriptors.  0 or -errno; never raises SIGPIPE. */

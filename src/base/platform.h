@@ -55,6 +55,17 @@ void tdm_platform_close_range(unsigned low, unsigned high);
 /* fork(), but the child's end is not seen by the parent's wait() or waitpid(-1).  0 in the child; its pid; or -errno. */
 pid_t tdm_platform_fork_unseen(void);
 
+/* A child that calls begin(argument), which is to end in an exec or _exit, and until then may share this process's memory: so a start costs the
+ * same however large the process is.  Where memory is shared the caller waits meanwhile; elsewhere it is a fork, and the caller does not.
+ * One thread only, with all signals blocked.  The pid or -errno. */
+pid_t tdm_platform_spawn(int (*begin)(void *argument), void *argument);
+
+/* Room in a pipe for so much, if the system lets a pipe have it. */
+void tdm_platform_widen_pipe(int fd, size_t size);
+
+/* A file that never had a name, in this folder, close-on-exec.  A descriptor, not remembered; or -errno, where there is no such thing. */
+int tdm_platform_unnamed_file(const char *folder);
+
 /* Ends a child made by fork_unseen, which was told to end and has nothing left to do, and collects it.  Where its number may be another
  * process's by now, it is only collected if it is there. */
 void tdm_platform_end_unseen(pid_t pid);
@@ -69,6 +80,7 @@ bool tdm_platform_adopts_orphans(void);
 struct tdm_end {
     pid_t pid;
     int signal, code; /* the signal that killed it, or 0 and what it exited with */
+    bool dumped;      /* and it left a core dump */
     uint64_t user_ns, system_ns, peak_memory;
 };
 

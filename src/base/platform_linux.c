@@ -155,6 +155,7 @@ void tdm_platform_close_range(unsigned low, unsigned high)
 
 /* ThreadSanitizer's locks may be held by its own thread at any time, so only its own fork() is safe there. */
 extern void __tsan_init(void) __attribute__((weak));
+extern void __asan_init(void) __attribute__((weak));
 
 /* Exit signal 0 makes a child that only a wait with __WALL or __WCLONE sees.  All arguments zero means the same on every
  * architecture, whatever the order of its clone arguments. */
@@ -164,6 +165,32 @@ pid_t tdm_platform_fork_unseen(void)
     if (fault != 0) return -fault;
     pid_t pid = __tsan_init ? fork() : (pid_t)syscall(SYS_clone, 0ul, 0ul, 0ul, 0ul, 0ul);
     return pid < 0 ? -errno : pid;
+}
+
+/* On a stack of its own, lest it should write where this function still stands.  A sanitizer's memory is not to be shared. */
+pid_t tdm_platform_spawn(int (*begin)(void *argument), void *argument)
+{
+    static _Alignas(64) char stack[64 * 1024];
+    int fault = tdm_fault(TDM_FAULT_spawn);
+    if (fault != 0) return -fault;
+    pid_t pid;
+    if (__tsan_init || __asan_init) {
+        pid = fork();
+        if (pid == 0) _exit(begin(argument));
+    } else {
+        pid = clone(begin, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
+    }
+    return pid < 0 ? -errno : pid;
+}
+
+void tdm_platform_widen_pipe(int fd, size_t size) { fcntl(fd, F_SETPIPE_SZ, (int)size); }
+
+int tdm_platform_unnamed_file(const char *folder)
+{
+    int fault = tdm_fault(TDM_FAULT_unnamed_file);
+    if (fault != 0) return -fault;
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    return fd < 0 ? -errno : fd;
 }
 
 /* Nobody else has reaped it, so the number is its own; stopped ones end too. */
@@ -233,6 +260,7 @@ bool tdm_platform_peek_end(pid_t pid, struct tdm_end *end)
         end->code = info.si_status;
     else
         end->signal = info.si_status;
+    end->dumped = info.si_code == CLD_DUMPED;
     return true;
 }
 

@@ -138,6 +138,23 @@ static pid_t fork_once(void)
     return fault != 0 ? -1 : fork();
 }
 
+pid_t tdm_platform_spawn(int (*begin)(void *argument), void *argument)
+{
+    int fault = tdm_fault(TDM_FAULT_spawn);
+    if (fault != 0) return -fault;
+    pid_t pid = fork();
+    if (pid == 0) _exit(begin(argument));
+    return pid < 0 ? -errno : pid;
+}
+
+void tdm_platform_widen_pipe(int fd, size_t size) { (void)fd, (void)size; }
+
+int tdm_platform_unnamed_file(const char *folder)
+{
+    (void)folder;
+    return -ENOTSUP;
+}
+
 /* A grandchild: the child in between ends at once and is collected here, so nothing is left for the host's wait() to see. */
 pid_t tdm_platform_fork_unseen(void)
 {
@@ -205,6 +222,7 @@ bool tdm_platform_peek_end(pid_t pid, struct tdm_end *end)
         end->code = info.si_status;
     else
         end->signal = info.si_status;
+    end->dumped = info.si_code == CLD_DUMPED;
     return true;
 }
 

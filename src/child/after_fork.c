@@ -25,6 +25,17 @@ void tdm_after_fork_default_signals(void)
     for (int signal = 1; signal <= 64; signal++) sigaction(signal, &action, NULL);
 }
 
+static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
+
+static void handle_ignored(void (*how)(int))
+{
+    struct sigaction action = {.sa_handler = how};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) sigaction(ignored[i], &action, NULL);
+}
+
+void tdm_after_fork_ignore_signals(void) { handle_ignored(SIG_IGN); }
+void tdm_after_fork_ignore_no_more(void) { handle_ignored(SIG_DFL); }
+
 void tdm_after_fork_set_stdio(void)
 {
     int null = open("/dev/null", O_RDWR);

@@ -8,6 +8,7 @@
 #include "base/platform.h"
 #include "child/after_fork.h"
 #include "child/crash_handler.h"
+#include "child/exec_child.h"
 #include "child/process_worker.h"
 #include "child/roll.h"
 
@@ -43,13 +44,11 @@ static bool is_keeper(void) { return guard.keeper_pipe < 0; }
 
 static void nothing_but_wake(int signal) { (void)signal; }
 
-/* Children's ends are taken note of only while waiting, so none falls between a look and a sleep.  A terminal's signals are for the
- * host alone; who wants this process to end ends the host. */
+/* Children's ends are taken note of only while waiting, so none falls between a look and a sleep. */
 static void set_signals(void)
 {
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
     tdm_after_fork_default_signals();
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+    tdm_after_fork_ignore_signals();
     struct sigaction action = {.sa_handler = nothing_but_wake};
     sigaction(SIGCHLD, &action, NULL);
     sigset_t mask;
@@ -106,14 +105,32 @@ static bool is_child(pid_t pid)
 static void kill_worker(pid_t pid, int signal)
 {
     if (!is_child(pid)) return;
+    bool is_program = tdm_roll_condemn(pid);
     kill(-pid, signal);
+    if (is_program) kill(-pid, SIGCONT); /* one that is stopped could not do what it is asked for */
     if (signal == SIGKILL) kill(pid, signal);
+}
+
+/* Those that did not come are -1. */
+static void sort_out(const struct tdm_guard_request *request, const int got[TDM_FDS_MOST], int fds[TDM_FDS_MOST])
+{
+    for (int i = 0, next = 0; i < TDM_FDS_MOST; i++) fds[i] = request->fds & 1u << i ? got[next++] : -1;
+}
+
+static void start_program(const struct tdm_guard_request *request, const int got[TDM_FDS_MOST])
+{
+    int fds[TDM_FDS_MOST];
+    sort_out(request, got, fds);
+    struct tdm_guard_notice notice = {.kind = TDM_SPAWNED, .number = request->number};
+    notice.pid = tdm_exec_child(fds);
+    tell(&notice, NULL, 0);
+    tdm_fault(TDM_FAULT_guard_told_spawned);
 }
 
 static void spawn(const struct tdm_guard_request *request, const int got[TDM_FDS_MOST])
 {
-    int fds[TDM_WORKER_FDS];
-    for (int i = 0, next = 0; i < TDM_WORKER_FDS; i++) fds[i] = request->fds & 1u << i ? got[next++] : -1;
+    int fds[TDM_FDS_MOST];
+    sort_out(request, got, fds);
     struct tdm_guard_notice notice = {.kind = TDM_SPAWNED, .number = request->number};
     int fault = tdm_fault(TDM_FAULT_guard_fork_worker);
     pid_t pid = fault != 0 ? -1 : fork();
@@ -133,11 +150,12 @@ static void spawn(const struct tdm_guard_request *request, const int got[TDM_FDS
 static void report_end(const struct tdm_end *end)
 {
     tdm_fault(TDM_FAULT_guard_saw_end);
-    if (tdm_roll_has(end->pid)) kill(-end->pid, SIGKILL); /* not that of a daemon which a task has made */
+    if (tdm_roll_has_condemned(end->pid)) kill(-end->pid, SIGKILL); /* not that of a daemon which a task has made */
     struct tdm_guard_notice notice = {.kind = TDM_EXIT,
                                       .pid = end->pid,
                                       .signal = end->signal,
                                       .code = end->code,
+                                      .dumped = end->dumped,
                                       .user_ns = end->user_ns,
                                       .system_ns = end->system_ns,
                                       .peak_memory = end->peak_memory};
@@ -271,6 +289,8 @@ static void serve_request(void)
         give_up();
     else if (request.kind == TDM_SPAWN)
         spawn(&request, fds);
+    else if (request.kind == TDM_EXEC)
+        start_program(&request, fds);
     else if (request.kind == TDM_KILL)
         kill_worker(request.pid, request.signal);
     for (int i = 0; i < TDM_FDS_MOST; i++)

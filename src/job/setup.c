@@ -25,16 +25,16 @@ static const int resources[] = {
 #define RESOURCES (sizeof resources / sizeof *resources)
 _Static_assert(RESOURCES <= TDM_RESOURCES_MOST, "all have their place");
 
-void tdm_setup_look_around(struct tdm_setup *setup)
+void tdm_surroundings_note(struct tdm_surroundings *around)
 {
-    setup->mask = tdm_platform_umask();
-    setup->affinity_size = (uint32_t)tdm_platform_get_affinity(setup->affinity);
+    around->mask = tdm_platform_umask();
+    around->affinity_size = (uint32_t)tdm_platform_get_affinity(around->affinity);
     for (size_t i = 0; i < RESOURCES; i++) {
         struct rlimit limit;
         if (getrlimit(resources[i], &limit) != 0) return;
-        setup->limits[i].soft = limit.rlim_cur;
-        setup->limits[i].hard = limit.rlim_max;
-        setup->resources = (uint32_t)i + 1;
+        around->limits[i].soft = limit.rlim_cur;
+        around->limits[i].hard = limit.rlim_max;
+        around->resources = (uint32_t)i + 1;
     }
 }
 
@@ -67,20 +67,25 @@ static void adopt_environment(char *environment, size_t size)
 }
 
 /* Core dumps: with a limit of 1 byte the kernel makes none, neither as a file nor for a collector that is piped to. */
-static void adopt_limits(const struct tdm_setup *setup)
+static void adopt_limits(const struct tdm_surroundings *around, bool core_dumps)
 {
-    for (size_t i = 0; i < setup->resources && i < RESOURCES; i++) {
-        struct rlimit now, wanted = {.rlim_cur = (rlim_t)setup->limits[i].soft, .rlim_max = (rlim_t)setup->limits[i].hard};
-        if (resources[i] == RLIMIT_CORE && !setup->core_dumps && wanted.rlim_cur > 1) wanted.rlim_cur = 1;
+    for (size_t i = 0; i < around->resources && i < RESOURCES; i++) {
+        struct rlimit now, wanted = {.rlim_cur = (rlim_t)around->limits[i].soft, .rlim_max = (rlim_t)around->limits[i].hard};
+        if (resources[i] == RLIMIT_CORE && !core_dumps && wanted.rlim_cur > 1) wanted.rlim_cur = 1;
         if (getrlimit(resources[i], &now) == 0 && now.rlim_cur == wanted.rlim_cur && now.rlim_max == wanted.rlim_max) continue;
         setrlimit(resources[i], &wanted);
     }
 }
 
+void tdm_surroundings_adopt(const struct tdm_surroundings *around, bool core_dumps)
+{
+    if (around->mask >= 0) umask((mode_t)around->mask);
+    adopt_limits(around, core_dumps);
+    tdm_platform_set_affinity(around->affinity, around->affinity_size);
+}
+
 void tdm_setup_adopt(const struct tdm_setup *setup, char *environment)
 {
     adopt_environment(environment, (size_t)setup->environment_size);
-    if (setup->mask >= 0) umask((mode_t)setup->mask);
-    adopt_limits(setup);
-    tdm_platform_set_affinity(setup->affinity, setup->affinity_size);
+    tdm_surroundings_adopt(&setup->around, setup->core_dumps != 0);
 }

@@ -15,6 +15,22 @@
 
 enum tdm_errors_to { TDM_ERRORS_INHERITED = 0, TDM_ERRORS_CAPTURED, TDM_ERRORS_NOWHERE };
 
+/* Not the directory, which is a descriptor. */
+struct tdm_surroundings {
+    int32_t mask; /* umask, or -1 */
+    uint32_t resources, affinity_size;
+    struct {
+        uint64_t soft, hard;
+    } limits[TDM_RESOURCES_MOST];
+    unsigned char affinity[TDM_AFFINITY_SIZE];
+};
+
+/* Host: as they are now. */
+void tdm_surroundings_note(struct tdm_surroundings *around);
+
+/* In the new process; what the system refuses stays as it was.  Allocates nothing. */
+void tdm_surroundings_adopt(const struct tdm_surroundings *around, bool core_dumps);
+
 /* The payload of SETUP begins with it; behind it lie the environment, its entries ended by 0 bytes, and the argument. */
 struct tdm_setup {
     uint64_t on_start, on_stop; /* addresses, or 0 */
@@ -26,16 +42,8 @@ struct tdm_setup {
     char name[16];
     uint32_t errors_to;
     uint32_t no_crash_report, core_dumps;
-    int32_t mask; /* umask, or -1 */
-    uint32_t resources, affinity_size;
-    struct {
-        uint64_t soft, hard;
-    } limits[TDM_RESOURCES_MOST];
-    unsigned char affinity[TDM_AFFINITY_SIZE];
+    struct tdm_surroundings around;
 };
-
-/* Host: fills in mask, resources, limits, affinity. */
-void tdm_setup_look_around(struct tdm_setup *setup);
 
 /* Host: a copy of the environment, allocated; NULL: no memory.  On a thread of the caller's: reading it while another thread changes it is
  * as unsafe as getenv() is. */

@@ -6,6 +6,7 @@
 #include "process/process_lane.h"
 
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/memory.h"
 #include "base/proc.h"
 #include "job/setup.h"
@@ -267,17 +268,6 @@ static void fill_stats(struct tdm_lane *base, tandem_stats *stats)
     unlock(lane);
 }
 
-static void cancel_dedicated(struct tdm_process_lane *lane)
-{
-    for (;;) {
-        lock(lane);
-        struct tdm_task *task = tdm_lane_dequeue_from_locked(&lane->lane, &lane->dedicated);
-        unlock(lane);
-        if (!task) return;
-        tdm_lane_end_cancelled(task);
-    }
-}
-
 static void begin_end(struct tdm_lane *base)
 {
     struct tdm_process_lane *lane = mine(base);
@@ -285,7 +275,7 @@ static void begin_end(struct tdm_lane *base)
     lane->closing = true;
     unlock(lane);
     tdm_lane_cancel_waiting(base);
-    cancel_dedicated(lane);
+    tdm_lane_cancel_waiting_in(base, &lane->dedicated);
     if (load_seq(&base->core->holds_reactor)) tdm_reactor_post(&lane->end_job);
 }
 
@@ -354,20 +344,20 @@ static void has_worked(struct tdm_process_lane *lane)
 
 /* With the lock held.  Behind others in a worker's hands goes only what is left when each worker has as many, and nothing whose waiting has a
  * time limit, which would not be seen there. */
-static bool may_wait_in_hand(const struct tdm_process_lane *lane, const struct tdm_node *part, unsigned in_hand)
+static bool may_wait_in_hand(const struct tdm_process_lane *lane, struct tdm_task *task, unsigned in_hand)
 {
-    if (in_hand == 0 || tdm_list_empty(part)) return true;
+    if (in_hand == 0 || !task) return true;
     if (tdm_ledger_waiting(&lane->lane.core->ledger) < (uint64_t)(lane->staff.seated - 1) * in_hand) return false;
-    return tdm_task_public(container_of(part->next, struct tdm_task, link))->queue_timeout_ms == 0;
+    return tdm_task_public(task)->queue_timeout_ms == 0;
 }
 
 /* With the lock held: the next task for this slot, which has room for it, or NULL. */
 static struct tdm_task *next_for(struct tdm_process_lane *lane, struct tdm_slot *slot, unsigned in_hand)
 {
-    struct tdm_node *part = slot->dedicated ? &lane->dedicated : &lane->lane.queue;
-    if (!may_wait_in_hand(lane, part, in_hand)) return NULL;
+    if (!slot->dedicated && !may_wait_in_hand(lane, tdm_lane_peek_locked(&lane->lane), in_hand)) return NULL;
     if (in_hand > 0) lane->in_hands = true;
-    struct tdm_task *task = tdm_lane_dequeue_from_locked(&lane->lane, part);
+    struct tdm_task *task =
+        slot->dedicated ? tdm_lane_dequeue_from_locked(&lane->lane, &lane->dedicated) : tdm_lane_dequeue_locked(&lane->lane);
     if (!task) return NULL;
     task->place = slot;
     tdm_staff_guard(lane);
@@ -499,7 +489,7 @@ int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, 
 {
     tdm_lane_open(&lane->lane, &ops, core);
     lane->options = options;
-    lane->processors = tdm_platform_cpus();
+    lane->processors = tdm_cpus();
     if (lane->processors > 1 && options->spin_us != TANDEM_NONE) lane->watch_ns = options->spin_us * 1000u;
     lane->cannot_start = error != 0 ? error : lacks_code(options) ? ENOEXEC : 0;
     lane->cannot_step = error != 0 ? step : "on_worker_start";

@@ -6,10 +6,10 @@
 #define TDM_PROCESS_SLOT_H
 
 #include "base/reactor.h"
+#include "guards/guard_children.h"
 #include "job/control.h"
 #include "job/stream.h"
 #include "process/error_tail.h"
-#include "process/guard_children.h"
 #include "process/verdict.h"
 #include "task/lane.h"
 

@@ -3,7 +3,8 @@
 #include "base/fault.h"
 #include "base/fds.h"
 #include "base/platform.h"
-#include "process/adopted.h"
+#include "child/process_worker.h"
+#include "guards/adopted.h"
 #include "process/reading.h"
 #include "process/replies.h"
 #include "process/slot_inside.h"
@@ -288,8 +289,9 @@ static void ended(struct tdm_child *child, const struct tdm_guard_notice *notice
 }
 
 /* It finishes what it holds, and gets no more. */
-static void orphaned(struct tdm_child *child)
+static void orphaned(struct tdm_child *child, pid_t pid)
 {
+    (void)pid;
     struct tdm_slot *slot = container_of(child, struct tdm_slot, child);
     slot->orphan = true;
     tdm_process_lane_not_idle(slot->lane, slot);
@@ -409,6 +411,7 @@ void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
     slot->out = slot->in = (struct tdm_way){.fd = -1}; /* a start may fail before there is anything: 0 would be the program's own */
     slot->deadline_ns = TDM_FOREVER;
     tdm_list_init(&slot->idle);
+    slot->child.kind = TDM_SPAWN;
     slot->child.spawned = spawned;
     slot->child.ended = ended;
     slot->child.orphaned = orphaned;

@@ -6,8 +6,9 @@
 #include "base/fault.h"
 #include "base/fds.h"
 #include "base/memory.h"
+#include "child/process_worker.h"
+#include "guards/guard_link.h"
 #include "job/setup.h"
-#include "process/guard_link.h"
 #include "process/reading.h"
 #include "process/shared_memory.h"
 #include "process/slot_inside.h"
@@ -128,7 +129,7 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
                               .no_crash_report = options->no_crash_report,
                               .core_dumps = options->core_dumps};
     snprintf(setup.name, sizeof setup.name, "%s", options->name);
-    tdm_setup_look_around(&setup);
+    tdm_surroundings_note(&setup.around);
     char *bytes = tdm_process_lane_make_setup(slot->lane, &setup);
     if (!bytes) return -ENOMEM;
     slot->setup = bytes;
@@ -151,7 +152,7 @@ static void reset(struct tdm_slot *slot, uint32_t number)
         false;
     slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
     slot->reply_source.wants = slot->request_source.wants = 0;
-    for (int i = 0; i < TDM_WORKER_FDS; i++) slot->child.fds[i] = -1;
+    for (int i = 0; i < TDM_FDS_MOST; i++) slot->child.fds[i] = -1;
     tdm_slot_lock(slot);
     tdm_slot_set_state(slot, TDM_SLOT_STARTING);
     slot->number = number;
@@ -184,7 +185,7 @@ void tdm_slot_start(struct tdm_slot *slot, uint32_t number)
         error = write_setup(slot, number);
     }
     if (error != 0) {
-        for (int i = 0; i < TDM_WORKER_FDS; i++) tdm_fds_close(&slot->child.fds[i]);
+        for (int i = 0; i < TDM_FDS_MOST; i++) tdm_fds_close(&slot->child.fds[i]);
         tdm_slot_start_failed(slot, step, -error);
         return;
     }

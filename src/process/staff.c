@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "base/memory.h"
-#include "process/guard_link.h"
+#include "guards/guard_link.h"
 #include "process/process_lane.h"
 #include "process/reading.h"
 
@@ -44,6 +44,12 @@ static bool wants_dedicated(const struct tdm_process_lane *lane)
     return is_longer_than(&lane->dedicated, lane->dedicated_starting);
 }
 
+static bool wait_more_than(const struct tdm_process_lane *lane, uint32_t count)
+{
+    uint32_t ranked = tdm_ranks_hint(&lane->lane.ranks); /* exact, with the lock held */
+    return ranked > count || is_longer_than(&lane->lane.queue, count - ranked);
+}
+
 /* Those that leave still count in the end, lest slow ones pile up. */
 static bool wants_seat_filled(const struct tdm_process_lane *lane)
 {
@@ -52,7 +58,7 @@ static bool wants_seat_filled(const struct tdm_process_lane *lane)
     if (staff->alive - staff->dedicated >= 2 * (uint64_t)seats) return false;
     if (prospects < staff->retiring) return true;
     if (at_work(staff) >= seats) return false;
-    return is_longer_than(&lane->lane.queue, prospects) || at_work(staff) < lane->options->processes_ready || staff->owed > 0;
+    return wait_more_than(lane, prospects) || at_work(staff) < lane->options->processes_ready || staff->owed > 0;
 }
 
 bool tdm_staff_wants_worker(const struct tdm_process_lane *lane)
@@ -324,7 +330,11 @@ static void fail_hopeless(struct tdm_process_lane *lane, bool all)
     int error = lane->staff.error;
     const char *step = lane->staff.step;
     tdm_list_splice_back(&doomed, &lane->dedicated);
-    if (all) tdm_list_splice_back(&doomed, &lane->lane.queue);
+    if (all) {
+        tdm_list_splice_back(&doomed, &lane->lane.ranks.high);
+        tdm_list_splice_back(&doomed, &lane->lane.queue);
+        tdm_list_splice_back(&doomed, &lane->lane.ranks.low);
+    }
     unlock(lane);
     fail_all(lane, &doomed, error, step);
 }

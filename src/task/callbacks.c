@@ -18,6 +18,7 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 {
     *callbacks = (struct tdm_callbacks){.by_host = by_host, .bell = {-1, -1}, .stack_size = stack_size, .core = core};
     tdm_list_init(&callbacks->waiting);
+    tdm_list_init(&callbacks->calls);
     tdm_list_init(&callbacks->talking);
     return by_host ? tdm_fds_bell(callbacks->bell) : 0;
 }
@@ -27,7 +28,7 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 /* With the lock held: the bell says whether there is something that could be called now. */
 static void set_bell(struct tdm_callbacks *callbacks)
 {
-    bool ready = !tdm_list_empty(&callbacks->waiting) || !tdm_list_empty(&callbacks->talking);
+    bool ready = !tdm_list_empty(&callbacks->calls) || !tdm_list_empty(&callbacks->waiting) || !tdm_list_empty(&callbacks->talking);
     if (!callbacks->by_host || ready == callbacks->rung) return;
     callbacks->rung = ready;
     if (ready)
@@ -56,6 +57,26 @@ void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task)
     pushed(callbacks);
 }
 
+void tdm_callbacks_push_call(struct tdm_callbacks *callbacks, struct tdm_call *call)
+{
+    lock(callbacks);
+    tdm_list_push_back(&callbacks->calls, &call->link);
+    pushed(callbacks);
+}
+
+bool tdm_callbacks_withdraw_call(struct tdm_callbacks *callbacks, struct tdm_call *call)
+{
+    lock(callbacks);
+    bool waits = !tdm_list_empty(&call->link);
+    if (waits) {
+        tdm_list_remove(&call->link);
+        callbacks->count--;
+        set_bell(callbacks);
+    }
+    unlock(callbacks);
+    return waits;
+}
+
 /* With the lock held. */
 static void give_turn(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
 {
@@ -78,17 +99,27 @@ void tdm_callbacks_push_end(struct tdm_callbacks *callbacks, struct tdm_mailbox 
 
 /* ---- calling ---- */
 
-/* With the lock held.  Tasks and mailboxes take turns. */
-static bool pop(struct tdm_callbacks *callbacks, struct tdm_task **task, struct tdm_mailbox **mailbox)
+/* What is to be called next: one of these. */
+struct due {
+    struct tdm_call *call;
+    struct tdm_mailbox *mailbox;
+    struct tdm_task *task;
+};
+
+/* With the lock held.  Calls come first; tasks and mailboxes take turns. */
+static bool pop(struct tdm_callbacks *callbacks, struct due *due)
 {
+    struct tdm_node *call = tdm_list_pop_front(&callbacks->calls), *mailbox = NULL, *task = NULL;
     bool talks = !tdm_list_empty(&callbacks->talking) && (!callbacks->talked || tdm_list_empty(&callbacks->waiting));
-    struct tdm_node *node = tdm_list_pop_front(talks ? &callbacks->talking : &callbacks->waiting);
-    if (!node) return false;
-    callbacks->talked = talks;
+    if (!call && talks) mailbox = tdm_list_pop_front(&callbacks->talking);
+    if (!call && !talks) task = tdm_list_pop_front(&callbacks->waiting);
+    if (!call && !mailbox && !task) return false;
+    *due = (struct due){.call = call ? container_of(call, struct tdm_call, link) : NULL,
+                        .mailbox = mailbox ? container_of(mailbox, struct tdm_mailbox, turn) : NULL,
+                        .task = task ? container_of(task, struct tdm_task, link) : NULL};
+    if (due->mailbox) due->mailbox->due--;
+    if (!call) callbacks->talked = talks;
     callbacks->count--;
-    *task = talks ? NULL : container_of(node, struct tdm_task, link);
-    *mailbox = talks ? container_of(node, struct tdm_mailbox, turn) : NULL;
-    if (talks) (*mailbox)->due--;
     set_bell(callbacks);
     return true;
 }
@@ -136,19 +167,25 @@ static void take_turn(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailb
     unlock(callbacks);
 }
 
+static void call_one(struct tdm_callbacks *callbacks, const struct due *due)
+{
+    if (due->call)
+        due->call->run(due->call);
+    else if (due->mailbox)
+        take_turn(callbacks, due->mailbox);
+    else
+        tdm_task_call_back(due->task, NULL);
+}
+
 int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
 {
-    struct tdm_task *task;
-    struct tdm_mailbox *mailbox;
+    struct due due;
     int done = 0;
     lock(callbacks);
     size_t left = most == 0 || callbacks->count < most ? callbacks->count : most;
-    for (; left > 0 && done < INT_MAX && pop(callbacks, &task, &mailbox); left--) {
+    for (; left > 0 && done < INT_MAX && pop(callbacks, &due); left--) {
         unlock(callbacks);
-        if (mailbox)
-            take_turn(callbacks, mailbox);
-        else
-            tdm_task_call_back(task, NULL);
+        call_one(callbacks, &due);
         done++;
         lock(callbacks);
     }

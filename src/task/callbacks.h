@@ -17,12 +17,19 @@ struct tdm_core;
 struct tdm_mailbox;
 struct tdm_task;
 
+/* A call that is not a task's end: of user code, on behalf of a task that has not ended. */
+struct tdm_call {
+    struct tdm_node link;
+    void (*run)(struct tdm_call *call);
+};
+
 struct tdm_callbacks {
     bool by_host;
     int bell[2];          /* by_host: readable while something waits; rung and emptied under the lock, so always true */
     struct tdm_lock lock; /* rank CALLBACKS */
     /* guarded by lock */
     struct tdm_node waiting; /* tasks */
+    struct tdm_node calls;   /* these come before them */
     struct tdm_node talking; /* mailboxes whose turn comes */
     size_t count;            /* calls to be made, also of mailboxes that have their turn now */
     bool rung;
@@ -48,6 +55,10 @@ void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task);
 /* One more message lies in the mailbox; or its task has ended, and its reference is given away here. */
 void tdm_callbacks_push_message(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox);
 void tdm_callbacks_push_end(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox);
+/* Run once, where tasks are called back.  Its memory may be gone when run returns. */
+void tdm_callbacks_push_call(struct tdm_callbacks *callbacks, struct tdm_call *call);
+/* False: it has begun, or ended. */
+bool tdm_callbacks_withdraw_call(struct tdm_callbacks *callbacks, struct tdm_call *call);
 
 /* Calls at most so many here; 0: all there are now.  How many. */
 int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most);

@@ -4,6 +4,7 @@
 
 #include "task/core.h"
 #include "task/hand.h"
+#include "task/ranks.h"
 #include "task/task.h"
 
 struct tdm_lane;
@@ -42,17 +43,24 @@ struct tdm_lane {
     struct tdm_core *core;
     struct tdm_lock *front_lock; /* of the lane's own part of the queue, from which it takes, or NULL: it has no such part */
     struct tdm_node queue;       /* first come, first served; guarded by the ledger's lock, as are the calls with _locked */
+    struct tdm_ranks ranks;      /* those of another priority than the usual one */
 };
 
 void tdm_lane_open(struct tdm_lane *lane, const struct tdm_lane_ops *ops, struct tdm_core *core);
 
-/* Puts an admitted task at the end, and starts the clock of its waiting.  False: it was cancelled on its way here, and is HELD by the
+/* Puts an admitted task at the end of the queue of its priority, and starts the clock of its waiting.  False: it was cancelled on its way here, and is HELD by the
  * caller, to be ended as such without the lock. */
 bool tdm_lane_enqueue_locked(struct tdm_lane *lane, struct tdm_task *task);
 /* Puts one back that could not be started after all; it waits again. */
 void tdm_lane_put_back_locked(struct tdm_lane *lane, struct tdm_task *task);
-/* The first, now HELD by the caller, or NULL; or the first of what was cut off from the queue. */
+/* Does any wait, of whatever priority?  The one that is next, left where it is, or NULL. */
+bool tdm_lane_is_empty_locked(const struct tdm_lane *lane);
+struct tdm_task *tdm_lane_peek_locked(struct tdm_lane *lane);
+
+/* The next, now HELD by the caller, or NULL; or one of another priority whose turn it is before the usual ones, of which some wait or not; or
+ * the first of what was cut off from the queue. */
 struct tdm_task *tdm_lane_dequeue_locked(struct tdm_lane *lane);
+struct tdm_task *tdm_lane_dequeue_ranked_locked(struct tdm_lane *lane, bool usual_waits);
 struct tdm_task *tdm_lane_dequeue_from_locked(struct tdm_lane *lane, struct tdm_node *part);
 
 /* Takes this very task out if it still waits: then it is HELD by the caller.  Takes the front lock and the ledger's. */
@@ -61,9 +69,10 @@ bool tdm_lane_take_back(struct tdm_lane *lane, struct tdm_task *task);
 /* The clock of its waiting ends: it is HELD and about to start.  False: it had waited too long or was cancelled, and has been ended. */
 bool tdm_lane_begin(struct tdm_lane *lane, struct tdm_task *task, struct tdm_tally *tally);
 
-/* Ends one that the caller has taken back, or all that wait, as CANCELLED. */
+/* Ends one that the caller has taken back, or all that wait, or all that wait in another list than the queue, as CANCELLED. */
 void tdm_lane_end_cancelled(struct tdm_task *task);
 void tdm_lane_cancel_waiting(struct tdm_lane *lane);
+void tdm_lane_cancel_waiting_in(struct tdm_lane *lane, struct tdm_node *part);
 
 /* Ends a task as EXPIRED if it still waits; a lane's deadline for TDM_OF_WAITING. */
 void tdm_lane_expire(struct tdm_lane *lane, struct tdm_task *task);

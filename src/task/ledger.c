@@ -57,6 +57,13 @@ int tdm_ledger_admit(struct tdm_ledger *ledger, const struct tdm_core *core, boo
     return admission;
 }
 
+void tdm_ledger_admit_more(struct tdm_ledger *ledger, uint64_t count, bool wait)
+{
+    ledger->submitted += count;
+    ledger->open += count;
+    for (; wait && count > 0; count--) tdm_ledger_entered(ledger);
+}
+
 static void wake_room_waiters(struct tdm_ledger *ledger)
 {
     add_seq(&ledger->room, 1);

@@ -57,6 +57,9 @@ enum tdm_admission { TDM_ADMITTED = 0, TDM_LOOK_AGAIN = 1, TDM_RUN_HERE = 2 }; /
  * LOOK_AGAIN: it waited for room with the lock let go.  core: whose ledger this is; its own threads are not held up. */
 int tdm_ledger_admit(struct tdm_ledger *ledger, const struct tdm_core *core, bool waits, bool may_run_here);
 
+/* With the lock held: so many more, that come in with one that was admitted. */
+void tdm_ledger_admit_more(struct tdm_ledger *ledger, uint64_t count, bool wait);
+
 /* How many wait, if nothing moves. */
 uint64_t tdm_ledger_waiting(const struct tdm_ledger *ledger);
 /* With the lock held: one task that was admitted as one that does not wait has to, after all. */

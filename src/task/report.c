@@ -13,6 +13,9 @@
 struct full_report {
     tandem_report public;
     void *more; /* what the public part points to: names, frames, output; NULL: nothing */
+    void *kept; /* see tdm_report_keep */
+    void (*release_kept)(void *thing);
+    void (*release_errors)(void *bytes); /* error_output is the report's own; NULL: it lies in more */
 };
 
 tandem_report *tdm_report_make(const tandem_task *task)
@@ -26,8 +29,28 @@ tandem_report *tdm_report_make(const tandem_task *task)
 void tdm_report_free(const tandem_report *report)
 {
     struct full_report *full = (struct full_report *)(uintptr_t)report;
-    if (full) free(full->more);
+    if (full) {
+        free(full->more);
+        if (full->release_kept) full->release_kept(full->kept);
+        if (full->release_errors) full->release_errors((void *)(uintptr_t)full->public.error_output);
+    }
     free(full);
+}
+
+void tdm_report_keep(tandem_report *report, void *thing, void (*release)(void *thing))
+{
+    struct full_report *full = (struct full_report *)(void *)report;
+    full->kept = thing;
+    full->release_kept = release;
+}
+
+void *tdm_report_kept(const tandem_report *report) { return ((const struct full_report *)(const void *)report)->kept; }
+
+void tdm_report_own_errors(tandem_report *report, void *bytes, size_t size, void (*release)(void *bytes))
+{
+    ((struct full_report *)(void *)report)->release_errors = release;
+    report->error_output = bytes;
+    report->error_output_size = size;
 }
 
 void tdm_report_start(tandem_report *report, uint64_t started_ns, uint32_t worker, pid_t pid)
@@ -72,6 +95,15 @@ static void add_frames(struct more *more, tandem_report *report, const struct td
     report->frame_count = facts->frame_count;
 }
 
+/* The command is its caller's when the task has ended, so the name is copied. */
+static void name_command(struct full_report *full, const tandem_command *command)
+{
+    const char *name = command->argv ? command->argv[0] : command->shell;
+    struct more more = {.memory = tdm_malloc(strlen(name) + 1)};
+    full->more = more.memory;
+    if (more.memory) full->public.name = add(&more, name, strlen(name));
+}
+
 /* Without the memory the report tells less. */
 static void add_more(struct full_report *full, const tandem_task *task, const struct tdm_facts *facts)
 {
@@ -105,5 +137,7 @@ void tdm_report_end(tandem_report *report, const tandem_task *task, const struct
     report->peak_memory = facts->peak_memory;
     report->fault_address = facts->fault_address;
     report->limit = facts->limit;
-    if (outcome->status != TANDEM_OK) add_more((struct full_report *)(void *)report, task, facts);
+    report->core_dumped = facts->dumped;
+    if (task->command && !report->name) name_command((struct full_report *)(void *)report, task->command);
+    if (outcome->status != TANDEM_OK && !task->command) add_more((struct full_report *)(void *)report, task, facts);
 }

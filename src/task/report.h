@@ -2,6 +2,7 @@
 #ifndef TDM_TASK_REPORT_H
 #define TDM_TASK_REPORT_H
 
+#include <stdbool.h>
 #include <tandem.h>
 
 struct tdm_outcome;
@@ -13,14 +14,22 @@ struct tdm_facts {
     uintptr_t fault_address;
     const uint64_t *frames; /* innermost first: the instruction itself, then return addresses */
     size_t frame_count;
-    const char *limit; /* static */
-    const void *error_output;
+    const char *limit;        /* static */
+    const void *error_output; /* copied */
     size_t error_output_size;
+    bool dumped;
 };
 
 /* For a task that is being submitted; NULL: no memory. */
 tandem_report *tdm_report_make(const tandem_task *task);
 void tdm_report_free(const tandem_report *report); /* also NULL */
+
+/* Something that goes with it: released once, when the report is freed. */
+void tdm_report_keep(tandem_report *report, void *thing, void (*release)(void *thing));
+void *tdm_report_kept(const tandem_report *report);
+
+/* The report's own from now on: what a command has written to its standard error, followed by a 0 byte. */
+void tdm_report_own_errors(tandem_report *report, void *bytes, size_t size, void (*release)(void *bytes));
 
 /* It was handed to this worker. */
 void tdm_report_start(tandem_report *report, uint64_t started_ns, uint32_t worker, pid_t pid);

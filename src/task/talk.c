@@ -92,7 +92,7 @@ static int check(tandem_task *public)
     if (me == 0) return -EPERM;
     struct tdm_task *task = tdm_task_of(public);
     uint32_t word = load_seq(&task->state);
-    if (tdm_task_is_new(word)) return -EINVAL;
+    if (tdm_task_is_new(word) || public->command) return -EINVAL;
     if (tdm_task_state(word) == TDM_ENDED) return -EPIPE;
     return task->home == (uint16_t)me ? 0 : -EPERM;
 }

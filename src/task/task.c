@@ -70,7 +70,7 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
     task->status = outcome->status;
     task->code = outcome->code;
     task->signal = outcome->signal;
-    if (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED) {
+    if (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED || task->command) {
         task->output = outcome->output;
         task->output_size = outcome->output_size;
         private->release = outcome->release;

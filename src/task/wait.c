@@ -90,7 +90,7 @@ bool tdm_wait_may_help(const struct tdm_task *private)
 {
     const tandem_task *task = tdm_task_public((struct tdm_task *)(uintptr_t) private);
     const struct tdm_core *core = private->lane->core;
-    if (!private->lane->ops->run_here || task->flags & TANDEM_NO_HELP) return false;
+    if (!private->lane->ops->run_here || task->flags & (TANDEM_NO_HELP | TANDEM_DEDICATED)) return false;
     if (tdm_self_worker(core)) return true;
     return core->waiters_help && task->timeout_ms == 0 && !task->on_done && !task->on_message;
 }

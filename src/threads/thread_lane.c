@@ -11,8 +11,8 @@
 #include "threads/thread_lane.h"
 
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/memory.h"
-#include "base/platform.h"
 #include "base/thread.h"
 
 #include <errno.h>
@@ -131,12 +131,28 @@ static void count_taken(struct tdm_thread_lane *lane, uint64_t count)
     if (limited) tdm_ledger_unlock(ledger_of(lane));
 }
 
-/* The first of the front part, HELD, and a few more in the worker's hand. */
+/* Where some have a priority all are taken one at a time: what is in a hand cannot be overtaken. */
+static bool some_are_ranked(const struct tdm_thread_lane *lane) { return tdm_ranks_hint(&lane->lane.ranks) > 0; }
+
+static struct tdm_task *take_ranked(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    tdm_ledger_lock(ledger_of(lane));
+    tdm_list_splice_back(&lane->front, &lane->lane.queue); /* so that its turn, when it comes, is not in vain */
+    bool usual_waits = !tdm_list_empty(&lane->front) || tdm_hand_count(&worker->hand) > 0;
+    struct tdm_task *task = tdm_lane_dequeue_ranked_locked(&lane->lane, usual_waits);
+    tdm_ledger_unlock(ledger_of(lane));
+    return task ? task : tdm_hand_take(&worker->hand);
+}
+
+/* The next, HELD: the first of the front part, and a few more in the worker's hand. */
 static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_task *first = pop_front(lane), *more;
+    bool ranked = some_are_ranked(lane);
+    struct tdm_task *first = ranked ? take_ranked(lane, worker) : NULL, *more;
+    if (first) return first;
+    first = pop_front(lane);
     if (!first) return NULL;
-    uint64_t part = fair_part(lane), taken = 1;
+    uint64_t part = ranked ? 1 : fair_part(lane), taken = 1;
     for (; taken < part && (more = pop_front(lane)) != NULL; taken++) tdm_hand_put(&worker->hand, more);
     count_taken(lane, taken);
     return first;
@@ -166,7 +182,7 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
     while (!is_stopping(lane) && !(task = take_part(lane, worker))) {
         tdm_ledger_lock(ledger_of(lane));
         tdm_ledger_settle(ledger_of(lane), &worker->tally);
-        bool nothing = !refill(lane, &task) && !task && !is_stopping(lane);
+        bool nothing = !refill(lane, &task) && !task && tdm_lane_is_empty_locked(&lane->lane) && !is_stopping(lane);
         bool watches = nothing && lane->may_watch && !lane->waking && !watched;
         if (watches)
             watch(lane);
@@ -181,7 +197,7 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
 
 struct tdm_task *tdm_thread_lane_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_task *task = is_stopping(lane) ? NULL : tdm_hand_take(&worker->hand);
+    struct tdm_task *task = is_stopping(lane) || some_are_ranked(lane) ? NULL : tdm_hand_take(&worker->hand);
     if (task) return task;
     lock_front(lane);
     task = take_or_sleep(lane, worker);
@@ -207,6 +223,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     struct tdm_core *core = base->core;
     struct tdm_thread_worker *worker = NULL;
     int admission;
+    if (tdm_task_public(task)->flags & TANDEM_DEDICATED) return tdm_dedicated_submit(&lane->dedicated, base, lane->options, task);
     tdm_ledger_lock(&core->ledger);
     while ((admission = tdm_ledger_admit(&core->ledger, core, true, core->waiters_help)) == TDM_LOOK_AGAIN) {
     }
@@ -251,7 +268,9 @@ static void fill_stats(struct tdm_lane *base, tandem_stats *stats)
     if (in_hands > stats->running) in_hands = (unsigned)stats->running; /* it moved between two looks */
     stats->waiting += in_hands;
     stats->running -= in_hands;
-    stats->threads = lane->count;
+    tdm_ledger_lock(ledger_of(lane));
+    stats->threads = lane->count + lane->dedicated.alive;
+    tdm_ledger_unlock(ledger_of(lane));
 }
 
 /* Whoever has seen `stopping` begins nothing more; whoever has not had a lock before, and its task is running. */
@@ -265,6 +284,7 @@ static void begin_end(struct tdm_lane *base)
     tdm_ledger_unlock(ledger_of(lane));
     unlock_front(lane);
     tdm_lane_cancel_waiting(base);
+    tdm_dedicated_begin_end(&lane->dedicated, base);
     for (struct tdm_task *task; (task = steal(lane)) != NULL;) tdm_lane_end_cancelled(task);
 }
 
@@ -275,6 +295,7 @@ static void end(struct tdm_lane *base)
     for (uint32_t i = 0; i < lane->count; i++) call(&lane->workers[i]);
     for (uint32_t i = 0; i < lane->count; i++) pthread_join(lane->workers[i].thread, NULL);
     lane->count = 0;
+    tdm_dedicated_end(&lane->dedicated, base);
 }
 
 static const struct tdm_lane_ops ops = {.submit = submit,
@@ -347,10 +368,11 @@ int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, co
 {
     tdm_lane_open(&lane->lane, &ops, core);
     tdm_list_init(&lane->idle);
+    tdm_dedicated_open(&lane->dedicated);
     tdm_list_init(&lane->front);
     lane->lane.front_lock = &lane->front_lock;
     lane->options = options;
-    lane->may_watch = tdm_platform_cpus() > 1;
+    lane->may_watch = tdm_cpus() > 1;
     lane->workers = tdm_calloc(options->threads, sizeof *lane->workers);
     if (!lane->workers) return -ENOMEM;
     int error = start_threads(lane);

@@ -4,6 +4,7 @@
 
 #include "task/lane.h"
 #include "task/self.h"
+#include "threads/dedicated.h"
 
 #include <pthread.h>
 
@@ -28,6 +29,7 @@ struct tdm_thread_lane {
     uint32_t count;
     bool may_watch; /* there is a core for a worker that looks out for work before it sleeps */
     struct tdm_thread_worker *workers;
+    struct tdm_dedicated dedicated;
     _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under both locks [lane-stopping] */
     struct tdm_lock front_lock; /* rank FRONT */
     struct tdm_node front;      /* guarded by front_lock: the older part of the queue, cut off from it as a whole */

@@ -334,6 +334,7 @@ static void use_a_pool_with_hooks(struct cell *cells)
         {.name = "waits_in_a_process", .kind = ECHO, .isolation = TANDEM_PROCESS},
         {.name = "dies_once", .kind = DIE_ONCE, .isolation = TANDEM_PROCESS, .flags = TANDEM_RETRY},
         {.name = "could_run_twice", .kind = ECHO, .isolation = TANDEM_PROCESS, .flags = TANDEM_RETRY},
+        {.name = "has_a_thread_of_its_own", .kind = ECHO, .isolation = TANDEM_THREAD, .flags = TANDEM_DEDICATED},
         {.name = "has_a_process_of_its_own", .kind = ECHO, .isolation = TANDEM_PROCESS, .flags = TANDEM_DEDICATED},
         {.name = "replies_too_much", .kind = OVERSIZED, .isolation = TANDEM_PROCESS},
         {.name = "cancelled_with_grace", .kind = SPIN_CANCELLED, .isolation = TANDEM_PROCESS},

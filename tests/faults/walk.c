@@ -58,7 +58,7 @@ static void descriptors_can_stay_out_of_reach(void)
 /* promise 36 */
 static void every_thread_and_fork_can_be_refused(void)
 {
-    walk(fails(thread, EAGAIN, 0), fails_on(thread, EAGAIN, MAY_NOT_START), fails(fork_unseen, EAGAIN, 0),
+    walk(fails(thread, EAGAIN, MAY_NOT_START), fails_on(thread, EAGAIN, MAY_NOT_START), fails(fork_unseen, EAGAIN, 0),
          fails_on(fork_unseen, EAGAIN, MAY_NOT_START), fails(guard_fork_worker, EAGAIN, 0),
          fails_on(guard_fork_worker, ENOMEM, MAY_NOT_START), fails(guard_fork_guard, EAGAIN, 0),
          fails_on(guard_fork_guard, ENOMEM, MAY_NOT_START), fails(guard_rights, EMFILE, 0),

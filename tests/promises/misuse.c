@@ -31,6 +31,11 @@ static void a_task_that_makes_no_sense_is_refused(int isolation)
     bad.isolation = -1;
     expect_refused(pool, bad, -EINVAL);
     bad = good;
+    bad.priority = 2;
+    expect_refused(pool, bad, -EINVAL);
+    bad.priority = -2;
+    expect_refused(pool, bad, -EINVAL);
+    bad = good;
     bad.input_size = 1;
     expect_refused(pool, bad, -EINVAL);
     tandem_limits limits = {.reserved = {0, 0, 1}};

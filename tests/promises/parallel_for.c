@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -109,11 +110,12 @@ static void a_part_that_fails_is_told_and_the_others_run(int isolation)
     tandem_pool *pool = pool_of(isolation, 2, NULL);
     struct field *field = field_of(pool);
     static const size_t failing[] = {1, 50, 100};
-    for (size_t i = 0; i < count_of(failing); i++) {
-        field->fails_at = failing[i];
-        assert_int_equal(visit_all(pool, 0, 100, 9, field, isolation), -ECANCELED);
-        expect_once(field, 0, 100);
-    }
+    for (size_t i = 0; i < count_of(failing); i++)
+        for (size_t grain = 0; grain <= 9; grain += 9) {
+            field->fails_at = failing[i];
+            assert_int_equal(visit_all(pool, 0, 100, grain, field, isolation), -ECANCELED);
+            expect_once(field, 0, 100);
+        }
     field->fails_at = 0;
     assert_int_equal(visit_all(pool, 0, 100, 9, field, isolation), 0);
     end_pool(pool);
@@ -134,6 +136,71 @@ static void a_part_that_crashes_is_told_and_the_others_run(void)
 }
 
 /* ---- a pool that is busy ---- */
+
+static void a_loop_needs_no_thread_but_the_one_that_asks_for_it(void)
+{
+    struct gate gate = {0}, *input = &gate;
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    struct field *field = calloc(1, sizeof *field);
+    tandem_task busy = task_of(TANDEM_THREAD, gate_task, &input, sizeof input);
+    assert_non_null(field);
+    assert_int_equal(tandem_submit(pool, &busy), 0);
+    assert_true(await(&gate.entered, 1));
+    for (size_t grain = 0; grain <= 3; grain++) {
+        assert_int_equal(visit_all(pool, 0, MOST, grain, field, TANDEM_THREAD), 0);
+        expect_once(field, 0, MOST);
+    }
+    atomic_store(&gate.opened, 1);
+    expect_end(&busy, TANDEM_OK);
+    tandem_task_clear(&busy);
+    end_pool(pool);
+    free(field);
+}
+
+struct meeting {
+    atomic_int present;
+    int expected;
+};
+
+static int meet(tandem_context *context, size_t begin, size_t end, void *argument)
+{
+    struct meeting *meeting = argument;
+    (void)context, (void)begin, (void)end;
+    atomic_fetch_add(&meeting->present, 1);
+    return await(&meeting->present, meeting->expected) ? 0 : 1;
+}
+
+static void a_loop_has_all_threads_of_the_pool_at_once(void)
+{
+    for (uint32_t threads = 1; threads <= 4; threads++)
+        for (size_t grain = 0; grain <= 1; grain++) {
+            struct meeting meeting = {.expected = (int)threads};
+            tandem_pool *pool = pool_of(TANDEM_THREAD, threads, NULL);
+            assert_int_equal(tandem_for(pool, 0, threads, grain, meet, &meeting, TANDEM_THREAD), 0);
+            end_pool(pool);
+        }
+}
+
+static int mark_worker(void **data, void *argument)
+{
+    *data = argument;
+    return 0;
+}
+
+static int expect_data(tandem_context *context, size_t begin, size_t end, void *argument)
+{
+    (void)begin, (void)end;
+    return tandem_worker_data(context) == argument ? 0 : 1;
+}
+
+static void with_on_worker_start_only_pool_threads_run_parts(void)
+{
+    int mark;
+    tandem_options options = {.on_worker_start = mark_worker, .argument = &mark};
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, &options);
+    for (int i = 0; i < 100; i++) assert_int_equal(tandem_for(pool, 0, 20, (size_t)i % 2, expect_data, &mark, TANDEM_THREAD), 0);
+    end_pool(pool);
+}
 
 static void a_full_queue_is_no_reason_to_leave_a_loop_half_done(int isolation)
 {
@@ -280,6 +347,9 @@ int main(int argc, char **argv)
         test(bad_use_of_a_loop_is_EINVAL),
         both(a_part_that_fails_is_told_and_the_others_run),
         test(a_part_that_crashes_is_told_and_the_others_run),
+        test(a_loop_needs_no_thread_but_the_one_that_asks_for_it),
+        test(a_loop_has_all_threads_of_the_pool_at_once),
+        test(with_on_worker_start_only_pool_threads_run_parts),
         both(a_full_queue_is_no_reason_to_leave_a_loop_half_done),
         both(a_loop_that_has_begun_gets_its_turn_in_a_queue_that_others_fill),
         both(a_draining_pool_takes_no_loop),

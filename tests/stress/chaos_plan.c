@@ -95,7 +95,7 @@ static uint32_t some_flags(struct dice *dice, int isolation)
     if (chance(dice, 30)) flags |= TANDEM_REPORT;
     if (chance(dice, 30)) flags |= TANDEM_NO_HELP;
     if (isolation == TANDEM_PROCESS && chance(dice, 20)) flags |= TANDEM_RETRY;
-    if (isolation == TANDEM_PROCESS && chance(dice, 5)) flags |= TANDEM_DEDICATED;
+    if (chance(dice, 5)) flags |= TANDEM_DEDICATED;
     return flags;
 }
 
@@ -138,6 +138,7 @@ void plan(struct record *record, struct dice *dice, tandem_pool *pool, bool ends
                                  .user_data = record};
     if (chance(dice, kind == SPINS ? 70 : 10)) record->task.timeout_ms = roll_between(dice, 1, kind == SPINS ? 60 : 200);
     if (chance(dice, 5)) record->task.queue_timeout_ms = roll_between(dice, 1, 60);
+    if (chance(dice, 20)) record->task.priority = chance(dice, 50) ? 1 : -1;
     if (kind == NESTS) plan_nested(record->nested, dice, pool, ends);
 }
 

@@ -1,6 +1,6 @@
-/* guard_children.c - the workers as the guards know them: asked for, signalled, heard of. */
+/* guard_children.c - workers and programs as the guards know them: asked for, signalled, heard of. */
 #define _POSIX_C_SOURCE 200809L
-#include "process/guard_inside.h"
+#include "guards/guard_inside.h"
 
 #include "base/atomics.h"
 #include "base/clock.h"
@@ -18,7 +18,7 @@ void tdm_guards_open_children(void) { tdm_list_init(&sending.outgoing); }
 
 static void close_fds(struct tdm_child *child)
 {
-    for (int i = 0; i < TDM_WORKER_FDS; i++) tdm_fds_close(&child->fds[i]);
+    for (int i = 0; i < TDM_FDS_MOST; i++) tdm_fds_close(&child->fds[i]);
 }
 
 void tdm_guards_forget(struct tdm_child *child)
@@ -59,10 +59,10 @@ static int send_to(struct tdm_guard *guard, const struct tdm_guard_request *requ
 
 static int send_spawn(struct tdm_child *child)
 {
-    struct tdm_guard_request request = {.kind = TDM_SPAWN, .number = child->number};
-    int fds[TDM_WORKER_FDS];
+    struct tdm_guard_request request = {.kind = child->kind, .number = child->number};
+    int fds[TDM_FDS_MOST];
     size_t count = 0;
-    for (int i = 0; i < TDM_WORKER_FDS; i++) {
+    for (int i = 0; i < TDM_FDS_MOST; i++) {
         if (child->fds[i] < 0) continue;
         request.fds |= 1u << i;
         fds[count++] = child->fds[i];
@@ -179,7 +179,7 @@ void tdm_guards_hear_of_child(struct tdm_guard *guard, const struct tdm_guard_no
         child->asked_ns = 0;
         if (child->wants_signal != 0) queue(child);
         child->spawned(child, 0);
-        if (child->guard == tdm_line.keeper && child->number != 0) child->bared(child);
+        if (child->guard == tdm_line.keeper && child->number != 0 && child->bared) child->bared(child);
     }
 }
 
@@ -201,16 +201,29 @@ static struct tdm_child *first_of(struct tdm_node *list)
     return tdm_list_empty(list) ? NULL : container_of(list->next, struct tdm_child, link);
 }
 
+/* The guard that was to tell what came of it is dead: has something?  Then it is as if it had been told. */
+static int look_after(struct tdm_child *child)
+{
+    pid_t pid = child->look ? child->look(child) : -ESTALE;
+    if (pid < 0) return -(int)pid;
+    child->pid = pid;
+    return 0;
+}
+
 /* Nobody is left who could tell of them. */
 void tdm_guards_orphan_all(struct tdm_guard *guard)
 {
     for (struct tdm_child *child; (child = first_of(&guard->children)) != NULL;) {
+        bool was_told = child->pid != 0;
+        int error = was_told ? 0 : look_after(child);
         pid_t pid = child->pid;
+        if (error != 0) {
+            fail_spawn(child, error);
+            continue;
+        }
+        if (!was_told) child->spawned(child, 0);
         tdm_guards_forget(child);
-        if (pid != 0)
-            child->orphaned(child);
-        else
-            child->spawned(child, ESTALE);
+        child->orphaned(child, pid);
     }
 }
 
@@ -219,15 +232,21 @@ void tdm_guards_orphan_all(struct tdm_guard *guard)
 void tdm_guards_hand_over(struct tdm_guard *dead, struct tdm_guard *heir)
 {
     for (struct tdm_child *child; (child = first_of(&dead->children)) != NULL;) {
-        if (child->pid == 0) {
-            fail_spawn(child, ESTALE);
+        bool was_told = child->pid != 0;
+        int error = was_told ? 0 : look_after(child);
+        if (error != 0) {
+            fail_spawn(child, error);
             continue;
         }
         tdm_list_remove(&child->link);
         tdm_list_push_back(&heir->children, &child->link);
         child->guard = heir;
         child->asked_ns = 0;
-        if (child->killed) tdm_guards_signal(child, SIGKILL);
+        if (child->killed)
+            tdm_guards_signal(child, SIGKILL);
+        else if (!was_told && child->wants_signal != 0)
+            queue(child);
+        if (!was_told) child->spawned(child, 0);
     }
 }
 
@@ -236,7 +255,7 @@ void tdm_guards_bare_all(struct tdm_guard *guard)
     for (struct tdm_node *node = guard->children.next, *next; node != &guard->children; node = next) {
         struct tdm_child *child = container_of(node, struct tdm_child, link);
         next = node->next;
-        child->bared(child);
+        if (child->bared) child->bared(child);
     }
 }
 

@@ -1,10 +1,10 @@
 /* guard_inside.h - what the two sides of the guards share: guard_link.c (they themselves) and guard_children.c (the workers by them).  The
  * reactor's, or while there is none start's and stop's. */
-#ifndef TDM_PROCESS_GUARD_INSIDE_H
-#define TDM_PROCESS_GUARD_INSIDE_H
+#ifndef TDM_GUARDS_INSIDE_H
+#define TDM_GUARDS_INSIDE_H
 
 #include "base/reactor.h"
-#include "process/guard_children.h"
+#include "guards/guard_children.h"
 
 #include <stdbool.h>
 #include <stdint.h>

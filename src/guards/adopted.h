@@ -3,8 +3,8 @@
  *
  * The workers that the host knows collect themselves when they are buried; this is for those that a guard had forked and not told of, or
  * told of and not collected, when it died. */
-#ifndef TDM_PROCESS_ADOPTED_H
-#define TDM_PROCESS_ADOPTED_H
+#ifndef TDM_GUARDS_ADOPTED_H
+#define TDM_GUARDS_ADOPTED_H
 
 /* On the reactor's thread, when a guard has ended: collects what is dead, and looks again, a few times, for what is still dying. */
 void tdm_adopted_look(void);

@@ -3,8 +3,8 @@
  *
  * One pair of guards a program, whatever the number of pools.  Start and stop are for the roof, one at a time; all else happens on the
  * reactor's thread, so there is no lock. */
-#ifndef TDM_PROCESS_GUARD_LINK_H
-#define TDM_PROCESS_GUARD_LINK_H
+#ifndef TDM_GUARDS_LINK_H
+#define TDM_GUARDS_LINK_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* guard_link.c - the host's end of the lines to keeper and zygote. */
 #define _POSIX_C_SOURCE 200809L
-#include "process/guard_link.h"
+#include "guards/guard_link.h"
 
 #include "base/atomics.h"
 #include "base/clock.h"
@@ -10,8 +10,8 @@
 #include "base/reactor.h"
 #include "base/region.h"
 #include "child/roll.h"
-#include "process/adopted.h"
-#include "process/guard_inside.h"
+#include "guards/adopted.h"
+#include "guards/guard_inside.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 /* adopted.c - what dead guards leave to a program that gets what its descendants leave. */
-#include "process/adopted.h"
+#include "guards/adopted.h"
 
 #include "base/clock.h"
 #include "base/platform.h"

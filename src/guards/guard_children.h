@@ -1,10 +1,10 @@
-/* guard_children.h - workers as the guards know them: asks for them, has them signalled, hears of their ends.  All on the reactor's thread. */
-#ifndef TDM_PROCESS_GUARD_CHILDREN_H
-#define TDM_PROCESS_GUARD_CHILDREN_H
+/* guard_children.h - workers and programs as the guards know them: asks for them, has them signalled, hears of their ends.  All on the reactor's thread. */
+#ifndef TDM_GUARDS_CHILDREN_H
+#define TDM_GUARDS_CHILDREN_H
 
+#include "base/fds.h"
 #include "base/list.h"
 #include "child/guard.h"
-#include "child/process_worker.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,21 +12,26 @@
 
 struct tdm_guard;
 
-/* A worker process, as it is known here.  Zeroed with the calls set: none. */
+/* A worker process, or a program, as it is known here.  Zeroed with kind and the calls set: none. */
 struct tdm_child {
+    uint32_t kind; /* TDM_SPAWN or TDM_EXEC */
     uint64_t number;
-    pid_t pid;               /* 0: not told yet, or ended */
-    int fds[TDM_WORKER_FDS]; /* for the worker, -1: none; taken over by tdm_guards_spawn, closed as soon as they are sent */
+    pid_t pid; /* 0: not told yet, or ended */
+    int fds
+        [TDM_FDS_MOST]; /* for it, in the order of its kind, -1: none; taken over by tdm_guards_spawn, closed as soon as they are sent */
     bool wants_spawn;
     int wants_signal, killed; /* to be sent; SIGKILL was wanted, and holds for a new guard, too */
     uint64_t asked_ns;        /* when what has not been answered yet was sent; 0: nothing */
     struct tdm_guard *guard;  /* who tells of its end; NULL: not asked for yet */
     struct tdm_node link, outgoing;
+    /* The zygote died over it, or had no time to tell: the pid of what has come of it nevertheless, or a negative errno value; -ESTALE: nothing
+     * has, and nothing will.  NULL: that is so in any case */
+    pid_t (*look)(struct tdm_child *child);
     /* error: 0 or a positive errno, ESTALE: the zygote died over it, ask for another; then it is forgotten */
     void (*spawned)(struct tdm_child *child, int error);
     void (*ended)(struct tdm_child *child, const struct tdm_guard_notice *notice); /* and is forgotten */
-    void (*orphaned)(struct tdm_child *child); /* nobody is left who could tell of its end; forgotten */
-    void (*bared)(struct tdm_child *child);    /* only one guard stands between it and being an orphan */
+    void (*orphaned)(struct tdm_child *child, pid_t pid); /* nobody is left who could tell of its end; forgotten */
+    void (*bared)(struct tdm_child *child);               /* only one guard stands between it and being an orphan; or NULL */
 };
 
 void tdm_guards_spawn(struct tdm_child *child);

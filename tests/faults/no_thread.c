@@ -1,0 +1,53 @@
+/* no_thread.c - a thread of its own that cannot be had: its task says so, and nothing is left of it. */
+#include "harness.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/fault.h"
+
+static void expect_not_started(tandem_pool *pool, enum tdm_fault_point point, int error)
+{
+    tandem_task task = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    task.flags = TANDEM_DEDICATED;
+    tdm_fault_arm(point, 1, TDM_FAULT_FAIL_ON, error);
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    tdm_fault_disarm_all();
+    expect_end(&task, TANDEM_NOT_STARTED);
+    assert_int_equal(task.code, error);
+    assert_int_equal(stats_of(pool).threads, 1);
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    tandem_task_clear(&task);
+}
+
+static void a_dedicated_task_without_a_thread_ends_NOT_STARTED(void)
+{
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    expect_not_started(pool, TDM_FAULT_thread, EAGAIN);
+    wait_until(stats_of(pool).threads == 1);
+    expect_not_started(pool, TDM_FAULT_memory, ENOMEM);
+    end_pool(pool);
+}
+
+static void its_report_names_the_step(void)
+{
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    tandem_task task = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    task.flags = TANDEM_DEDICATED | TANDEM_REPORT;
+    tdm_fault_arm(TDM_FAULT_thread, 1, TDM_FAULT_FAIL, EAGAIN);
+    assert_int_equal(tandem_call(pool, &task), TANDEM_NOT_STARTED);
+    assert_string_equal(task.report->step, "thread");
+    tandem_task_clear(&task);
+    end_pool(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct harness_test tests[] = {
+        test(a_dedicated_task_without_a_thread_ends_NOT_STARTED),
+        test(its_report_names_the_step),
+    };
+    return harness_main(argc, argv, tests, count_of(tests));
+}
