@@ -6,6 +6,7 @@
 #include "job/context.h"
 #include "task/report.h"
 #include "threads/thread_lane.h"
+#include "threads/thread_talk.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -54,6 +55,7 @@ static void call_function_on_a_strange_thread(struct run *run)
 static void end_run(struct run *run, struct tdm_tally *tally)
 {
     if (tdm_task_public(run->task)->timeout_ms != 0) tdm_deadlines_disarm(&run->lane->core->deadlines, run->task);
+    if (run->context.received) tdm_context_drop_received(&run->context);
     run->outcome.output = run->context.output;
     run->outcome.output_size = run->context.output_size;
     run->outcome.release = run->context.release;
@@ -81,6 +83,9 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
                       .task = private,
                       .worker = worker,
                       .context = {.isolation = TANDEM_THREAD,
+                                  .home = core->home,
+                                  .talk = &tdm_thread_talk,
+                                  .run = private,
                                   .worker_data = worker ? worker->worker_data : NULL,
                                   .wishes = &private->wishes,
                                   .closing = &core->closing,
