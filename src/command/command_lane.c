@@ -210,7 +210,7 @@ static bool take_next(struct tdm_command_lane *lane, struct tdm_node *tasks)
 {
     struct tdm_task *first = tdm_lane_peek_locked(&lane->lane);
     tdm_list_init(tasks);
-    if (!first || (needs_seat(first) && !has_room(lane))) return false;
+    if (!first || lane->is_short || (needs_seat(first) && !has_room(lane))) return false;
     uint64_t pipeline = order_of(tdm_task_public(first))->pipeline;
     struct tdm_node *queue = first->link.previous;
     take_one(lane, tdm_lane_dequeue_locked(&lane->lane), tasks);
