@@ -8,6 +8,7 @@
 #include "pool.h"
 #include "task/group.h"
 #include "task/report.h"
+#include "task/talk.h"
 #include "task/wait.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ static int check_task(tandem_pool *pool, const tandem_task *task)
     if (!task->input && task->input_size > 0) return -EINVAL;
     if (task->priority < -1 || task->priority > 1) return -EINVAL;
     if (task->limits && !tdm_limits_are_valid(task->limits)) return -EINVAL;
+    if (task->command && task->on_message) return -EINVAL;
     if (task->command && task->isolation != TANDEM_THREAD && task->isolation != TANDEM_PROCESS) return -EINVAL;
     if (task->command) return pool->has_processes ? tdm_command_check(task) : -EINVAL;
     switch (task->isolation) {
@@ -61,7 +63,7 @@ static int start_helpers(struct tandem_pool *pool, const tandem_task *task)
 {
     bool reactor = task->command || task->isolation == TANDEM_PROCESS || task->timeout_ms != 0 || task->queue_timeout_ms != 0;
     int error = reactor ? tdm_core_need_reactor(&pool->core) : 0;
-    bool calls = task->on_done || (task->command && task->command->on_output);
+    bool calls = task->on_done || task->on_message || (task->command && task->command->on_output);
     if (error == 0 && calls) error = tdm_callbacks_need(&pool->core.callbacks);
     return error;
 }
@@ -108,13 +110,14 @@ static void put_results(tandem_task *task, const struct results *results)
 }
 
 /* All but the state word. */
-static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report)
+static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report, struct tdm_mailbox *mailbox)
 {
     struct tdm_task *private = tdm_task_of(task);
     store_relaxed(&private->wishes, 0); /* relaxed: the queue's lock publishes it with all the rest */
-    private->home = pool->core.home;
+    private->home = (uint16_t)pool->core.home;
     private->lane = lane_of(pool, task);
     private->place = NULL;
+    store_relaxed(&private->mail, mailbox); /* relaxed: the state publishes it [task-mail] */
     private->deaths = 0;
     private->retried = false;
     bool timed = task->timeout_ms != 0 || task->queue_timeout_ms != 0;
@@ -128,7 +131,9 @@ static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *
 /* The lane did not take it.  Meanwhile it was QUEUED in name, and somebody may have begun to wait for it. */
 static void take_away(struct tdm_task *private, uint32_t before)
 {
-    uint32_t word = exchange_seq(&private->state, before);
+    struct tdm_mailbox *mailbox = NULL;
+    uint32_t word = tdm_task_move_out(private, before, &mailbox);
+    tdm_mailbox_let_go(mailbox);
     if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
     if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
 }
@@ -164,17 +169,20 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
 {
     struct tdm_task *private = tdm_task_of(task);
     tandem_report *report;
+    struct tdm_mailbox *mailbox = NULL;
     int error = make_report(pool, task, &report);
     if (error == 0) error = start_helpers(pool, task);
+    if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private))) error = -ENOMEM;
     if (error != 0) {
         tdm_task_free_results(NULL, NULL, report);
         take_away(private, way->before);
         return error;
     }
     if (way->before == TDM_ENDED) way->old = take_results(task); /* a new one has none: it is zeroed */
-    prepare(pool, task, report);
+    prepare(pool, task, report, mailbox);
     if (way->group) tdm_group_join(way->group, private);
-    store_release(&private->state, TDM_QUEUED); /* all that prepare wrote; read by who cancels or waits [task-prepared] */
+    uint32_t queued = mailbox ? (uint32_t)TDM_QUEUED | (uint32_t)TDM_TALKS : (uint32_t)TDM_QUEUED;
+    store_release(&private->state, queued); /* all that prepare wrote; read by who cancels or waits [task-prepared] */
     return 0;
 }
 

@@ -90,6 +90,8 @@ static inline void tdm_slot_drop(struct tdm_slot *slot, struct tdm_entry *entry,
     if (!was_oldest) return;
     slot->suspect = false;
     if (slot->oldest) slot->oldest->next_ns = slot->oldest->begun_ns = now_ns;
+    if (slot->oldest && load_acquire(&slot->oldest->task->mail))
+        tdm_reactor_post(&slot->attend); /* its messages' time has come [task-mail] */
     tdm_slot_set_deadline(slot);
 }
 
