@@ -109,7 +109,7 @@ static void what_its_leader_leaves_behind_when_stopped_is_killed(void)
 {
     tandem_options options = {.kill_grace_ms = 60000};
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, &options);
-    tandem_command command = {.shell = "(trap '' TERM; while :; do sleep 0.01; done) & echo $$ $!; wait", HEARS};
+    tandem_command command = {.shell = "trap '' TERM; (while :; do sleep 0.01; done) & trap - TERM; echo $$ $!; wait", HEARS};
     tandem_task task = task_of_command(&command);
     submit_and_hear(pool, &task);
     assert_int_equal(tandem_cancel(&task), 0);
