@@ -196,6 +196,7 @@ int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
 static void *run(void *argument)
 {
     struct tdm_callbacks *callbacks = argument;
+    tdm_thread_begin();
     tdm_platform_name_thread("tandem-done");
     for (;;) {
         tdm_callbacks_run(callbacks, 0);
