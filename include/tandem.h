@@ -99,6 +99,7 @@ typedef struct tandem_task tandem_task;       /* one piece of work, in a struct 
 typedef struct tandem_context tandem_context; /* a running task, as its function sees it */
 typedef struct tandem_group tandem_group;     /* tasks waited for together */
 typedef struct tandem_branch tandem_branch;   /* a part of a running task, forked off and joined by it */
+typedef struct tandem_message tandem_message; /* bytes between a running task and its submitter */
 typedef struct tandem_options tandem_options; /* how a pool is to be */
 typedef struct tandem_limits tandem_limits;   /* what a task may use of its process */
 typedef struct tandem_command tandem_command; /* an external program, as a task */
@@ -124,7 +125,7 @@ typedef enum tandem_status {
     TANDEM_OK = 1,         /* the function returned 0; a command exited with 0 */
     TANDEM_FAILED = 2,     /* the function returned something else, or a command exited with it: task->code */
     TANDEM_CRASHED = 3,    /* its process died under it: task->signal killed it, or it called exit(task->code).
-                              On a thread: it ended its thread (pthread_exit) */
+                              On a thread: it ended its thread (pthread_exit).  (A pool's threads cannot be cancelled.) */
     TANDEM_TIMED_OUT = 4,  /* it ran longer than timeout_ms */
     TANDEM_EXPIRED = 5,    /* it waited longer than queue_timeout_ms; it never ran */
     TANDEM_CANCELLED = 6,  /* by tandem_cancel(), or by the end of the pool */
@@ -146,7 +147,7 @@ enum {
 /* ---- a task -------------------------------------------------------------------------------------------------------------- */
 
 /* Zero it, fill in the first part, submit it.  The second part is valid once it has ended; it stays so until tandem_task_clear()
- * or the next submit.  Nothing is allocated for a thread task. */
+ * or the next submit.  Nothing is allocated for a thread task without TANDEM_REPORT, TANDEM_DEDICATED, messages or progress. */
 struct tandem_task {
     tandem_fn *run;            /* what to run: this function, */
     const tandem_command *command; /* or this external program; one of the two is NULL */
@@ -166,7 +167,10 @@ struct tandem_task {
     const char *name;          /* for descriptions; alive as long as the task's report; or NULL */
     void (*on_done)(tandem_task *task); /* called once when the task has ended, on a library thread or, with callbacks_by_host,
                                            inside tandem_run_callbacks(); or NULL.  It may call anything but
-                                           tandem_pool_drain and tandem_pool_destroy on its own pool */
+                                           tandem_pool_drain and tandem_pool_destroy on its own pool, and returns: no callback may
+                                           end its thread */
+    void (*on_message)(tandem_task *task, const tandem_message *message); /* called for each message that the task sends, in the
+                                           same places as on_done, and before it; or NULL.  See "messages" below.  Not for a command */
     void *user_data;                    /* yours */
 
     int32_t status; /* a tandem_status */
@@ -179,7 +183,7 @@ struct tandem_task {
     size_t output_size; /* bytes of output */
     const tandem_report *report; /* the task's own, freed by tandem_task_clear(); NULL for a thread task without TANDEM_REPORT */
 
-    uint64_t reserved[15]; /* the library's */
+    uint64_t reserved[14]; /* the library's */
 };
 
 /* What one task may use of its process.  0 in a field: no limit.  Each holds for that task alone: the next one on the same worker has
@@ -343,7 +347,8 @@ TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
  * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, neither run nor command or both, unknown isolation, flags or
  * priority, input_size without input, a process task or command with a pool that has no processes, or a thread task with one that has no threads; a command
  * with neither argv nor shell or both, an argv without argv[0], an entry of env without "=", a value that is not one of those named at its
- * field, STDIO_FD with a descriptor that is not open, STREAM without on_output, an input that in does not lead to, or detached with what that cannot have.
+ * field, STDIO_FD with a descriptor that is not open, STREAM without on_output, an input that in does not lead to, or detached with what that cannot have, or on_message; on_message of a process
+ * task with TANDEM_RETRY.
  * -EBUSY: the task has been submitted and has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be
  * started for what the task needs.  -ESHUTDOWN: the pool is draining.  -EMSGSIZE: input of a process task is larger than
  * UINT32_MAX and not in shared memory.  -ENOMEM: no memory for its report. */
@@ -417,7 +422,8 @@ TANDEM_API void *tandem_worker_data(const tandem_context *context);
 
 /* In a struct of yours, often on the stack; it stays alive and untouched until it is joined. */
 struct tandem_branch {
-    tandem_fn *run;    /* what to run.  tandem_reply() inside of it is -EPERM; tandem_cancelled() tells of the task */
+    tandem_fn *run;    /* what to run.  tandem_reply(), tandem_send() and tandem_receive() inside of it are -EPERM; tandem_cancelled() and
+                          tandem_progress() are the task's.  It has to return */
     void *input;       /* its argument, passed on as it is */
     size_t input_size; /* the same */
     int32_t code;      /* once it is joined: what it returned */
@@ -432,6 +438,67 @@ TANDEM_API void tandem_spawn(tandem_context *context, tandem_branch *branch);
 /* Returns when it has run, with what it returned.  Each branch is joined once, by the function that has spawned it, in the reverse order of
  * spawning and before that function returns. */
 TANDEM_API int tandem_join(tandem_context *context, tandem_branch *branch);
+
+/* ---- messages -------------------------------------------------------------------------------------------------------------------- */
+/* Between a running task and its submitter: whole, in order, both ways at once, on a thread and in a process alike.
+ *
+ *     the submitter    tandem_post()     ->  tandem_receive()  the task's function
+ *                      task.on_message  <-   tandem_send()
+ *
+ * What is posted is copied, and so is what is sent: the sender's bytes are its own again when the call returns.  A direction holds 256
+ * messages of 1 MiB in all, or one larger message of up to 1 GiB (in a process as much again on its way); beyond that the sender
+ * waits.  A task may be posted to as soon as it is submitted, before it has started.
+ *
+ * Callbacks of one task never overlap: on_message for each of its messages in order, then on_done; those of different tasks may, and they
+ * take turns.  Waits neither run them nor wait for them: with on_message the task is the library's until its last callback has returned
+ * (entered, if that is on_done), also when it has ended; until then tandem_task_clear() and tandem_submit() are -EBUSY, and
+ * tandem_pool_drain() and tandem_group_wait() wait, as for on_done.  Within on_message the task is not yours, but its user_data, and it
+ * may be posted to, closed, cancelled.  It may wait for nothing that needs its own task's next message.
+ *
+ * In a process, bytes that lie wholly in one allocation of tandem_shared_alloc() are not copied: the receiver finds them where they are, so
+ * leave them alone until it has them.  (A task that sends bytes of shared memory that was not allocated has broken the rules, and its
+ * process is killed.)
+ *
+ * What was sent before the task ended is handed over, also when its process has crashed.  What was posted and not received is lost when the
+ * task ends; with TANDEM_RETRY the second run gets what the first one was not sent yet.  A process task with TANDEM_RETRY has no on_message:
+ * nobody could tell the messages of its two runs apart. */
+struct tandem_message {
+    const void *data; /* received: aligned for any type, and followed by a 0 byte that size does not count; yours until the next
+                         tandem_receive(), or until on_message returns */
+    size_t size;      /* at most 1 GiB */
+    const int *fds;   /* not yet: NULL */
+    size_t fd_count;  /* 0 */
+    uint64_t reserved[2];
+};
+
+/* Inside a task: sends a message to its on_message.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has no
+ * on_message; -ECANCELED: there is no room, and this task on a thread is to end (tandem_cancelled); -EMSGSIZE: larger than 1 GiB, or than
+ * limits.output, and then the task ends OVER_LIMIT; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: context or message
+ * NULL, data NULL with a size, or reserved not zero. */
+TANDEM_API int tandem_send(tandem_context *context, const tandem_message *message, int64_t timeout_ms);
+
+/* Inside a task: the next message that was posted to it; good until the next call or the end of the run.  0; -EAGAIN (timeout 0),
+ * -ETIMEDOUT: there is none; -EPIPE: there is none, and after tandem_close() there will be none; -ECANCELED: there is none, and this task
+ * on a thread is to end; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: an argument is NULL. */
+TANDEM_API int tandem_receive(tandem_context *context, tandem_message *message, int64_t timeout_ms);
+
+/* Posts a message to a task that has been submitted.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has ended or was
+ * closed; -EMSGSIZE: larger than 1 GiB; -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, reserved not zero, a command, or
+ * never submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
+TANDEM_API int tandem_post(tandem_task *task, const tandem_message *message, int64_t timeout_ms);
+
+/* No more posts: after the last message tandem_receive() is -EPIPE, and so is tandem_post() from now on.  0, also if it was closed
+ * before; -EPIPE: the task has ended; -EINVAL: NULL, a command, or never submitted. */
+TANDEM_API int tandem_close(tandem_task *task);
+
+/* Inside a task: says how far it is, without a message; what done and total count is yours.  Cheap enough for an inner loop.  0; -EINVAL:
+ * context NULL; -EPERM: in a process that the task has forked; -ENOMEM. */
+TANDEM_API int tandem_progress(tandem_context *context, uint64_t done, uint64_t total);
+
+/* How far a task has said it is: while it runs, and after it has ended, however it did, until it is submitted again.  0 and 0: it has not said
+ * (in a run that is begun anew, again).  Each of the two is as it was last said, if not both at once.  Returns 0; -EINVAL: an argument is
+ * NULL, or never submitted. */
+TANDEM_API int tandem_read_progress(const tandem_task *task, uint64_t *done, uint64_t *total);
 
 /* ---- many tasks -------------------------------------------------------------------------------------------------------------------- */
 
@@ -462,7 +529,7 @@ TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 /* Runs body over the indices from begin up to, not including, end: on the pool's workers of that isolation, cut into parts of grain
  * indices (the last may be shorter; grain 0: chosen for you, on threads by how long they take, so that skewed work does no harm), and returns
  * when all have ended.  Each index is in exactly one part, and each part is run once, whatever becomes of others.  Parts may run at the same
- * time and in any order.  On threads this thread helps as tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
+ * time and in any order.  On threads this thread helps as tandem_wait() does, so body returns: it must not end its thread.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
  * is also where parts leave what they have found; nothing comes back otherwise.  Returns 0; -ECANCELED: a part has failed: body did not
  * return 0, its process died, or it could not be started.  -EINVAL: pool or body NULL, end below begin, no workers of that isolation, or
  * PROCESS with an argument elsewhere; -ENOEXEC: PROCESS, and body came into the program after tandem_init().  The errors of
@@ -504,8 +571,8 @@ TANDEM_API int tandem_atomic_notify(const volatile void *word, uint32_t most);
 enum {
     TANDEM_FULL_BLOCK = 0, /* waits until there is room */
     TANDEM_FULL_REFUSE,    /* returns -EAGAIN */
-    TANDEM_FULL_RUN_HERE   /* runs a thread task on the submitting thread, then returns 0; for a process task, or in a pool with
-                              on_worker_start, waits until there is room */
+    TANDEM_FULL_RUN_HERE   /* runs a thread task on the submitting thread, then returns 0; for a process task, a dedicated one, or in
+                              a pool with on_worker_start, waits until there is room */
 };
 
 struct tandem_options {

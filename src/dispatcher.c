@@ -6,8 +6,10 @@
 #include "command/command_check.h"
 #include "job/frame.h"
 #include "pool.h"
+#include "quiet.h"
 #include "task/group.h"
 #include "task/report.h"
+#include "task/talk.h"
 #include "task/wait.h"
 
 #include <errno.h>
@@ -36,12 +38,13 @@ static int check_task(tandem_pool *pool, const tandem_task *task)
     if (!task->input && task->input_size > 0) return -EINVAL;
     if (task->priority < -1 || task->priority > 1) return -EINVAL;
     if (task->limits && !tdm_limits_are_valid(task->limits)) return -EINVAL;
+    if (task->command && task->on_message) return -EINVAL;
     if (task->command && task->isolation != TANDEM_THREAD && task->isolation != TANDEM_PROCESS) return -EINVAL;
     if (task->command) return pool->has_processes ? tdm_command_check(task) : -EINVAL;
     switch (task->isolation) {
     case TANDEM_THREAD: return pool->has_threads ? 0 : -EINVAL;
     case TANDEM_PROCESS:
-        if (!pool->has_processes) return -EINVAL;
+        if (!pool->has_processes || (task->on_message && task->flags & TANDEM_RETRY)) return -EINVAL;
         return can_travel(pool, task) ? 0 : -EMSGSIZE;
     default: return -EINVAL;
     }
@@ -61,7 +64,7 @@ static int start_helpers(struct tandem_pool *pool, const tandem_task *task)
 {
     bool reactor = task->command || task->isolation == TANDEM_PROCESS || task->timeout_ms != 0 || task->queue_timeout_ms != 0;
     int error = reactor ? tdm_core_need_reactor(&pool->core) : 0;
-    bool calls = task->on_done || (task->command && task->command->on_output);
+    bool calls = task->on_done || task->on_message || (task->command && task->command->on_output);
     if (error == 0 && calls) error = tdm_callbacks_need(&pool->core.callbacks);
     return error;
 }
@@ -81,13 +84,15 @@ struct results {
     const tandem_report *report;
     void (*release)(void *);
     int32_t status, code, signal;
+    uint64_t done, total; /* with TDM_PROGRESSED */
 };
 
-static struct results take_results(tandem_task *task)
+static struct results take_results(tandem_task *task, uint32_t before)
 {
     struct tdm_task *private = tdm_task_of(task);
-    struct results results = {task->output, task->output_size, task->report, task->output ? private->release : NULL,
-                              task->status, task->code,        task->signal};
+    struct results results = {task->output, task->output_size, task->report, NULL, task->status, task->code, task->signal, 0, 0};
+    if (task->output) results.release = private->release;
+    if (before & TDM_PROGRESSED) results.done = private->progress.done, results.total = private->progress.total;
     task->output = NULL;
     task->output_size = 0;
     task->report = NULL;
@@ -96,15 +101,17 @@ static struct results take_results(tandem_task *task)
     return results;
 }
 
-static void put_results(tandem_task *task, const struct results *results)
+static void put_results(tandem_task *task, const struct results *results, uint32_t before)
 {
+    struct tdm_task *private = tdm_task_of(task);
     task->output = results->output;
     task->output_size = results->output_size;
     task->report = results->report;
     task->status = results->status;
     task->code = results->code;
     task->signal = results->signal;
-    tdm_task_of(task)->release = results->release;
+    private->release = results->release;
+    if (before & TDM_PROGRESSED) private->progress.done = results->done, private->progress.total = results->total;
 }
 
 /* What only some tasks need lies in memory that others need not touch. */
@@ -127,15 +134,17 @@ static uint32_t note_time(struct tdm_task *private, const tandem_report *report)
 }
 
 /* All but the state word; the marks that it is to have. */
-static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report)
+static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report, struct tdm_mailbox *mailbox)
 {
     struct tdm_task *private = tdm_task_of(task);
     struct tdm_lane *lane = lane_of(pool, task);
     store_relaxed(&private->wishes, 0); /* relaxed: the store of the state publishes it with all the rest */
-    if (private->lane != lane || private->home != pool->core.home) {
-        private->home = pool->core.home;
+    if (private->lane != lane || private->home != (uint16_t)pool->core.home) {
+        private->home = (uint16_t)pool->core.home;
         private->lane = lane;
     }
+    uint32_t marks = mailbox ? (uint32_t)TDM_TALKS : 0;
+    if (mailbox) store_relaxed(&private->mail, mailbox); /* relaxed: the state publishes it [task-mail] */
     if (task->timeout_ms != 0 || task->queue_timeout_ms != 0) {
         private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
         private->retried = false;
@@ -143,24 +152,26 @@ static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_repo
     task->report = report;
     if (task->isolation == TANDEM_PROCESS || task->command) {
         prepare_for_process(private, report);
-        return 0;
+        return marks;
     }
     tdm_link_init(tdm_thread_link_of(private));
     if (task->flags & TANDEM_DEDICATED || task->priority != 0) tdm_list_init(&private->link);
-    return note_time(private, report);
+    return marks | note_time(private, report);
 }
 
 /* The lane did not take it.  Meanwhile it was QUEUED in name, and somebody may have begun to wait for it. */
 static void take_away(struct tdm_task *private, uint32_t before)
 {
-    uint32_t word = exchange_seq(&private->state, before);
+    struct tdm_mailbox *mailbox = NULL;
+    uint32_t word = tdm_task_move_out(private, before, &mailbox);
+    tdm_mailbox_let_go(mailbox);
     if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
     if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
 }
 
 /* One task on its way to its lane, and what to put back if it is not taken. */
 struct way {
-    uint32_t before; /* its state */
+    uint32_t before; /* its state, and whether its last run said how far it was */
     bool runs_here;  /* asked: may this thread run it at once; then: it does */
     tandem_group *group;
     struct results old;
@@ -173,7 +184,7 @@ static int claim(tandem_task *task, struct way *way)
     uint32_t word = load_seq(&private->state);
     enum tdm_task_state state = tdm_task_state(word);
     if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
-    *way = (struct way){.before = (uint32_t)state, .group = task->group};
+    *way = (struct way){.before = (uint32_t)state | (word & (uint32_t)TDM_PROGRESSED), .group = task->group};
     return cas_seq(&private->state, &word, TDM_PREPARING) ? 0 : -EBUSY; /* another submit of it came first */
 }
 
@@ -198,15 +209,17 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
 {
     struct tdm_task *private = tdm_task_of(task);
     tandem_report *report;
+    struct tdm_mailbox *mailbox = NULL;
     int error = make_report(pool, task, &report);
     if (error == 0) error = start_helpers(pool, task);
+    if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private))) error = -ENOMEM;
     if (error != 0) {
         tdm_task_free_results(NULL, NULL, report);
         take_away(private, way->before);
         return error;
     }
-    if (way->before == TDM_ENDED) way->old = take_results(task); /* a new one has none: it is zeroed */
-    uint32_t marks = prepare(pool, task, report);
+    if (tdm_task_state(way->before) == TDM_ENDED) way->old = take_results(task, way->before); /* a new one has none: it is zeroed */
+    uint32_t marks = prepare(pool, task, report, mailbox);
     if (way->group) tdm_group_join(way->group, private);
     way->runs_here = way->runs_here && begin_here(private);
     /* all that prepare wrote; read by who cancels or waits [task-prepared] */
@@ -220,7 +233,7 @@ static void put_back(tandem_task *task, struct way *way)
     struct tdm_task *private = tdm_task_of(task);
     const tandem_report *report = task->report;
     if (way->group) tdm_group_unjoin(way->group, private);
-    put_results(task, &way->old); /* of a new one: it had none */
+    put_results(task, &way->old, way->before); /* of a new one: it had none */
     tdm_task_free_results(NULL, NULL, report);
     take_away(private, way->before);
 }
@@ -250,13 +263,20 @@ static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
     return error;
 }
 
-int tandem_submit(tandem_pool *pool, tandem_task *task)
+/* A command is prepared for its start on this thread, by calls in the middle of which it could be cancelled. */
+static int submit_quietly(tandem_pool *pool, tandem_task *task, bool run_here)
 {
+    if (task && task->command) {
+        struct quiet quiet = begin_quietly();
+        return end_quietly(&quiet, submit(pool, task, false));
+    }
     int saved = errno;
-    int error = submit(pool, task, false);
+    int error = submit(pool, task, run_here);
     errno = saved;
     return error;
 }
+
+int tandem_submit(tandem_pool *pool, tandem_task *task) { return submit_quietly(pool, task, false); }
 
 int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count)
 {
@@ -323,17 +343,13 @@ static int submit_pipeline(struct tandem_pool *pool, tandem_task *const *tasks, 
 
 int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count)
 {
-    int saved = errno;
-    int error = submit_pipeline(pool, tasks, count);
-    errno = saved;
-    return error;
+    struct quiet quiet = begin_quietly();
+    return end_quietly(&quiet, submit_pipeline(pool, tasks, count));
 }
 
 /* A task that this thread would take back to run it is not put anywhere first. */
 int tandem_call(tandem_pool *pool, tandem_task *task)
 {
-    int saved = errno;
-    int error = submit(pool, task, true);
-    errno = saved;
+    int error = submit_quietly(pool, task, true);
     return error != 0 ? error : tandem_wait(task);
 }

@@ -12,6 +12,7 @@
 #include "guards/guard_link.h"
 #include "quiet.h"
 #include "task/group.h"
+#include "task/talk.h"
 #include "task/wait.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ static void settle(void)
         forget_pools();
         tdm_group_reset();
         tdm_wait_reset();
+        tdm_talk_reset();
         tdm_proc_reset();
         tdm_reactor_reset();
         tdm_region_reset();
@@ -166,6 +168,7 @@ static int open_core(struct tandem_pool *pool)
     core->ledger.when_full = pool->options.when_full;
     core->ledger.others.shared = true;
     tdm_deadlines_open(&core->deadlines);
+    tdm_sleepers_open(&core->sleepers);
     return tdm_callbacks_open(&core->callbacks, core, pool->options.callbacks_by_host != 0, pool->options.stack_size);
 }
 
@@ -228,6 +231,7 @@ static void end_pool(struct tandem_pool *pool)
     tdm_ledger_close(&core->ledger, TDM_GATE_CLOSED);
     if (threads) threads->ops->begin_end(threads); /* what waits is cancelled before what runs is told to return */
     store_seq(&core->closing, 1);                  /* [closing] */
+    tdm_sleepers_wake(&core->sleepers);
     if (processes) processes->ops->begin_end(processes);
     if (commands) commands->ops->begin_end(commands);
     if (threads) threads->ops->end(threads);
@@ -235,6 +239,7 @@ static void end_pool(struct tandem_pool *pool)
     if (commands) commands->ops->end(commands);
     tdm_ledger_wait_quiet(&core->ledger, TDM_FOREVER); /* what other threads have taken back, and are about to end */
     tdm_wait_pass_doors();
+    tdm_talk_pass();
     tdm_callbacks_close(&core->callbacks);
     tdm_deadlines_close(&core->deadlines);
     tdm_core_release_reactor(core);

@@ -16,11 +16,14 @@ enum tdm_rank {
     TDM_RANK_STARTING,  /* who uses the reactor */
     TDM_RANK_DOOR,      /* who waits for a task goes in to the task's pool */
     TDM_RANK_GROUP,     /* a group's list and count; under it a queued task may be taken back */
+    TDM_RANK_TALK,      /* who posts to a task; under it the message goes to the task's worker */
     TDM_RANK_SLOT,      /* one worker process */
     TDM_RANK_FRONT,     /* the front part of a thread lane's queue, from which workers take */
     TDM_RANK_LEDGER,    /* a pool's queues and counts */
     TDM_RANK_DEADLINES, /* a pool's deadlines */
+    TDM_RANK_MAIL,      /* a task's messages */
     TDM_RANK_CALLBACKS, /* a pool's waiting callbacks */
+    TDM_RANK_SLEEPERS,  /* a pool's tasks that sleep until they are told something */
     TDM_RANK_REACTOR,   /* its timers and posted jobs */
     TDM_RANK_SHARED,    /* a pool's shared memory: who has what of it */
     TDM_RANK_REGION,    /* the addresses that pools share out */

@@ -13,6 +13,7 @@
 #include "child/crash_handler.h"
 #include "child/roll.h"
 #include "child/task_limits.h"
+#include "child/worker_talk.h"
 #include "job/context.h"
 #include "job/control.h"
 #include "job/payload.h"
@@ -319,12 +320,24 @@ static bool read_input(const struct tdm_frame *frame, void **input)
         *input = (void *)(uintptr_t)frame->address;
         return true;
     }
+    if (tdm_worker_talk_gave()) return tdm_worker_talk_input(input);
     *input = frame->payload > 0 ? tdm_payload_alloc(frame->payload) : NULL;
     bool have = *input || frame->payload == 0;
     bool there =
         have ? tdm_channel_read(&worker.channel, *input, frame->payload) : tdm_channel_skip(&worker.channel, frame->payload);
     if (!there) _exit(TDM_EXIT_LEFT);
     return have;
+}
+
+static void skip_input(const struct tdm_frame *frame)
+{
+    void *input;
+    if (tdm_worker_talk_gave()) {
+        tdm_worker_talk_input(&input);
+        tdm_payload_free(input);
+    } else if (!tdm_channel_skip(&worker.channel, frame->payload)) {
+        _exit(TDM_EXIT_LEFT);
+    }
 }
 
 static uint64_t ns_of(const struct timeval *time) { return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_usec * 1000u; }
@@ -378,6 +391,7 @@ static void reply(const struct tdm_frame *task, tandem_context *context, int cod
     frame.sequence = task->sequence;
     frame.entry = task->entry;
     frame.code = code;
+    frame.progressed = tdm_worker_talk_has_progressed();
     if (context->output) frame.flags |= TDM_FRAME_HAS_OUTPUT;
     tdm_fault(TDM_FAULT_worker_reply_begun);
     if (tdm_channel_write(&worker.channel, &frame, context->output) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
@@ -402,8 +416,12 @@ static int call_function(tandem_fn *function, tandem_context *context, void *inp
 /* What stdout and stderr hold is written before the reply: who has the result has the output too.  How long the function took. */
 static uint64_t run(const struct tdm_frame *task, void *input)
 {
-    tandem_context context = {
-        .isolation = TANDEM_PROCESS, .worker_data = worker.data, .in_worker = true, .reply_most = TDM_FRAME_PAYLOAD_MOST};
+    tandem_context context = {.isolation = TANDEM_PROCESS,
+                              .worker_data = worker.data,
+                              .in_worker = true,
+                              .reply_most = TDM_FRAME_PAYLOAD_MOST,
+                              .home = worker.identity,
+                              .talk = &tdm_worker_talk};
     tandem_limits limits = {0};
     bool limited = task->flags & TDM_FRAME_HAS_LIMITS;
     if (limited) limits = worker.control->limits[task->entry];
@@ -417,11 +435,13 @@ static uint64_t run(const struct tdm_frame *task, void *input)
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */
     uint64_t ran_ns = tdm_clock_ns() - worker.begun_ns;
     tdm_fault(TDM_FAULT_worker_ran);
+    if (context.received) tdm_context_drop_received(&context);
     tdm_payload_drop(); /* what this one did not need, the next may not either */
     fflush(stdout);
     fflush(stderr);
     if (limited) tdm_task_limits_lift(worker.control);
     note_use(task, ran_ns);
+    tdm_worker_talk_end();
     if (context.oversized && limits.output != 0)
         send_plain(TDM_FRAME_OVERSIZED, task, 0);
     else
@@ -437,9 +457,10 @@ static uint64_t run(const struct tdm_frame *task, void *input)
 static void take(const struct tdm_frame *task)
 {
     tdm_fault(TDM_FAULT_worker_read_header);
+    tdm_worker_talk_begin(task);
     tdm_channel_settle_before_task(&worker.channel, task->payload);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_OFFERED, TDM_CLAIMED)) {
-        if (!tdm_channel_skip(&worker.channel, task->payload)) _exit(TDM_EXIT_LEFT);
+        skip_input(task);
         return;
     }
     tdm_fault(TDM_FAULT_worker_claimed);
@@ -447,7 +468,7 @@ static void take(const struct tdm_frame *task)
     void *input;
     bool have = read_input(task, &input);
     tdm_fault(TDM_FAULT_worker_read_input);
-    bool next_is_there = tdm_channel_has_more(&worker.channel);
+    bool next_is_there = tdm_worker_talk_has_next() || tdm_channel_has_more(&worker.channel);
     uint64_t ran_ns = LONG_TASK_NS;
     if (have)
         ran_ns = run(task, input);
@@ -463,11 +484,13 @@ static void take(const struct tdm_frame *task)
 }
 
 /* So long memory is kept for a task that has not come yet. */
-#define KEEP_MS 100
+#define KEEP_NS 100000000u
 
+/* What a task has put aside comes first.  What was meant for a task that has ended is thrown away. */
 static bool read_header(struct tdm_frame *frame)
 {
-    if (tdm_payload_has_kept() && !tdm_channel_wait(&worker.channel, KEEP_MS)) tdm_payload_drop();
+    if (tdm_worker_talk_next(frame)) return true;
+    if (tdm_payload_has_kept() && !tdm_channel_wait(&worker.channel, tdm_clock_ns() + KEEP_NS)) tdm_payload_drop();
     return tdm_channel_read(&worker.channel, frame, sizeof *frame);
 }
 
@@ -485,11 +508,15 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     look_at_use(tdm_clock_ns());
     if (!read_setup()) _exit(TDM_EXIT_LEFT);
     set_rest();
+    tdm_worker_talk_open(&worker.channel, worker.control, (uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size);
     tdm_fault(TDM_FAULT_worker_set_up);
     start();
     for (struct tdm_frame frame; read_header(&frame);) {
         if (frame.kind == TDM_FRAME_LEAVE) leave();
-        take(&frame);
+        if (frame.kind == TDM_FRAME_TASK)
+            take(&frame);
+        else
+            skip_input(&frame);
     }
     _exit(worker.channel.lost ? TDM_EXIT_CHANNEL_LOST : TDM_EXIT_LEFT);
 }

@@ -184,6 +184,16 @@ static void ready(struct tdm_source *source, unsigned events)
     }
 }
 
+/* Who has no end of writing is not waited for. */
+void tdm_capture_read_rest(struct tdm_capture *capture)
+{
+    for (size_t taken = 0; tdm_capture_is_open(capture) && taken < AT_A_TIME;) {
+        ssize_t now = read_once(capture);
+        if (now <= 0) return;
+        taken += (size_t)now;
+    }
+}
+
 /* ---- opening and closing ---- */
 
 int tdm_capture_open(struct tdm_capture *capture, int *other_end)
@@ -243,7 +253,10 @@ struct tdm_kept tdm_capture_take(struct tdm_capture *capture)
     if (!capture->kept) return kept;
     if (capture->spill >= 0 && capture->spilled > 0) {
         kept = (struct tdm_kept){.bytes = tdm_spill_map(capture->spill, capture->spilled), .release = tdm_spill_release};
-        if (kept.bytes) kept.size = (size_t)capture->spilled;
+        if (kept.bytes)
+            kept.size = (size_t)capture->spilled;
+        else
+            capture->cut = true, capture->error = ENOMEM;
     } else {
         if (!capture->hoard.bytes) grow(capture, 0); /* an empty output is a string, too */
         straighten(capture);

@@ -1,6 +1,8 @@
 /* context.c - what a running task can call. */
 #include "job/context.h"
 
+#include "base/identity.h"
+#include "job/mail.h"
 #include "job/payload.h"
 
 #include <errno.h>
@@ -68,3 +70,45 @@ int tandem_cancelled(const tandem_context *context)
 int tandem_where(const tandem_context *context) { return context ? (int)context->isolation : -EINVAL; }
 
 void *tandem_worker_data(const tandem_context *context) { return context ? context->worker_data : NULL; }
+
+/* ---- messages ---- */
+
+void tdm_context_drop_received(tandem_context *context)
+{
+    tdm_mail_free(context->received);
+    context->received = NULL;
+}
+
+int tandem_send(tandem_context *context, const tandem_message *message, int64_t timeout_ms)
+{
+    if (!context) return -EINVAL;
+    int error = tdm_message_check(message);
+    if (error == 0 && tdm_identity() != context->home) error = -EPERM;
+    if (error == 0) error = check_reply(context, message->data, message->size);
+    if (error != 0) return error;
+    int saved = errno;
+    error = context->talk->send(context, message, timeout_ms);
+    errno = saved;
+    return error;
+}
+
+/* The last one is of no use any more, whatever comes of this call. */
+int tandem_receive(tandem_context *context, tandem_message *message, int64_t timeout_ms)
+{
+    if (!context || !message) return -EINVAL;
+    if (tdm_identity() != context->home || context->in_branch != 0) return -EPERM;
+    int saved = errno;
+    struct tdm_mail *mail = NULL;
+    tdm_context_drop_received(context);
+    int error = context->talk->receive(context, &mail, timeout_ms);
+    context->received = mail;
+    if (error == 0) *message = (tandem_message){.data = mail->data, .size = mail->size};
+    errno = saved;
+    return error;
+}
+
+int tandem_progress(tandem_context *context, uint64_t done, uint64_t total)
+{
+    if (!context) return -EINVAL;
+    return tdm_identity() == context->home ? context->talk->progress(context, done, total) : -EPERM;
+}

@@ -7,10 +7,20 @@
 #include <stdbool.h>
 #include <tandem.h>
 
+struct tdm_mail;
+
+/* How a run talks to its submitter.  timeout_ms as in the public calls; the message has been checked. */
+struct tdm_talk_ops {
+    int (*send)(tandem_context *context, const tandem_message *message, int64_t timeout_ms);
+    int (*receive)(tandem_context *context, struct tdm_mail **mail, int64_t timeout_ms);
+    int (*progress)(tandem_context *context, uint64_t done, uint64_t total);
+};
+
 struct tandem_context {
     tandem_isolation isolation;
+    uint32_t home; /* the process it runs in; none that it forks */
     void *worker_data;
-    const _Atomic uint32_t *wishes;  /* not 0: asked to end; written by who cancels and by deadlines.  NULL: never asked */
+    const _Atomic uint8_t *wishes;   /* not 0: asked to end; written by who cancels and by deadlines.  NULL: never asked */
     const _Atomic uint32_t *closing; /* the same for all tasks of a pool that is being destroyed */
     bool in_worker;                  /* it runs on a worker's own thread */
     size_t reply_most;
@@ -24,7 +34,13 @@ struct tandem_context {
     struct tdm_deque *deque;          /* that worker's; NULL: nothing has been spawned yet */
     tandem_context *branches;         /* as its branches see it, where this thread runs them; valid with deque */
     const tandem_task *task;          /* which this is */
+    const struct tdm_talk_ops *talk;
+    void *run;                 /* theirs: whose run this is */
+    struct tdm_mail *received; /* the last message; NULL: none */
 };
+
+/* What a run has left when it is over: the message it received last. */
+void tdm_context_drop_received(tandem_context *context);
 
 /* Frees a reply nobody wants. */
 void tdm_context_drop_output(tandem_context *context);

@@ -33,13 +33,27 @@ struct tdm_use {
     uint64_t ran_ns; /* by the clock */
 };
 
+/* What a task and its submitter have taken of each other's messages, so that neither sends more than there may be: see mail.h.  All zero
+ * when the task is handed over: the host's because it sets them so, the worker's because it does when a task ends.  Who may not send says
+ * how many the other is to have taken before it tells [talk-taken]. */
+struct tdm_talk_words {
+    _Atomic uint64_t received, received_bytes; /* the worker's: of those posted */
+    _Atomic uint64_t tell_worker_at;           /* the worker's wish, taken back by the host; 0: none */
+    _Atomic uint64_t consumed, consumed_bytes; /* the host's: of those sent */
+    _Atomic uint64_t tell_host_at;             /* the host's wish, taken back by the worker */
+    _Atomic uint64_t done, total;              /* the worker's: how far it says it is; 0 when it claims the task [progress] */
+};
+
+_Static_assert(sizeof(struct tdm_talk_words) == TDM_CACHE_LINE, "those of two tasks do not meet in one");
+
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */
 struct tdm_control {
     _Atomic uint64_t word[TDM_CONTROL_WORDS]; /* every access is seq_cst [control-word] */
     tandem_limits limits[TDM_CONTROL_WORDS];  /* the host's, before the word says OFFERED; for frames that say they have some */
     struct tdm_use use[TDM_CONTROL_WORDS];    /* the worker's, before the reply */
-    uint64_t memory_most;                     /* the worker's: the address space that the task it has claimed may have; 0: any */
-    struct tdm_last_words last_words;         /* the worker's */
+    struct tdm_talk_words talk[TDM_CONTROL_WORDS];
+    uint64_t memory_most;             /* the worker's: the address space that the task it has claimed may have; 0: any */
+    struct tdm_last_words last_words; /* the worker's */
 };
 
 /* The page, and behind it the rings, where the bytes go through rings. */

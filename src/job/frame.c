@@ -1,6 +1,8 @@
 /* frame.c - the header of what travels between host and worker. */
 #include "job/frame.h"
 
+#include "job/mail.h"
+
 #define MAGIC 0x6d646e74u /* "tndm" where the least byte comes first */
 
 _Static_assert(sizeof(struct tdm_frame) == 56, "no padding travels");
@@ -10,9 +12,16 @@ struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload)
     return (struct tdm_frame){.magic = MAGIC, .kind = (uint16_t)kind, .payload = (uint32_t)payload};
 }
 
+static bool is_message(const struct tdm_frame *frame)
+{
+    if (frame->flags == TDM_FRAME_IN_SHARED) return frame->payload == 0 && frame->size <= TDM_MESSAGE_MOST;
+    return frame->flags == 0 && frame->payload <= TDM_MESSAGE_MOST;
+}
+
 bool tdm_frame_is_from_worker(const struct tdm_frame *frame)
 {
-    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_TIRED) return false;
+    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_CREDIT) return false;
+    if (frame->kind == TDM_FRAME_MESSAGE) return is_message(frame);
     if (frame->flags == 0) return frame->payload == 0;
     return frame->flags == TDM_FRAME_HAS_OUTPUT && frame->kind == TDM_FRAME_REPLY;
 }

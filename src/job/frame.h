@@ -17,12 +17,18 @@ enum tdm_frame_kind {
     TDM_FRAME_REPLY,     /* the function returned code; payload: the output */
     TDM_FRAME_REFUSED,   /* it could not be run: code is an errno; no payload */
     TDM_FRAME_OVERSIZED, /* it ran, and tried to reply more than its limit; no payload */
-    TDM_FRAME_TIRED      /* of itself: it has grown too large, and goes on until it is told to leave; no payload */
+    TDM_FRAME_TIRED,     /* of itself: it has grown too large, and goes on until it is told to leave; no payload */
+    /* both ways, while a task runs, with its entry and sequence; see control.h for how many there may be */
+    TDM_FRAME_MESSAGE, /* payload: a message */
+    TDM_FRAME_CREDIT,  /* as many have been taken as was wished to be told of; no payload */
+    /* host to worker */
+    TDM_FRAME_CLOSED /* no more messages; no payload */
 };
 
 #define TDM_FRAME_HAS_OUTPUT   1u /* REPLY: there is an output, if only of 0 bytes */
 #define TDM_FRAME_HAS_LIMITS   2u /* TASK: they lie in the control page */
-#define TDM_FRAME_IN_SHARED    4u /* TASK: no payload; the input lies in shared memory, see address and size */
+#define TDM_FRAME_IN_SHARED    4u /* TASK, MESSAGE: no payload; the bytes lie in shared memory, see address and size */
+#define TDM_FRAME_HEARD        8u /* TASK: it has an on_message */
 #define TDM_FRAME_PAYLOAD_MOST UINT32_MAX
 
 /* Both sides are the same program, so it travels as it lies in memory. */
@@ -34,9 +40,9 @@ struct tdm_frame {
     uint64_t function; /* TASK: the address of the function, the same in both processes */
     int32_t code;
     uint32_t flags;
-    uint32_t payload; /* bytes that follow */
-    uint32_t reserved;
-    uint64_t address, size; /* TASK with IN_SHARED: the input */
+    uint32_t payload;       /* bytes that follow */
+    uint32_t progressed;    /* 1: a reply of a task that has said how far it is: see control.h */
+    uint64_t address, size; /* with IN_SHARED: the bytes */
 };
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);

@@ -94,6 +94,12 @@ static inline bool tdm_ring_is_full(const struct tdm_ring *ring)
     return ring->own - load_seq(&ring->counts->head) == TDM_RING_SIZE; /* [ring-take] */
 }
 
+/* The producer: has all that was published been taken? */
+static inline bool tdm_ring_is_taken(const struct tdm_ring *ring)
+{
+    return load_seq(&ring->counts->head) == ring->own; /* [ring-take] */
+}
+
 /* The producer: how much there is at least. */
 static inline size_t tdm_ring_room(const struct tdm_ring *ring)
 {

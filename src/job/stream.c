@@ -232,11 +232,24 @@ static int take_header(struct tdm_inbox *inbox)
     if (!tdm_frame_is_from_worker(&inbox->frame)) return -EPROTO;
     inbox->has_frame = true;
     inbox->payload_got = 0;
-    bool wants_memory = inbox->frame.flags & TDM_FRAME_HAS_OUTPUT;
+    bool is_message = inbox->frame.kind == TDM_FRAME_MESSAGE && inbox->frame.flags == 0;
+    bool wants_memory = is_message || inbox->frame.flags & TDM_FRAME_HAS_OUTPUT;
     size_t room = (size_t)inbox->frame.payload + 1; /* 0 where a size has 32 bits and the payload is the largest */
-    inbox->payload = wants_memory && room != 0 ? tdm_payload_fresh(room) : NULL;
+    inbox->mail = is_message ? tdm_mail_make(NULL, inbox->frame.payload) : NULL;
+    inbox->payload = inbox->mail ? inbox->mail->bytes : NULL;
+    if (wants_memory && !is_message && room != 0) inbox->payload = tdm_payload_fresh(room);
     inbox->out_of_memory = wants_memory && !inbox->payload;
     return 0;
+}
+
+void tdm_inbox_drop(struct tdm_inbox *inbox)
+{
+    if (inbox->mail)
+        tdm_mail_free(inbox->mail);
+    else
+        free(inbox->payload);
+    inbox->mail = NULL;
+    inbox->payload = NULL;
 }
 
 static size_t take_buffered_payload(struct tdm_inbox *inbox)
@@ -282,9 +295,10 @@ int tdm_inbox_pull(struct tdm_inbox *inbox, struct tdm_way *way)
 
 void tdm_inbox_clear(struct tdm_inbox *inbox)
 {
-    if (inbox->has_frame) free(inbox->payload);
+    if (inbox->has_frame) tdm_inbox_drop(inbox);
     inbox->has_frame = false;
     inbox->payload = NULL;
+    inbox->mail = NULL;
     inbox->start = inbox->end = 0;
 }
 
@@ -332,16 +346,27 @@ static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way
     store_seq(&rings->worker_wish, TDM_NOT_ASLEEP);
 }
 
-bool tdm_channel_wait(struct tdm_channel *channel, uint64_t ms)
+bool tdm_channel_wait(struct tdm_channel *channel, uint64_t deadline_ns)
 {
-    uint64_t deadline_ns = tdm_clock_ns() + ms * 1000000u;
     struct pollfd pipe = {.fd = channel->in.fd, .events = POLLIN};
-    if (!tdm_way_has_ring(&channel->in)) return tdm_channel_has_more(channel) || poll(&pipe, 1, (int)ms) > 0;
     while (!tdm_channel_has_more(channel) && !channel->lost) {
-        if (tdm_clock_ns() >= deadline_ns) return false;
-        wait_for_news(channel, &channel->in, false, false, deadline_ns);
+        bool over = deadline_ns != TDM_FOREVER && tdm_clock_ns() >= deadline_ns;
+        if (!tdm_way_has_ring(&channel->in) && poll(&pipe, 1, over ? 0 : tdm_clock_milliseconds_until(deadline_ns)) > 0)
+            return true;
+        if (over) return false;
+        if (tdm_way_has_ring(&channel->in)) wait_for_news(channel, &channel->in, false, false, deadline_ns);
     }
     return true;
+}
+
+void tdm_channel_settle_soon(struct tdm_channel *channel)
+{
+    if (!channel->owes_bell) return;
+    if (channel->watch.most_ns != 0) watch_for(&channel->out, true, BELL_NS);
+    if (tdm_ring_is_taken(&channel->out.ring))
+        channel->owes_bell = false;
+    else
+        tdm_channel_settle(channel);
 }
 
 /* At least a byte; 0 or less: the host is gone. */

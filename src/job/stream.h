@@ -6,6 +6,7 @@
 #define TDM_JOB_STREAM_H
 
 #include "job/frame.h"
+#include "job/mail.h"
 #include "job/ring.h"
 
 #include <stdbool.h>
@@ -58,12 +59,13 @@ struct tdm_inbox {
     bool has_frame;         /* its header is whole */
     bool out_of_memory;     /* there was none for its payload, which is read and thrown away */
     char *payload;          /* allocated; followed by a 0 byte */
+    struct tdm_mail *mail;  /* of a message: then the payload lies in it */
     size_t payload_got;
     size_t start, end; /* of what is in the buffer */
     char buffer[4096];
 };
 
-/* Reads on.  1: a frame is whole; its payload, if any, is the caller's to free.  -EAGAIN: not yet.  -EPIPE: the other side has
+/* Reads on.  1: a frame is whole; its payload or mail, if any, is the caller's to free.  -EAGAIN: not yet.  -EPIPE: the other side has
  * closed.  -EPROTO: no honest worker sent this.  -errno. */
 int tdm_inbox_pull(struct tdm_inbox *inbox, struct tdm_way *way);
 
@@ -75,6 +77,9 @@ static inline bool tdm_inbox_has_header(const struct tdm_inbox *inbox)
 {
     return !inbox->has_frame && inbox->end - inbox->start >= sizeof inbox->frame;
 }
+
+/* Frees what came with a whole frame and nobody wants. */
+void tdm_inbox_drop(struct tdm_inbox *inbox);
 
 /* Frees what is half-read. */
 void tdm_inbox_clear(struct tdm_inbox *inbox);
@@ -95,11 +100,13 @@ struct tdm_channel {
 bool tdm_channel_has_more(const struct tdm_channel *channel);
 
 /* Waits for that, but not longer.  False: the time is over. */
-bool tdm_channel_wait(struct tdm_channel *channel, uint64_t ms);
+bool tdm_channel_wait(struct tdm_channel *channel, uint64_t deadline_ns);
 
 /* Calls the reactor if it is still to be called.  A thread that waits for the reply takes it within a microsecond, and then need not be:
  * so the bell is put off until the worker has watched that long, sleeps, or takes up its next task. */
 void tdm_channel_settle(struct tdm_channel *channel);
+/* A message is published, and what the worker does next may take long: the same, unless a thread takes it within that microsecond. */
+void tdm_channel_settle_soon(struct tdm_channel *channel);
 /* The worker is about to read an input of so many bytes, and to run the task.  Not yet, if the host would rather have it later and there is
  * another task behind this one. */
 void tdm_channel_settle_before_task(struct tdm_channel *channel, size_t payload);

@@ -11,6 +11,8 @@
 #include "base/proc.h"
 #include "job/setup.h"
 #include "process/reading.h"
+#include "process/shared_memory.h"
+#include "process/slot_talk.h"
 #include "task/wait.h"
 
 #include <errno.h>
@@ -232,6 +234,23 @@ static bool cancel(struct tdm_lane *base, struct tdm_task *task)
     return slot && tdm_slot_stop(slot, task, TANDEM_CANCELLED);
 }
 
+static void posted(struct tdm_lane *base, struct tdm_task *task)
+{
+    struct tdm_slot *slot = slot_of(mine(base), task);
+    if (slot) tdm_slot_posted(slot, task);
+}
+
+static void progress(struct tdm_lane *base, struct tdm_task *task, uint64_t *done, uint64_t *total)
+{
+    struct tdm_slot *slot = slot_of(mine(base), task);
+    if (slot) tdm_slot_read_progress(slot, task, done, total);
+}
+
+static bool shares(struct tdm_lane *base, const void *data, size_t size)
+{
+    return tdm_shared_holds(mine(base)->shared, data, size);
+}
+
 static void deadline(struct tdm_lane *lane, struct tdm_task *task, enum tdm_deadline_kind kind)
 {
     (void)kind; /* a running one's is the slot's own */
@@ -303,6 +322,10 @@ static void await(struct tdm_lane *base, struct tdm_task *task, uint64_t deadlin
 static const struct tdm_lane_ops ops = {.enter = enter,
                                         .await = await,
                                         .submit = submit,
+                                        .posted = posted,
+                                        .shares = shares,
+                                        .progress = progress,
+                                        .consumed = tdm_slot_consumed,
                                         .cancel = cancel,
                                         .deadline = deadline,
                                         .fill_stats = fill_stats,
@@ -374,6 +397,7 @@ static bool must_go(struct tdm_process_lane *lane, struct tdm_slot *slot, unsign
  * done something proves that workers can work. */
 void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *slot)
 {
+    if (tdm_slot_is_held_up(slot)) return;
     unsigned in_hand, room = tdm_slot_room(slot, &in_hand);
     if (must_go(lane, slot, in_hand)) return;
     bool was_offered = tdm_slot_was_offered(slot);

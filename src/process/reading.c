@@ -8,6 +8,7 @@
 #include "base/futex.h"
 #include "process/replies.h"
 #include "process/slot_inside.h"
+#include "process/slot_talk.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -220,7 +221,7 @@ static bool pump(struct tdm_slot *slot, struct tdm_way *left_at, bool *later)
     tdm_slot_lock(slot);
     if ((slot->state == TDM_SLOT_READY || slot->state == TDM_SLOT_LEAVING) && !tdm_outbox_empty(&slot->outbox)) {
         store_seq(&slot->out.rings->host_wants_room, TDM_ROOM_NOT_WANTED);
-        left = tdm_outbox_push(&slot->outbox, &slot->out, false);
+        left = tdm_slot_push(slot, false);
         if (left != 0 && left != -EAGAIN) tdm_reactor_post(&slot->attend);
         *left_at = slot->out;
     }
@@ -464,7 +465,7 @@ void tdm_reading_ready(struct tdm_source *source, unsigned events)
 
 void tdm_reading_end(struct tdm_slot *slot)
 {
-    if (slot->has_held && slot->held == 1) free(slot->inbox.payload);
+    if (slot->has_held && slot->held == 1) tdm_inbox_drop(&slot->inbox);
     tdm_inbox_clear(&slot->inbox);
     tdm_slot_lock(slot);
     slot->reader = TDM_NOBODY_READS;

@@ -2,17 +2,19 @@
 #include "process/replies.h"
 
 #include "process/slot_inside.h"
+#include "process/slot_talk.h"
 #include "task/report.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 /* With the lock held: is this the reply to the oldest task, from a worker that had claimed it and read all of its input?  (While the
- * input is still being written its memory must stay, so the task may not end.) */
+ * input is still being written its memory must stay, so the task may not end.  What is written of a message is the slot's own.) */
 static bool answers(struct tdm_slot *slot, const struct tdm_entry *oldest, const struct tdm_frame *frame)
 {
     return oldest && frame->sequence == oldest->sequence && frame->entry == tdm_slot_index(slot, oldest) &&
-           tdm_outbox_empty(&slot->outbox) && (tdm_slot_is(slot, oldest, TDM_CLAIMED) || tdm_slot_is(slot, oldest, TDM_FINISHED));
+           (tdm_outbox_empty(&slot->outbox) || slot->outbox.frame.kind != TDM_FRAME_TASK) &&
+           (tdm_slot_is(slot, oldest, TDM_CLAIMED) || tdm_slot_is(slot, oldest, TDM_FINISHED));
 }
 
 static struct tdm_outcome outcome_of(struct tdm_slot *slot, struct tdm_facts *facts)
@@ -93,6 +95,7 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     answered->started_ns = oldest->begun_ns;
     answered->ended_ns = tdm_clock_ns();
     answered->facts = (struct tdm_facts){.user_ns = use.user_ns, .system_ns = use.system_ns, .peak_memory = use.peak_memory};
+    if (slot->inbox.frame.progressed) tdm_slot_progress(slot, oldest, &answered->facts.done, &answered->facts.total);
     if (timed && !by_thread) tdm_reactor_clear_timer(&slot->timer);
     slot->hasty = false;
     tdm_slot_drop(slot, oldest, answered->ended_ns);
@@ -141,9 +144,12 @@ static bool is_reply(const struct tdm_frame *frame)
     return frame->kind == TDM_FRAME_REPLY || frame->kind == TDM_FRAME_REFUSED || frame->kind == TDM_FRAME_OVERSIZED;
 }
 
+static bool is_talk(const struct tdm_frame *frame) { return frame->kind == TDM_FRAME_MESSAGE || frame->kind == TDM_FRAME_CREDIT; }
+
 bool tdm_replies_take_plain(struct tdm_slot *slot)
 {
     struct answered answered;
+    if (is_talk(&slot->inbox.frame)) return !slot->inbox.out_of_memory && tdm_slot_talk_take(slot, true) == TDM_SAID_RIGHT;
     if (!is_reply(&slot->inbox.frame)) return false;
     tdm_slot_lock(slot);
     enum taken taken = take_out(slot, true, &answered);
@@ -177,6 +183,17 @@ static void take_reply(struct tdm_slot *slot)
     free(slot->inbox.payload);
     slot->deaf = true;
     if (!dropped) tdm_slot_set_dying(slot, tdm_slot_broken);
+}
+
+/* What comes after a kill that won is dropped here, too. */
+static void take_talk(struct tdm_slot *slot)
+{
+    enum tdm_said said = tdm_slot_talk_take(slot, false);
+    tdm_inbox_drop(&slot->inbox);
+    if (said == TDM_SAID_RIGHT) return;
+    slot->deaf = true;
+    if (said == TDM_SAID_WRONG) tdm_slot_set_dying(slot, tdm_slot_broken);
+    if (said == TDM_SAID_NO_MEMORY) tdm_slot_set_dying(slot, "no memory for its message");
 }
 
 /* One that is being killed may say honestly, but too late, that it has started. */
@@ -240,6 +257,8 @@ void tdm_replies_take_frame(struct tdm_slot *slot)
     case TDM_FRAME_READY: tdm_replies_take_ready(slot); break;
     case TDM_FRAME_FAILED: take_failed(slot); break;
     case TDM_FRAME_TIRED: take_tired(slot); break;
+    case TDM_FRAME_MESSAGE:
+    case TDM_FRAME_CREDIT: take_talk(slot); break;
     default: take_reply(slot); break;
     }
     slot->inbox.payload = NULL;

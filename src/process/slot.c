@@ -5,6 +5,7 @@
 #include "process/reading.h"
 #include "process/shared_memory.h"
 #include "process/slot_inside.h"
+#include "process/slot_talk.h"
 #include "task/report.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry
     frame.entry = (uint16_t)tdm_slot_index(slot, entry);
     frame.sequence = entry->sequence;
     frame.function = (uint64_t)(uintptr_t)task->run;
+    if (task->on_message) frame.flags |= TDM_FRAME_HEARD;
     if (has_limits(limits)) {
         frame.flags |= TDM_FRAME_HAS_LIMITS;
         slot->control->limits[frame.entry] = *limits;
@@ -78,6 +80,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     struct tdm_entry *entry = free_entry(slot);
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .next_ns = now_ns, .begun_ns = now_ns};
     struct tdm_frame frame = make_frame(slot, entry, copied);
+    if (tdm_task_talks(private)) tdm_slot_talk_begin(slot, entry);
     tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_fault(TDM_FAULT_host_offered);
@@ -100,6 +103,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
         slot->suspect = false;
         slot->step = NULL;
         tdm_slot_set_deadline(slot);
+        if (left == 0 && tdm_task_talks(private) && tdm_slot_push(slot, true) != 0) tdm_reactor_post(&slot->attend);
     }
     return true;
 }
@@ -187,6 +191,15 @@ unsigned tdm_slot_room(struct tdm_slot *slot, unsigned *in_hand)
     return most;
 }
 
+bool tdm_slot_is_held_up(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool held_up = slot->state == TDM_SLOT_READY && slot->in_hand == 0 && !tdm_outbox_empty(&slot->outbox);
+    if (held_up) slot->freed = true;
+    tdm_slot_unlock(slot);
+    return held_up;
+}
+
 bool tdm_slot_was_offered(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);
@@ -205,11 +218,11 @@ bool tdm_slot_is_spent(struct tdm_slot *slot)
 
 /* ---- taking tasks back: any thread ---- */
 
-/* With the lock held: the task is ours again, its frame will be skipped.  A frame that is not all in the pipe has a worker wait for the
- * rest, which will not come: that one has to go. */
+/* With the lock held: the task is ours again, its frame will be skipped.  An input that is not all in the pipe has a worker wait for the
+ * rest, which will not come: that one has to go.  (The rest of a message does come.) */
 static void take_back(struct tdm_slot *slot, struct tdm_entry *entry)
 {
-    if (!tdm_outbox_empty(&slot->outbox)) tdm_slot_set_state(slot, TDM_SLOT_DYING);
+    if (!tdm_outbox_empty(&slot->outbox) && slot->outbox.frame.kind == TDM_FRAME_TASK) tdm_slot_set_state(slot, TDM_SLOT_DYING);
     slot->handed--;
     tdm_slot_drop(slot, entry, tdm_clock_ns());
     tdm_reading_look_up(slot);
@@ -220,9 +233,11 @@ bool tdm_slot_revoke_all(struct tdm_slot *slot, struct tdm_node *revoked)
 {
     for (struct tdm_entry *entry; (entry = tdm_slot_newest(slot)) != NULL;) {
         struct tdm_task *task = entry->task;
+        uint64_t sequence = entry->sequence;
         if (entry->decided != 0 || !tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED)) return false;
         take_back(slot, entry);
         tdm_list_push_back(revoked, &task->link);
+        if (slot->oldest == NULL) tdm_slot_talk_take_back(slot, task, sequence); /* the worker reads no more */
     }
     return true;
 }

@@ -58,6 +58,9 @@ struct tdm_slot {
     pid_t pid;                /* from READY on */
     uint64_t state_ns;        /* since when it is in this state */
     struct tdm_outbox outbox;
+    struct tdm_mail *mail;    /* the message that is in it; the slot's until it is written; NULL: none */
+    uint64_t credit_due;      /* the sequence of the task that is to be told that it may send on; 0: none */
+    bool leave_due;           /* it is to be told to leave, once the outbox is empty */
     struct tdm_way out;       /* requests */
     enum tdm_reader reader;   /* who has the right to read the replies */
     struct tdm_parked *given; /* to whom it was given, who has not noticed yet */
@@ -127,6 +130,8 @@ bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status);
 /* Takes away what was handed over before and has not been begun, though nothing else runs; then the worker is killed.  Has it tasks? */
 bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs);
 unsigned tdm_slot_room(struct tdm_slot *slot, unsigned *in_hand); /* how many tasks more it could be given */
+bool tdm_slot_is_held_up(
+    struct tdm_slot *slot); /* it has no task, but the rest of a message is still to be written; it will be freed then */
 bool tdm_slot_was_offered(struct tdm_slot *slot);
 bool tdm_slot_is_spent(struct tdm_slot *slot);                /* it has had all the tasks that one worker gets */
 struct tdm_task *tdm_slot_take_newest(struct tdm_slot *slot); /* one that waits behind another, now the caller's; or NULL */

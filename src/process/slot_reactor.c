@@ -9,6 +9,7 @@
 #include "process/replies.h"
 #include "process/slot_inside.h"
 #include "process/slot_start.h"
+#include "process/slot_talk.h"
 #include "process/verdict.h"
 
 #include <errno.h>
@@ -93,18 +94,19 @@ void tdm_slot_attend(struct tdm_job *job)
     tdm_slot_lock(slot);
     bool dying = slot->state == TDM_SLOT_DYING;
     bool or_bell = slot->reader != TDM_THREAD_READS; /* who hands over the rest of an input, too */
-    int left = dying || slot->requests[1] < 0 ? 0 : tdm_outbox_push(&slot->outbox, &slot->out, or_bell);
+    int left = dying || slot->requests[1] < 0 ? 0 : tdm_slot_push(slot, or_bell);
     bool broken = left == -EPROTO;
     if (left != 0 && left != -EAGAIN && !broken) {
         fail_input(slot, -left);
         dying = true;
     }
-    bool freed = slot->freed && slot->state == TDM_SLOT_READY && slot->in_hand == 0;
+    bool written = tdm_outbox_empty(&slot->outbox),
+         freed = slot->freed && written && slot->state == TDM_SLOT_READY && slot->in_hand == 0;
     if (slot->orphan && slot->in_hand == 0 && !dying) {
         tdm_slot_set_state(slot, TDM_SLOT_DYING);
         dying = true;
     }
-    slot->freed = false;
+    if (written) slot->freed = false;
     tdm_slot_unlock(slot);
     if (slot->requests[1] >= 0 && !tdm_way_has_ring(&slot->out)) /* of a ring, the worker rings the bell */
         tdm_reactor_watch(&slot->request_source, left == -EAGAIN ? TDM_POLL_OUT : 0);
@@ -134,8 +136,10 @@ static void close_all(struct tdm_slot *slot)
     tdm_error_tail_close(&slot->errors);
     if (slot->control) munmap(slot->control, slot->control_size);
     slot->control = NULL;
-    slot->outbox = (struct tdm_outbox){0};
     tdm_slot_lock(slot);
+    slot->outbox = (struct tdm_outbox){0};
+    tdm_mail_free(slot->mail);
+    slot->mail = NULL;
     slot->out = slot->in = (struct tdm_way){.fd = -1};
     tdm_slot_unlock(slot);
     free(slot->setup);
@@ -156,6 +160,7 @@ static void judge_one(struct tdm_slot *slot, const struct tdm_entry *entry, cons
                               .decided = entry->decided,
                               .step = step};
     struct tdm_outcome outcome = tdm_verdict(&judged, &facts);
+    if (entry->decided != TANDEM_NOT_STARTED) facts.done = left->done, facts.total = left->total;
     if (entry->decided == TANDEM_NOT_STARTED) outcome.code = input_error;
     outcome.started_ns = entry->begun_ns;
     if (entry->decided != TANDEM_NOT_STARTED) tdm_report_count_run(report);
@@ -184,19 +189,28 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
         left.memory_most = slot->control->memory_most;
     }
     for (struct tdm_entry *entry; (entry = tdm_slot_oldest(slot)) != NULL; is_head = false) {
-        bool waits = entry->decided == 0 && tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* one given up may still live */
+        bool revoked =
+            entry->decided == 0 && tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* one given up may still live */
+        bool waits = revoked;
         if (waits && is_head && !retired && ++entry->task->deaths == TDM_DEATHS_MOST) waits = false;
-        if (waits)
+        if (waits) {
+            tdm_slot_talk_take_back(slot, entry->task, entry->sequence);
             tdm_list_push_front(&back, &entry->task->link);
-        else
+        } else {
+            tdm_slot_talk_died(slot, entry->task, entry->sequence);
+            if (count == 0 && slot->control && !revoked) tdm_slot_progress(slot, entry, &left.done, &left.total);
             begun[count++] = *entry;
+        }
         tdm_slot_free_entry(slot, entry);
     }
     slot->deadline_ns = TDM_FOREVER;
     tdm_slot_unlock(slot);
     for (struct tdm_node *node; (node = tdm_list_pop_front(&back)) != NULL;) /* the newest first: each goes to the front */
         tdm_process_lane_put_back(slot->lane, container_of(node, struct tdm_task, link));
-    for (size_t i = 0; i < count; i++) judge_one(slot, &begun[i], death, &left, step, input_error);
+    for (size_t i = 0; i < count; i++) {
+        judge_one(slot, &begun[i], death, &left, step, input_error);
+        left.done = left.total = 0; /* the first one's */
+    }
     return count > 0;
 }
 
@@ -302,12 +316,11 @@ static void bared(struct tdm_child *child)
 
 void tdm_slot_leave(struct tdm_slot *slot)
 {
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_LEAVE, 0);
     tdm_slot_lock(slot);
-    bool can = slot->state == TDM_SLOT_READY && slot->in_hand == 0 && tdm_outbox_empty(&slot->outbox);
+    bool can = slot->state == TDM_SLOT_READY && slot->in_hand == 0;
     if (can) {
         tdm_slot_set_state(slot, TDM_SLOT_LEAVING);
-        tdm_outbox_put(&slot->outbox, &frame, NULL);
+        slot->leave_due = true;
     }
     tdm_slot_unlock(slot);
     if (!can) return;

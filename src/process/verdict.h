@@ -17,6 +17,7 @@ struct tdm_death {
 
 /* What it has left behind: copies, for it could write there to the last. */
 struct tdm_testament {
+    uint64_t done, total; /* how far the first task that it had begun said it was */
     struct tdm_last_words words;
     uint64_t memory_most; /* see struct tdm_control */
 };

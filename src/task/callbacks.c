@@ -5,6 +5,8 @@
 #include "base/platform.h"
 #include "base/thread.h"
 #include "task/core.h"
+#include "task/lane.h"
+#include "task/mailbox.h"
 #include "task/self.h"
 
 #include <limits.h>
@@ -17,33 +19,49 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
     *callbacks = (struct tdm_callbacks){.by_host = by_host, .bell = {-1, -1}, .stack_size = stack_size, .core = core};
     tdm_list_init(&callbacks->waiting);
     tdm_list_init(&callbacks->calls);
+    tdm_list_init(&callbacks->talking);
     return by_host ? tdm_fds_bell(callbacks->bell) : 0;
 }
 
-static void push(struct tdm_callbacks *callbacks, struct tdm_node *list, struct tdm_node *node)
+/* ---- what is to be called ---- */
+
+/* With the lock held: the bell says whether there is something that could be called now. */
+static void set_bell(struct tdm_callbacks *callbacks)
 {
-    bool by_host = callbacks->by_host; /* after the unlock the task may be called back, and the pool may end */
-    lock(callbacks);
-    tdm_list_push_back(list, node);
-    if (callbacks->count++ == 0 && callbacks->by_host) tdm_fds_ring(callbacks->bell);
-    add_seq(&callbacks->pushed, 1); /* [callback-pushed] */
+    bool ready = !tdm_list_empty(&callbacks->calls) || !tdm_list_empty(&callbacks->waiting) || !tdm_list_empty(&callbacks->talking);
+    if (!callbacks->by_host || ready == callbacks->rung) return;
+    callbacks->rung = ready;
+    if (ready)
+        tdm_fds_ring(callbacks->bell);
+    else
+        tdm_fds_empty(callbacks->bell);
+}
+
+/* With the lock held, which it lets go: after the unlock what was pushed may be called, and the pool may end.  Only the thread sleeps, and
+ * only in a pool that is not by_host; it is joined before that ends, but not before it has been woken. */
+static void pushed(struct tdm_callbacks *callbacks)
+{
+    callbacks->count++;
+    set_bell(callbacks);
+    bool wakes = callbacks->asleep;
+    callbacks->asleep = false;
+    if (wakes) add_seq(&callbacks->pushed, 1); /* [callback-pushed] */
     unlock(callbacks);
-    if (!by_host) tdm_futex_wake_all(&callbacks->pushed);
+    if (wakes) tdm_futex_wake_all(&callbacks->pushed);
 }
 
 void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task)
 {
-    push(callbacks, &callbacks->waiting, &task->link);
+    lock(callbacks);
+    tdm_list_push_back(&callbacks->waiting, &task->link);
+    pushed(callbacks);
 }
 
 void tdm_callbacks_push_call(struct tdm_callbacks *callbacks, struct tdm_call *call)
 {
-    push(callbacks, &callbacks->calls, &call->link);
-}
-
-static void count_out(struct tdm_callbacks *callbacks)
-{
-    if (--callbacks->count == 0 && callbacks->by_host) tdm_fds_empty(callbacks->bell);
+    lock(callbacks);
+    tdm_list_push_back(&callbacks->calls, &call->link);
+    pushed(callbacks);
 }
 
 bool tdm_callbacks_withdraw_call(struct tdm_callbacks *callbacks, struct tdm_call *call)
@@ -52,35 +70,122 @@ bool tdm_callbacks_withdraw_call(struct tdm_callbacks *callbacks, struct tdm_cal
     bool waits = !tdm_list_empty(&call->link);
     if (waits) {
         tdm_list_remove(&call->link);
-        count_out(callbacks);
+        callbacks->count--;
+        set_bell(callbacks);
     }
     unlock(callbacks);
     return waits;
 }
 
-/* One or the other, if there is any. */
-static bool pop(struct tdm_callbacks *callbacks, struct tdm_task **task, struct tdm_call **call)
+/* With the lock held. */
+static void give_turn(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
 {
-    struct tdm_node *first = tdm_list_pop_front(&callbacks->calls), *ended = first ? NULL : tdm_list_pop_front(&callbacks->waiting);
-    *call = first ? container_of(first, struct tdm_call, link) : NULL;
-    *task = ended ? container_of(ended, struct tdm_task, link) : NULL;
-    if (first || ended) count_out(callbacks);
-    return first || ended;
+    mailbox->has_turn = true;
+    tdm_list_push_back(&callbacks->talking, &mailbox->turn);
+}
+
+void tdm_callbacks_push_message(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
+{
+    lock(callbacks);
+    mailbox->due++;
+    if (!mailbox->has_turn) give_turn(callbacks, mailbox);
+    pushed(callbacks);
+}
+
+void tdm_callbacks_push_end(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
+{
+    tdm_callbacks_push_message(callbacks, mailbox); /* what is due last */
+}
+
+/* ---- calling ---- */
+
+/* What is to be called next: one of these. */
+struct due {
+    struct tdm_call *call;
+    struct tdm_mailbox *mailbox;
+    struct tdm_task *task;
+};
+
+/* With the lock held.  Calls come first; tasks and mailboxes take turns. */
+static bool pop(struct tdm_callbacks *callbacks, struct due *due)
+{
+    struct tdm_node *call = tdm_list_pop_front(&callbacks->calls), *mailbox = NULL, *task = NULL;
+    bool talks = !tdm_list_empty(&callbacks->talking) && (!callbacks->talked || tdm_list_empty(&callbacks->waiting));
+    if (!call && talks) mailbox = tdm_list_pop_front(&callbacks->talking);
+    if (!call && !talks) task = tdm_list_pop_front(&callbacks->waiting);
+    if (!call && !mailbox && !task) return false;
+    *due = (struct due){.call = call ? container_of(call, struct tdm_call, link) : NULL,
+                        .mailbox = mailbox ? container_of(mailbox, struct tdm_mailbox, turn) : NULL,
+                        .task = task ? container_of(task, struct tdm_task, link) : NULL};
+    if (due->mailbox) due->mailbox->due--;
+    if (!call) callbacks->talked = talks;
+    callbacks->count--;
+    set_bell(callbacks);
+    return true;
+}
+
+static void hand_over(const struct tdm_core *core, tandem_task *task, struct tdm_mail *mail)
+{
+    struct tdm_inside inside;
+    tandem_message message = {.data = mail->data, .size = mail->size};
+    tdm_self_enter(&inside, core, NULL, task->group);
+    task->on_message(task, &message);
+    tdm_self_leave(&inside);
+    tdm_mail_free(mail);
+}
+
+/* The worker may send more for it.  It is told of some at once, but not so late that it waits. */
+#define UNTOLD_MOST       (TDM_MAIL_COUNT_MOST / 4)
+#define UNTOLD_BYTES_MOST (TDM_MAIL_BYTES_MOST / 4)
+
+static void tell_worker(struct tdm_mailbox *mailbox, const struct tdm_mail *mail, size_t left, size_t left_bytes)
+{
+    mailbox->untold++;
+    mailbox->untold_bytes += mail->held;
+    bool can_wait = left > 0 && tdm_mail_is_half_empty(left, left_bytes) && mailbox->untold < UNTOLD_MOST &&
+                    mailbox->untold_bytes < UNTOLD_BYTES_MOST;
+    if (!can_wait) mailbox->task->lane->ops->consumed(mailbox);
+}
+
+/* Its turn: a message, or, when there is none any more, the end. */
+static void take_turn(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
+{
+    size_t left, left_bytes;
+    struct tdm_mail *mail = tdm_mailbox_take_sent(mailbox, &left, &left_bytes);
+    if (!mail) {
+        struct tdm_task *task = mailbox->task;
+        tdm_mailbox_let_go(mailbox);
+        tdm_task_call_back(task, NULL);
+        return;
+    }
+    if (load_acquire(&mailbox->carrier)) tell_worker(mailbox, mail, left, left_bytes); /* [mail-carrier] */
+    hand_over(callbacks->core, tdm_task_public(mailbox->task), mail);
+    lock(callbacks);
+    mailbox->has_turn = false;
+    if (mailbox->due > 0) give_turn(callbacks, mailbox);
+    set_bell(callbacks);
+    unlock(callbacks);
+}
+
+static void call_one(struct tdm_callbacks *callbacks, const struct due *due)
+{
+    if (due->call)
+        due->call->run(due->call);
+    else if (due->mailbox)
+        take_turn(callbacks, due->mailbox);
+    else
+        tdm_task_call_back(due->task, NULL);
 }
 
 int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
 {
+    struct due due;
     int done = 0;
     lock(callbacks);
     size_t left = most == 0 || callbacks->count < most ? callbacks->count : most;
-    struct tdm_task *task;
-    struct tdm_call *call;
-    for (; left > 0 && done < INT_MAX && pop(callbacks, &task, &call); left--) {
+    for (; left > 0 && done < INT_MAX && pop(callbacks, &due); left--) {
         unlock(callbacks);
-        if (call)
-            call->run(call);
-        else
-            tdm_task_call_back(task, NULL);
+        call_one(callbacks, &due);
         done++;
         lock(callbacks);
     }
@@ -91,11 +196,13 @@ int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
 static void *run(void *argument)
 {
     struct tdm_callbacks *callbacks = argument;
+    tdm_thread_begin();
     tdm_platform_name_thread("tandem-done");
     for (;;) {
         tdm_callbacks_run(callbacks, 0);
         lock(callbacks);
         bool idle = callbacks->count == 0, stopping = callbacks->stopping;
+        callbacks->asleep = idle;
         uint32_t seen = load_seq(&callbacks->pushed);
         unlock(callbacks);
         if (idle && stopping) return NULL;

@@ -1,4 +1,8 @@
-/* callbacks.h - tasks that have ended and whose on_done is still to be called, by a thread of ours or inside the host's own loop. */
+/* callbacks.h - tasks that have ended and whose on_done is still to be called, and messages for on_message: by a thread of ours or inside the
+ * host's own loop.
+ *
+ * Callbacks of one task never overlap: its messages in order, then on_done.  So a mailbox has one turn at a time, hands over one message in
+ * it, and goes to the end of the list if it has more. */
 #ifndef TDM_TASK_CALLBACKS_H
 #define TDM_TASK_CALLBACKS_H
 
@@ -10,6 +14,7 @@
 #include <stddef.h>
 
 struct tdm_core;
+struct tdm_mailbox;
 struct tdm_task;
 
 /* A call that is not a task's end: of user code, on behalf of a task that has not ended. */
@@ -20,12 +25,18 @@ struct tdm_call {
 
 struct tdm_callbacks {
     bool by_host;
-    int bell[2];                /* by_host: readable while tasks wait; rung and emptied under the lock, so always true */
-    struct tdm_lock lock;       /* rank CALLBACKS */
-    struct tdm_node waiting;    /* tasks; guarded by lock */
-    struct tdm_node calls;      /* these come before them; guarded by lock */
-    size_t count;               /* guarded by lock */
-    bool stopping;              /* guarded by lock */
+    int bell[2];          /* by_host: readable while something waits; rung and emptied under the lock, so always true */
+    struct tdm_lock lock; /* rank CALLBACKS */
+    /* guarded by lock */
+    struct tdm_node waiting; /* tasks */
+    struct tdm_node calls;   /* these come before them */
+    struct tdm_node talking; /* mailboxes whose turn comes */
+    size_t count;            /* calls to be made, also of mailboxes that have their turn now */
+    bool rung;
+    bool talked; /* the last turn was a mailbox's: the next is a task's, if there is one */
+    bool stopping;
+    bool asleep; /* the thread */
+    /* not guarded */
     _Atomic uint32_t pushed;    /* counts pushes; the thread sleeps on it [callback-pushed] */
     struct tdm_lock start_lock; /* rank NEED */
     _Atomic uint32_t started;   /* written under start_lock, looked at without */
@@ -41,6 +52,9 @@ int tdm_callbacks_need(struct tdm_callbacks *callbacks);
 
 void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task);
 
+/* One more message lies in the mailbox; or its task has ended, and its reference is given away here. */
+void tdm_callbacks_push_message(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox);
+void tdm_callbacks_push_end(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox);
 /* Run once, where tasks are called back.  Its memory may be gone when run returns. */
 void tdm_callbacks_push_call(struct tdm_callbacks *callbacks, struct tdm_call *call);
 /* False: it has begun, or ended. */

@@ -5,6 +5,7 @@
 #include "task/callbacks.h"
 #include "task/deadlines.h"
 #include "task/ledger.h"
+#include "task/mailbox.h"
 
 struct tdm_core {
     uint32_t home;            /* the process that made the pool */
@@ -14,6 +15,7 @@ struct tdm_core {
     struct tdm_ledger ledger;
     struct tdm_callbacks callbacks;
     struct tdm_deadlines deadlines;
+    struct tdm_sleepers sleepers;
     struct tdm_lock reactor_lock;   /* rank NEED */
     _Atomic uint32_t holds_reactor; /* written under reactor_lock, looked at without */
 };

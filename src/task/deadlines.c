@@ -7,6 +7,9 @@
 static void lock(struct tdm_deadlines *deadlines) { tdm_lock(&deadlines->lock, TDM_RANK_DEADLINES); }
 static void unlock(struct tdm_deadlines *deadlines) { tdm_unlock(&deadlines->lock, TDM_RANK_DEADLINES); }
 
+/* The last bit of a deadline says of what it is. */
+#define KIND ((uint64_t)1)
+
 /* The earliest that is over, marked as firing; NULL: none, and the timer is set for the next. */
 static struct tdm_task *take_due(struct tdm_deadlines *deadlines, enum tdm_deadline_kind *kind)
 {
@@ -19,7 +22,7 @@ static struct tdm_task *take_due(struct tdm_deadlines *deadlines, enum tdm_deadl
     struct tdm_task *task = container_of(root, struct tdm_task, deadline);
     tdm_heap_remove(&deadlines->tasks, root);
     deadlines->firing = task;
-    *kind = (enum tdm_deadline_kind)task->deadline_kind;
+    *kind = task->deadline.key & KIND ? TDM_OF_RUNNING : TDM_OF_WAITING;
     return task;
 }
 
@@ -47,8 +50,7 @@ void tdm_deadlines_close(struct tdm_deadlines *deadlines) { tdm_reactor_clear_ti
 void tdm_deadlines_arm(struct tdm_deadlines *deadlines, struct tdm_task *task, uint64_t at_ns, enum tdm_deadline_kind kind)
 {
     lock(deadlines);
-    task->deadline_kind = (uint16_t)kind;
-    tdm_heap_insert(&deadlines->tasks, &task->deadline, at_ns);
+    tdm_heap_insert(&deadlines->tasks, &task->deadline, (at_ns & ~KIND) | (kind == TDM_OF_RUNNING ? KIND : 0));
     if (deadlines->tasks.root == &task->deadline) tdm_reactor_set_timer(&deadlines->timer, at_ns);
     unlock(deadlines);
 }

@@ -28,6 +28,14 @@ struct tdm_lane_ops {
     /* Takes this very task out of wherever it waits: it is the caller's then, though it may still be called QUEUED.  NULL: it can only be in
      * the queue. */
     bool (*take_back)(struct tdm_lane *lane, struct tdm_task *task);
+    /* Something was posted to a task that has not ended, or it will be posted nothing more.  NULL: it looks by itself. */
+    void (*posted)(struct tdm_lane *lane, struct tdm_task *task);
+    /* Do these bytes lie where the task sees them too, and are not to be copied?  NULL: never. */
+    bool (*shares)(struct tdm_lane *lane, const void *data, size_t size);
+    /* How far a task says it is, in a worker; or leaves them.  NULL: its mailbox knows. */
+    void (*progress)(struct tdm_lane *lane, struct tdm_task *task, uint64_t *done, uint64_t *total);
+    /* What a worker has sent was handed over, and it is to be told of what it has not been told of.  By who has the mailbox's turn. */
+    void (*consumed)(struct tdm_mailbox *mailbox);
     /* Runs a task on the calling thread that has taken it back; NULL where that makes no sense. */
     void (*run_here)(struct tdm_lane *lane, struct tdm_task *task);
     /* Counts in the ledger what has come in past it; closing: from now on nothing comes in that way.  NULL: nothing does. */

@@ -10,6 +10,7 @@ struct tdm_outcome;
 /* What a process lane knows beyond the ending itself.  Zeroed: nothing. */
 struct tdm_facts {
     uint64_t user_ns, system_ns, peak_memory;
+    uint64_t done, total; /* how far it said it was; 0 and 0: nothing */
     uintptr_t fault_address;
     const uint64_t *frames; /* innermost first: the instruction itself, then return addresses */
     size_t frame_count;

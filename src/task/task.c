@@ -6,8 +6,10 @@
 #include "task/core.h"
 #include "task/group.h"
 #include "task/lane.h"
+#include "task/mailbox.h"
 #include "task/report.h"
 #include "task/self.h"
+#include "task/talk.h"
 #include "task/wait.h"
 
 #include <assert.h>
@@ -27,14 +29,33 @@ void tdm_task_move(struct tdm_task *task, enum tdm_task_state from, enum tdm_tas
 
 void tdm_task_wish(struct tdm_task *task, enum tdm_wish wish)
 {
-    uint32_t word = load_seq(&task->wishes), wished;
-    do wished = word | (uint32_t)wish | (word == 0 ? (uint32_t)wish << TDM_WISH_FIRST_SHIFT : 0);
+    uint8_t word = load_seq(&task->wishes), wished;
+    do wished = (uint8_t)(word | (unsigned)wish | (word == 0 ? (unsigned)wish << TDM_WISH_FIRST_SHIFT : 0));
     while (!cas_seq(&task->wishes, &word, wished));
+    if (load_seq(&task->state) & TDM_TALKS)
+        tdm_talk_wake(task); /* it may sleep, on a thread, until it is told something [wishes] */
 }
 
 bool tdm_task_wished_first(const struct tdm_task *task, enum tdm_wish wish)
 {
     return load_seq(&task->wishes) & (uint32_t)wish << TDM_WISH_FIRST_SHIFT;
+}
+
+/* The mark and the state are one word: who gives the task a mailbox sees the end, or is seen here. */
+uint32_t tdm_task_move_out(struct tdm_task *task, uint32_t to, struct tdm_mailbox **mailbox)
+{
+    uint32_t word = load_seq(&task->state);
+    do
+        while (word & TDM_TALKS) {
+            struct tdm_mailbox *last = tdm_talk_end(task); /* its only one, or one that a poster has made since then */
+            if (*mailbox)
+                tdm_mailbox_let_go(last);
+            else
+                *mailbox = last;
+            word = load_seq(&task->state);
+        }
+    while (!cas_seq(&task->state, &word, to));
+    return word;
 }
 
 void tdm_task_free_results(void *output, void (*release)(void *), const tandem_report *report)
@@ -53,10 +74,25 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
     bool keeps = outcome->output && (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED || task->command);
     task->output = keeps ? outcome->output : NULL; /* the link of a thread task may have been there */
     task->output_size = keeps ? outcome->output_size : 0;
-    if (keeps)
-    private->release = outcome->release;
-    else if (outcome->output) tdm_task_free_results(outcome->output, outcome->release, NULL);
+    if (keeps) private->release = outcome->release;
+    if (!keeps && outcome->output) tdm_task_free_results(outcome->output, outcome->release, NULL);
     if (task->report) tdm_report_end((tandem_report *)(uintptr_t)task->report, task, outcome);
+}
+
+/* How far it was can be asked later: the place of its deadlines is free now.  The mark for that, or 0. */
+static uint32_t keep_progress(struct tdm_task *task, const struct tdm_facts *facts)
+{
+    const struct tdm_mailbox *mailbox = tdm_task_talks(task) ? load_acquire(&task->mail) : NULL; /* [task-mail] */
+    uint64_t done = 0, total = 0;
+    if (mailbox) {
+        done = load_acquire(&mailbox->done); /* [progress] */
+        total = load_acquire(&mailbox->total);
+    }
+    if (facts && (facts->done | facts->total) != 0) done = facts->done, total = facts->total;
+    if ((done | total) == 0) return 0;
+    task->progress.done = done;
+    task->progress.total = total;
+    return TDM_PROGRESSED;
 }
 
 static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, const struct tdm_outcome *outcome)
@@ -66,14 +102,15 @@ static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, 
     tdm_ledger_add_sample(ledger, outcome->started_ns - task->queued_ns, ended_ns - outcome->started_ns);
 }
 
-/* The exchange is the last access to the task unless it has an on_done: whoever sees ENDED may free it.  What is needed after it is
+/* The exchange is the last access to the task unless it has an on_done or on_message: whoever sees ENDED may free it.  What is needed after it is
  * read before; the wake uses the address only. [task-end] */
 void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome, struct tdm_tally *tally)
 {
     tandem_task *task = tdm_task_public(private);
     struct tdm_core *core = private->lane->core;
     tandem_group *group = task->group;
-    bool owed = task->on_done != NULL;
+    bool owed = task->on_done || task->on_message, talks = task->on_message != NULL;
+    struct tdm_mailbox *mailbox = NULL;
     struct tdm_tally *counter = tally ? tally : &core->ledger.others;
 
     take_sample(&core->ledger, private, outcome);
@@ -81,33 +118,39 @@ void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome
     if (group) tdm_group_drop(group, private, outcome->status);
     tdm_tally_count(counter, outcome->status);
 
-    uint32_t word = exchange_seq(&private->state, (uint32_t)TDM_ENDED | (owed ? (uint32_t)TDM_OWED : 0));
+    uint32_t ended = (uint32_t)TDM_ENDED | (owed ? (uint32_t)TDM_OWED : 0) | keep_progress(private, outcome->facts);
+    uint32_t word = tdm_task_move_out(private, ended, &mailbox);
     if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
     if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
 
     if (!owed) {
         if (group) tdm_group_leave(group);
         tdm_ledger_settle_one(&core->ledger, counter);
-    } else if (core->callbacks.by_host || !tally || tally->defers) {
+    } else if (core->callbacks.by_host || !tally || tally->defers || talks) {
         bool by_host = core->callbacks.by_host;
-        tdm_callbacks_push(&core->callbacks, private);
+        if (talks)
+            tdm_callbacks_push_end(&core->callbacks, mailbox);
+        else
+            tdm_callbacks_push(&core->callbacks, private);
         if (by_host) tdm_ledger_settle_one(&core->ledger, counter);
     } else {
         tdm_task_call_back(private, tally);
     }
+    if (!talks) tdm_mailbox_let_go(mailbox);
 }
 
 /* The mark is taken off before on_done is entered, so that it can submit the task again; after on_done has returned the task may be
- * gone. */
+ * gone.  Without an on_done, after the last message, it may be as soon as the mark is off. */
 void tdm_task_call_back(struct tdm_task *private, struct tdm_tally *tally)
 {
     tandem_task *task = tdm_task_public(private);
     struct tdm_core *core = private->lane->core;
     tandem_group *group = task->group;
+    void (*on_done)(tandem_task * task) = task->on_done;
     struct tdm_inside inside;
     and_seq(&private->state, ~(uint32_t)TDM_OWED);
     tdm_self_enter(&inside, core, NULL, group);
-    task->on_done(task);
+    if (on_done) on_done(task);
     tdm_self_leave(&inside);
     if (group) tdm_group_leave(group);
     if (!core->callbacks.by_host) tdm_ledger_settle_one(&core->ledger, tally ? tally : &core->ledger.others);

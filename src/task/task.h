@@ -21,14 +21,17 @@
 
 struct tdm_facts;
 struct tdm_lane;
+struct tdm_mailbox;
 
 enum tdm_task_state { TDM_NEW = 0, TDM_PREPARING = 1, TDM_QUEUED = 2, TDM_HELD = 3, TDM_ENDED = 4, TDM_STATE_MASK = 7 };
 enum tdm_task_mark {
     TDM_WAITED = 1u << 8,     /* wake the word's address at the end */
     TDM_WAITED_ANY = 1u << 9, /* wake those in tandem_wait_any too */
     TDM_OWED = 1u << 10,      /* ended, on_done not entered yet */
+    TDM_GIVEN = 1u << 11,     /* one that waits for it was given something to do meanwhile: see process/reading.h */
     TDM_TIMED = 1u << 12,     /* queued_ns is set, and the function is timed: for a thread task */
-    TDM_GIVEN = 1u << 11      /* one that waits for it was given something to do meanwhile: see process/reading.h */
+    TDM_TALKS = 1u << 13,     /* it has a mailbox: see talk.h */
+    TDM_PROGRESSED = 1u << 14 /* ended: how far it was is known */
 };
 enum tdm_wish { TDM_WISH_CANCEL = 1u << 0, TDM_WISH_DEADLINE = 1u << 1, TDM_WISH_FIRST_SHIFT = 4 };
 enum tdm_deadline_kind { TDM_OF_WAITING = 0, TDM_OF_RUNNING };
@@ -41,21 +44,27 @@ enum tdm_deadline_kind { TDM_OF_WAITING = 0, TDM_OF_RUNNING };
 
 /* What the public struct's reserved words hold.  Zeroed: NEW. */
 struct TDM_MAY_ALIAS tdm_task {
-    _Atomic uint32_t state;  /* moved by who holds it, marked by waiters; publishes what submit prepared [task-prepared], and by an
+    _Atomic uint32_t state; /* moved by who holds it, marked by waiters; publishes what submit prepared [task-prepared], and by an
                                 exchange the end [task-end] */
-    _Atomic uint32_t wishes; /* only gains bits while it runs; written by cancel and deadlines, read by the function [wishes] */
-    uint32_t home;           /* the process it was submitted in */
-    uint16_t deadline_kind;  /* guarded by the deadlines' lock */
-    uint8_t deaths;          /* of workers that had it and had not begun it; its holder's */
-    bool retried;            /* it has run before, and its process crashed; its holder's */
-    struct tdm_lane *lane;   /* from submit on */
-    struct tdm_node link;    /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
-    void *place;             /* guarded by the ledger's lock.  HELD by the process lane: the slot */
-    uint64_t queued_ns;      /* 0: nobody wants to know; of a thread task only with TDM_TIMED */
-    void (*release)(void *); /* frees the output */
-    /* what most tasks do not need, and so do not touch */
+    _Atomic uint8_t wishes; /* only gains bits while it runs; written by cancel and deadlines, read by the function [wishes] */
+    uint8_t deaths : 7;     /* of workers that had it and had not begun it; its holder's */
+    bool retried : 1;       /* it has run before, and its process crashed; its holder's */
+    uint16_t home;          /* the process it was submitted in, as far as it fits: its ancestors' numbers and its own are small */
+    struct tdm_lane *lane;  /* from submit on */
+    struct tdm_node link;   /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
+    void *place;            /* guarded by the ledger's lock.  HELD by the process lane: the slot */
+    uint64_t queued_ns;     /* 0: nobody wants to know; of a thread task only with TDM_TIMED */
+    /* what most tasks do not need, and so do not touch: it lies in another cache line */
+    void (*release)(void *); /* frees the output, if there is one */
+    _Atomic(struct tdm_mailbox *)
+        mail;                 /* with TDM_TALKS, else NULL; set under the lock of talk.c, stays until the task ends [task-mail] */
     struct tdm_node in_group; /* guarded by the group's lock */
-    struct tdm_heap_node deadline;
+    union {
+        struct tdm_heap_node deadline;
+        struct {
+            uint64_t done, total;
+        } progress; /* ended, with TDM_PROGRESSED */
+    };
 };
 
 static inline struct tdm_task *tdm_task_of(tandem_task *task) { return (struct tdm_task *)(void *)task->reserved; }
@@ -65,6 +74,13 @@ static inline enum tdm_task_state tdm_task_state(uint32_t word) { return (enum t
 
 /* Never submitted, or not yet. */
 static inline bool tdm_task_is_new(uint32_t word) { return tdm_task_state(word) <= TDM_PREPARING; }
+
+/* Has it a mailbox?  Known by a word that is at hand anyway: the mark comes after the mailbox, and then the lane is told. */
+static inline bool tdm_task_talks(const struct tdm_task *task) { return load_seq(&task->state) & TDM_TALKS; }
+
+/* To a state in which nobody may talk to it: its mailbox, if it has one, is closed before and set here, for the caller to let go.  The word
+ * as it was. */
+uint32_t tdm_task_move_out(struct tdm_task *task, uint32_t to, struct tdm_mailbox **mailbox);
 
 /* Its marks stay. */
 void tdm_task_move(struct tdm_task *task, enum tdm_task_state from, enum tdm_task_state to);
@@ -90,7 +106,7 @@ struct tdm_outcome {
  * on_done is called here if this is a pool thread and it is due on one, else put where it is run. */
 void tdm_task_finish(struct tdm_task *task, const struct tdm_outcome *outcome, struct tdm_tally *tally);
 
-/* Calls on_done, and does what may only come after it. */
+/* Calls on_done, if there is one, and does what may only come after it and after the last message. */
 void tdm_task_call_back(struct tdm_task *task, struct tdm_tally *tally);
 
 /* Frees output and report; see report.h. */

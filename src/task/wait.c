@@ -70,7 +70,7 @@ bool tdm_wait_may_help(const struct tdm_task *private)
     const struct tdm_core *core = private->lane->core;
     if (!private->lane->ops->run_here || task->flags & (TANDEM_NO_HELP | TANDEM_DEDICATED)) return false;
     if (tdm_self_worker(core)) return true;
-    return core->waiters_help && task->timeout_ms == 0 && !task->on_done;
+    return core->waiters_help && task->timeout_ms == 0 && !task->on_done && !task->on_message;
 }
 
 static bool is_queued(const struct tdm_task *task) { return tdm_task_state(load_seq(&task->state)) == TDM_QUEUED; }
@@ -170,7 +170,7 @@ static int check(const tandem_task *public)
     uint32_t word = load_seq(&task->state);
     enum tdm_task_state state = tdm_task_state(word);
     if (tdm_task_is_new(word)) return -EINVAL;
-    if (state != TDM_ENDED && task->home != me) return -EPERM;
+    if (state != TDM_ENDED && task->home != (uint16_t)me) return -EPERM;
     return state != TDM_ENDED && tdm_self_inside_task(public) ? -EDEADLK : 0;
 }
 
@@ -238,7 +238,7 @@ int tandem_cancel(tandem_task *public)
     uint32_t word = load_seq(&task->state);
     if (tdm_task_is_new(word)) return -EINVAL;
     if (tdm_task_state(word) == TDM_ENDED) return -EALREADY;
-    if (task->home != me) return -EPERM;
+    if (task->home != (uint16_t)me) return -EPERM;
     tdm_task_wish(task, TDM_WISH_CANCEL);
     if (tdm_lane_take_back(task->lane, task) || task->lane->ops->cancel(task->lane, task)) tdm_lane_end_cancelled(task);
     return 0;

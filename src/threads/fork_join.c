@@ -50,6 +50,9 @@ static void run_stolen(struct tdm_thread_worker *thief, tandem_branch *public)
     const tandem_context *origin = branch->origin;
     or_seq(&branch->state, thief->number << THIEF_SHIFT); /* [branch-state] */
     tandem_context context = {.isolation = TANDEM_THREAD,
+                              .home = origin->home,
+                              .talk = origin->talk,
+                              .run = origin->run,
                               .worker_data = thief->data,
                               .wishes = origin->wishes,
                               .closing = origin->closing,

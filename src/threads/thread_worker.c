@@ -6,6 +6,7 @@
 #include "job/context.h"
 #include "task/report.h"
 #include "threads/thread_lane.h"
+#include "threads/thread_talk.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -54,13 +55,14 @@ static void call_function_on_a_strange_thread(struct run *run)
 static void end_run(struct run *run, struct tdm_tally *tally)
 {
     if (tdm_task_public(run->task)->timeout_ms != 0) tdm_deadlines_disarm(&run->lane->core->deadlines, run->task);
+    if (run->context.received) tdm_context_drop_received(&run->context);
     run->outcome.output = run->context.output;
     run->outcome.output_size = run->context.output_size;
     run->outcome.release = run->context.release;
     tdm_task_finish(run->task, &run->outcome, tally);
 }
 
-/* The function has ended its thread.  With its own tally it would call on_done here, where the program may not end the thread once more. */
+/* The function has ended its thread.  With its own tally it would call on_done here, in a thread that is ending. */
 static void end_for_want_of_a_return(void *argument)
 {
     struct run *run = argument;
@@ -70,7 +72,6 @@ static void end_for_want_of_a_return(void *argument)
     end_run(run, NULL);
 }
 
-/* The handler costs nothing where the compiler keeps such things in tables (see CMakeLists.txt), else some nanoseconds. */
 void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struct tdm_worker_self *worker)
 {
     struct tdm_core *core = lane->core;
@@ -82,6 +83,9 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
                       .task = private,
                       .worker = worker,
                       .context = {.isolation = TANDEM_THREAD,
+                                  .home = core->home,
+                                  .talk = &tdm_thread_talk,
+                                  .run = private,
                                   .worker_data = worker ? worker->worker_data : NULL,
                                   .wishes = &private->wishes,
                                   .closing = &core->closing,

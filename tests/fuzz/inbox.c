@@ -4,6 +4,7 @@
  * turn; then what the worker writes. */
 #define _POSIX_C_SOURCE 200809L
 #include "fuzz.h"
+#include "job/mail.h"
 #include "job/payload.h"
 
 #include <errno.h>
@@ -36,10 +37,24 @@ static void release(void *piece)
     free(piece);
 }
 
+static struct tdm_mail *make_mail(const void *data, size_t size)
+{
+    must(!data);
+    struct tdm_mail *mail = supply.none ? NULL : malloc(sizeof *mail + (size <= supply.can_come ? size : supply.can_come) + 1);
+    if (!mail) return NULL;
+    supply.taken++;
+    *mail = (struct tdm_mail){.data = mail->bytes, .size = size, .held = size};
+    return mail;
+}
+
 #define tdm_payload_fresh allocate
+#define tdm_mail_make     make_mail
+#define tdm_mail_free     release
 #define free              release
 #include "../../src/job/stream.c"
 #undef tdm_payload_fresh
+#undef tdm_mail_make
+#undef tdm_mail_free
 #undef free
 
 /* ---- what was written, and how much of it has been taken ---- */
@@ -64,8 +79,10 @@ static void check_frame(struct tdm_inbox *inbox, struct written *written)
     must(next_header(written, &frame));
     must(memcmp(&frame, &inbox->frame, sizeof frame) == 0);
     must(tdm_frame_is_from_worker(&frame));
-    bool has_output = frame.flags & TDM_FRAME_HAS_OUTPUT;
+    bool is_message = frame.kind == TDM_FRAME_MESSAGE && frame.flags == 0;
+    bool has_output = is_message || frame.flags & TDM_FRAME_HAS_OUTPUT;
     must(has_output || frame.payload == 0);
+    must((inbox->mail != NULL) == (is_message && !supply.none));
     must(inbox->out_of_memory == (has_output && supply.none));
     must((inbox->payload != NULL) == (has_output && !supply.none));
     written->taken += sizeof frame;
@@ -74,8 +91,7 @@ static void check_frame(struct tdm_inbox *inbox, struct written *written)
     if (inbox->payload) {
         must(memcmp(inbox->payload, written->bytes + written->taken, frame.payload) == 0);
         must(inbox->payload[frame.payload] == 0);
-        release(inbox->payload);
-        inbox->payload = NULL;
+        tdm_inbox_drop(inbox);
     }
     written->taken += frame.payload;
 }

@@ -59,7 +59,8 @@ static int field(char name[32], unsigned long long *value)
 
 static void add_frame(void)
 {
-    static const char *const kinds[] = {"", "setup", "task", "leave", "ready", "failed", "reply", "refused", "oversized", "tired"};
+    static const char *const kinds[] = {"",        "setup",     "task",  "leave",   "ready",  "failed", "reply",
+                                        "refused", "oversized", "tired", "message", "credit", "closed"};
     const char *kind = word();
     char name[32];
     unsigned long long value;
@@ -82,6 +83,10 @@ static void add_frame(void)
             frame.flags = (uint32_t)value;
         else if (strcmp(name, "payload") == 0)
             frame.payload = (uint32_t)value;
+        else if (strcmp(name, "address") == 0)
+            frame.address = value;
+        else if (strcmp(name, "size") == 0)
+            frame.size = value;
         else
             refuse(name);
     }

@@ -10,6 +10,7 @@ struct trial {
     unsigned statuses;
     bool lives_on;    /* its worker need not be replaced */
     bool is_captured; /* its standard error */
+    bool is_heard;    /* its messages */
 };
 
 /* The host may hear of a death a little later, and what a dead worker has left in its pipe it reads later still. */
@@ -30,7 +31,11 @@ static void expect_replaced(tandem_pool *pool)
 
 static void try_in(tandem_pool *pool, const struct trial *trial, uint64_t variant)
 {
-    struct order order = {.deeds = {trial->deed, trial->then}, .variant = variant, .seed = variant, .ending = trial->ending};
+    struct order order = {.deeds = {trial->deed, trial->then},
+                          .variant = variant,
+                          .seed = variant,
+                          .ending = trial->ending,
+                          .is_heard = trial->is_heard};
     struct counted hostile, bystanders[BYSTANDERS];
     tandem_group group = {0};
     submit_bystander(pool, &bystanders[0], (unsigned)variant, NEVER, &group);
@@ -101,6 +106,21 @@ static void a_reply_to_another_task_costs_its_worker(void)
 static void a_worker_that_says_again_that_it_has_started_is_killed(void)
 {
     try_all((struct trial){.deed = say_ready_again, .ending = SPINS, .statuses = CRASHED_ONLY}, 2);
+}
+
+/* promise 29 */
+static void a_message_out_of_turn_costs_its_worker(void)
+{
+    try_all((struct trial){.deed = talk_out_of_turn, .ending = SPINS, .statuses = CRASHED_ONLY}, OTHER_MESSAGES);
+    try_all((struct trial){.deed = talk_out_of_turn, .ending = RETURNS, .statuses = CRASHED_ONLY}, OTHER_MESSAGES);
+}
+
+/* promise 29, promise 41: somebody listens, and takes none */
+static void a_flood_of_messages_costs_its_worker(void)
+{
+    skip_without_maps();
+    try_all((struct trial){.deed = flood_with_messages, .ending = SPINS, .statuses = CRASHED_ONLY, .is_heard = true},
+            2 * MESSAGE_FLOODS);
 }
 
 /* promise 29 */
@@ -350,6 +370,8 @@ int main(int argc, char **argv)
         test(half_a_frame_and_death_is_a_crash),
         test(half_a_frame_before_a_reply_ends_its_task_once),
         test(a_flood_of_frames_does_not_hold_up_the_others),
+        test(a_message_out_of_turn_costs_its_worker),
+        test(a_flood_of_messages_costs_its_worker),
         test(a_word_of_the_page_that_lies_ends_no_task_twice),
         test(random_words_in_the_page_end_no_task_twice),
         test(a_worker_that_has_begun_only_what_comes_later_is_killed),

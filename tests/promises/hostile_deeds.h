@@ -222,6 +222,39 @@ static inline void answer_otherwise(struct own *own)
     send_frame(own, &frame);
 }
 
+/* What its task has not to say: nobody listens to it, and nothing was posted to it.  Or of another task, or larger than there may be. */
+#define OTHER_MESSAGES 8
+static inline void talk_out_of_turn(struct own *own)
+{
+    struct tdm_frame frame = forge(own, TDM_FRAME_MESSAGE, 0);
+    switch (own->variant % OTHER_MESSAGES) {
+    case 0: break;
+    case 1: frame.kind = TDM_FRAME_CREDIT; break;
+    case 2: frame.kind = TDM_FRAME_CLOSED; break;
+    case 3: frame.sequence++; break;
+    case 4: frame.entry++; break;
+    case 5: frame.flags = TDM_FRAME_IN_SHARED, frame.address = (uintptr_t)own, frame.size = 64; break;
+    case 6: frame.payload = (UINT32_C(1) << 30) + 1; break;
+    default: frame.kind = TDM_FRAME_CREDIT, frame.sequence = 0; break;
+    }
+    send_frame(own, &frame);
+}
+
+/* Message after message, for as long as anybody reads them, whoever has taken how many. */
+#define MESSAGE_FLOODS 4
+static inline void flood_with_messages(struct own *own)
+{
+    enum { FRAMES = 400 };
+    struct tdm_frame frames[FRAMES];
+    for (size_t i = 0; i < FRAMES; i++) {
+        frames[i] = forge(own, TDM_FRAME_MESSAGE, 0);
+        if (own->variant % MESSAGE_FLOODS == 1) frames[i].payload = i % 2 ? 0 : sizeof *frames; /* each second one is one */
+        if (own->variant % MESSAGE_FLOODS == 2 && i == 300) frames[i].kind = TDM_FRAME_CREDIT;
+        if (own->variant % MESSAGE_FLOODS == 3) frames[i].flags = TDM_FRAME_IN_SHARED, frames[i].address = own->variant << 40;
+    }
+    while (send_bytes(own, frames, sizeof frames)) continue;
+}
+
 /* Its own reply, as often as it likes, in one piece.  The first is as good as an honest one. */
 static inline void replay_reply(struct own *own)
 {

@@ -341,16 +341,19 @@ static int pull_header(const struct tdm_frame *frame)
     open_wire(wire, IN);
     write_raw(wire[1], frame, sizeof *frame);
     int result = tdm_inbox_pull(&inbox, &(struct tdm_way){.fd = wire[0]});
-    if (result == 1) free(inbox.payload);
+    if (result == 1) tdm_inbox_drop(&inbox);
     tdm_inbox_clear(&inbox);
     close_wire(wire);
     return result;
 }
 
-/* A frame of any kind and without flags has no payload; a reply with an output may have one. */
+/* A frame of any kind and without flags has no payload; a reply with an output may have one, and a message. */
 static int expected_of(const struct tdm_frame *frame)
 {
-    if (frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_TIRED) return -EPROTO;
+    if (frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_CREDIT) return -EPROTO;
+    if (frame->kind == TDM_FRAME_MESSAGE && frame->flags == TDM_FRAME_IN_SHARED) return frame->payload == 0 ? 1 : -EPROTO;
+    if (frame->kind == TDM_FRAME_MESSAGE && frame->flags == 0 && frame->payload > TDM_MESSAGE_MOST) return -EPROTO;
+    if (frame->kind == TDM_FRAME_MESSAGE && frame->flags == 0) return frame->payload == 0 ? 1 : -EAGAIN;
     if (frame->flags == 0) return frame->payload == 0 ? 1 : -EPROTO;
     if (frame->kind != TDM_FRAME_REPLY || frame->flags != TDM_FRAME_HAS_OUTPUT) return -EPROTO;
     return frame->payload == 0 ? 1 : -EAGAIN;
@@ -358,7 +361,8 @@ static int expected_of(const struct tdm_frame *frame)
 
 static void only_what_workers_send_is_taken(void)
 {
-    static const uint32_t payloads[] = {0, 1, 40, 1 << 20}, flags[] = {0, TDM_FRAME_HAS_OUTPUT, 2, 3, UINT32_C(1) << 31};
+    static const uint32_t payloads[] = {0, 1, 40, 1 << 20, (UINT32_C(1) << 30) + 1},
+                          flags[] = {0, TDM_FRAME_HAS_OUTPUT, 2, 3, 4, UINT32_C(1) << 31};
     for (unsigned kind = 0; kind <= UINT16_MAX; kind += kind < 32 ? 1 : 251)
         for (size_t i = 0; i < count_of(payloads); i++)
             for (size_t k = 0; k < count_of(flags); k++) {

@@ -1,0 +1,257 @@
+/* worker_talk.c - a task in a worker process sends and receives.
+ *
+ * The stream is one.  Who waits for a message, or for room to send one, reads on in it: messages of this task go to its queue, tasks that come
+ * next are put aside in order, and taken up when this one has ended, before the stream is read again; what was meant for a task that has
+ * ended is thrown away.  So what comes always gets through, whatever is full in the other direction. */
+#include "child/worker_talk.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "child/process_worker.h"
+#include "job/mail.h"
+#include "job/payload.h"
+
+#include <unistd.h>
+
+/* A task that waits for this one to end. */
+struct aside {
+    struct aside *next;
+    struct tdm_frame frame;
+    void *input;
+    bool lost; /* there was no memory for it */
+};
+
+static struct {
+    struct tdm_channel *channel;
+    struct tdm_control *control;
+    uintptr_t shared_address;
+    size_t shared_size;
+    struct aside *first, *last;
+    struct aside given; /* the last that was taken up */
+    bool gave;
+    uint32_t progressed; /* entries whose words say how far some task is: one bit each */
+    bool leave;          /* the last thing it was told is to leave */
+    /* of the task that runs */
+    struct tdm_frame task;
+    struct tdm_mail_queue queue;
+    bool closed;
+    unsigned lost;                     /* messages for which there was no memory */
+    uint64_t received, received_bytes; /* by the task */
+    uint64_t sent, sent_bytes;
+} talk;
+
+void tdm_worker_talk_open(struct tdm_channel *channel, struct tdm_control *control, uintptr_t shared_address, size_t shared_size)
+{
+    talk.channel = channel;
+    talk.control = control;
+    talk.shared_address = shared_address;
+    talk.shared_size = shared_size;
+}
+
+static struct tdm_talk_words *words(void) { return &talk.control->talk[talk.task.entry]; }
+
+static void set_progress(uint64_t done, uint64_t total)
+{
+    store_release(&words()->total, total);
+    store_release(&words()->done, done); /* [progress] */
+}
+
+void tdm_worker_talk_begin(const struct tdm_frame *task)
+{
+    talk.task = *task;
+    talk.closed = false;
+    talk.lost = 0;
+    talk.received = talk.received_bytes = talk.sent = talk.sent_bytes = 0;
+    if (talk.progressed & UINT32_C(1) << task->entry) set_progress(0, 0); /* that of the last one in this place */
+    talk.progressed &= ~(UINT32_C(1) << task->entry);
+}
+
+bool tdm_worker_talk_has_progressed(void) { return talk.progressed & UINT32_C(1) << talk.task.entry; }
+
+/* Its words are left as they were found; the host's are its own. */
+void tdm_worker_talk_end(void)
+{
+    if (talk.queue.first) tdm_mail_drop_all(&talk.queue);
+    if (talk.received > 0) {
+        store_seq(&words()->received, 0); /* [talk-taken] */
+        store_seq(&words()->received_bytes, 0);
+    }
+    if (talk.sent > 0) store_seq(&words()->tell_worker_at, 0); /* [talk-taken] */
+}
+
+/* ---- reading on ---- */
+
+static _Noreturn void lose(void) { _exit(talk.channel->lost ? TDM_EXIT_CHANNEL_LOST : TDM_EXIT_LEFT); }
+
+static void read_or_skip(void *to, size_t size)
+{
+    if (!(to ? tdm_channel_read(talk.channel, to, size) : tdm_channel_skip(talk.channel, size))) lose();
+}
+
+/* Without memory even for this nothing of it could be told to anybody. */
+static void put_aside(const struct tdm_frame *frame)
+{
+    struct aside *aside = tdm_malloc(sizeof *aside);
+    if (!aside) lose();
+    *aside = (struct aside){.frame = *frame};
+    aside->input = frame->payload > 0 ? tdm_payload_alloc(frame->payload) : NULL;
+    aside->lost = frame->payload > 0 && !aside->input;
+    read_or_skip(aside->input, frame->payload);
+    *(talk.last ? &talk.last->next : &talk.first) = aside;
+    talk.last = aside;
+}
+
+static void take_message(const struct tdm_frame *frame)
+{
+    bool shared = frame->flags & TDM_FRAME_IN_SHARED;
+    struct tdm_mail *mail = shared ? tdm_mail_make_of_shared((void *)(uintptr_t)frame->address, (size_t)frame->size)
+                                   : tdm_mail_make(NULL, frame->payload);
+    read_or_skip(mail ? mail->data : NULL, frame->payload);
+    if (mail)
+        tdm_mail_push(&talk.queue, mail);
+    else
+        talk.lost++;
+}
+
+/* One frame; false: none came in time. */
+static bool read_on(uint64_t deadline_ns)
+{
+    struct tdm_frame frame;
+    if (deadline_ns != TDM_FOREVER && !tdm_channel_wait(talk.channel, deadline_ns)) return false;
+    read_or_skip(&frame, sizeof frame);
+    bool mine = frame.sequence == talk.task.sequence;
+    if (frame.kind == TDM_FRAME_TASK)
+        put_aside(&frame);
+    else if (frame.kind == TDM_FRAME_LEAVE)
+        talk.leave = true;
+    else if (frame.kind == TDM_FRAME_MESSAGE && mine)
+        take_message(&frame);
+    else if (frame.kind == TDM_FRAME_CLOSED && mine)
+        talk.closed = true;
+    else
+        read_or_skip(NULL, frame.payload);
+    return true;
+}
+
+/* ---- receiving ---- */
+
+static void count_received(size_t held)
+{
+    talk.received_bytes += held;
+    store_seq(&words()->received_bytes, talk.received_bytes);
+    store_seq(&words()->received, ++talk.received); /* [talk-taken] */
+    uint64_t wish = load_seq(&words()->tell_host_at);
+    if (wish == 0 || talk.received < wish || exchange_seq(&words()->tell_host_at, 0) == 0) return; /* [talk-taken] */
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_CREDIT, 0);
+    frame.entry = talk.task.entry;
+    frame.sequence = talk.task.sequence;
+    if (tdm_channel_write(talk.channel, &frame, NULL) != 0) lose();
+    tdm_channel_settle_soon(talk.channel);
+}
+
+/* What was lost is told once, and is out of order then. */
+static int receive(tandem_context *context, struct tdm_mail **mail, int64_t timeout_ms)
+{
+    uint64_t deadline_ns = tdm_clock_deadline(timeout_ms);
+    (void)context;
+    while (!talk.queue.first && !talk.closed && talk.lost == 0)
+        if (!read_on(deadline_ns)) return timeout_ms == 0 ? -EAGAIN : -ETIMEDOUT;
+    *mail = tdm_mail_pop(&talk.queue);
+    if (*mail) count_received((*mail)->held);
+    if (*mail) return 0;
+    if (talk.lost == 0) return -EPIPE;
+    talk.lost--;
+    count_received(0);
+    return -ENOMEM;
+}
+
+/* ---- sending ---- */
+
+static bool may_send(size_t held)
+{
+    uint64_t consumed = load_seq(&words()->consumed), bytes = load_seq(&words()->consumed_bytes); /* [talk-taken] */
+    return tdm_mail_fits((size_t)(talk.sent - consumed), (size_t)(talk.sent_bytes - bytes), held);
+}
+
+/* The host is to tell when half of what it has of this task's has been taken; it may have been before it could see the wish.  Meanwhile what
+ * it says is read, or it could not say that. */
+static int wait_to_send(size_t held, int64_t timeout_ms)
+{
+    uint64_t deadline_ns = tdm_clock_deadline(timeout_ms);
+    if (timeout_ms == 0) return -EAGAIN;
+    for (;;) {
+        uint64_t there = talk.sent - load_seq(&words()->consumed);
+        store_seq(&words()->tell_worker_at, talk.sent - there / 2); /* [talk-taken] */
+        if (may_send(held)) return 0;
+        if (!read_on(deadline_ns)) return -ETIMEDOUT;
+        if (may_send(held)) return 0;
+    }
+}
+
+static bool is_in_shared(const tandem_message *message)
+{
+    uintptr_t at = (uintptr_t)message->data - talk.shared_address;
+    return message->size > 0 && at < talk.shared_size && message->size <= talk.shared_size - at;
+}
+
+static int send(tandem_context *context, const tandem_message *message, int64_t timeout_ms)
+{
+    bool shared = is_in_shared(message);
+    size_t held = shared ? 0 : message->size;
+    (void)context;
+    if (!(talk.task.flags & TDM_FRAME_HEARD)) return -EPIPE; /* nobody is there to get it */
+    int error = may_send(held) ? 0 : wait_to_send(held, timeout_ms);
+    if (error != 0) return error;
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, held);
+    frame.entry = talk.task.entry;
+    frame.sequence = talk.task.sequence;
+    if (shared) {
+        frame.flags = TDM_FRAME_IN_SHARED;
+        frame.address = (uint64_t)(uintptr_t)message->data;
+        frame.size = message->size;
+    }
+    talk.sent++;
+    talk.sent_bytes += held;
+    if (tdm_channel_write(talk.channel, &frame, message->data) != 0) lose();
+    tdm_channel_settle_soon(talk.channel);
+    return 0;
+}
+
+static int progress(tandem_context *context, uint64_t done, uint64_t total)
+{
+    (void)context;
+    talk.progressed |= UINT32_C(1) << talk.task.entry;
+    set_progress(done, total);
+    return 0;
+}
+
+const struct tdm_talk_ops tdm_worker_talk = {.send = send, .receive = receive, .progress = progress};
+
+/* ---- what was put aside ---- */
+
+bool tdm_worker_talk_has_next(void) { return talk.first || talk.leave; }
+
+bool tdm_worker_talk_next(struct tdm_frame *frame)
+{
+    struct aside *first = talk.first;
+    talk.gave = first != NULL;
+    if (!first) {
+        if (talk.leave) *frame = tdm_frame_make(TDM_FRAME_LEAVE, 0);
+        return talk.leave;
+    }
+    talk.first = first->next;
+    if (!talk.first) talk.last = NULL;
+    talk.given = *first;
+    *frame = first->frame;
+    free(first);
+    return true;
+}
+
+bool tdm_worker_talk_gave(void) { return talk.gave; }
+
+bool tdm_worker_talk_input(void **input)
+{
+    talk.gave = false;
+    *input = talk.given.input;
+    return !talk.given.lost;
+}

@@ -1,0 +1,211 @@
+/* mailbox.c - a task's messages in the host. */
+#include "task/mailbox.h"
+
+#include "base/memory.h"
+
+static void lock(struct tdm_mailbox *mailbox) { tdm_lock(&mailbox->lock, TDM_RANK_MAIL); }
+static void unlock(struct tdm_mailbox *mailbox) { tdm_unlock(&mailbox->lock, TDM_RANK_MAIL); }
+
+/* ---- making, and letting go ---- */
+
+struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task)
+{
+    struct tdm_mailbox *mailbox = tdm_calloc(1, sizeof *mailbox);
+    if (!mailbox) return NULL;
+    store_seq(&mailbox->references, 1); /* [mail-references] */
+    mailbox->task = task;
+    tdm_list_init(&mailbox->turn);
+    tdm_list_init(&mailbox->asleep);
+    return mailbox;
+}
+
+void tdm_mailbox_keep(struct tdm_mailbox *mailbox) { add_seq(&mailbox->references, 1); /* [mail-references] */ }
+
+void tdm_mailbox_let_go(struct tdm_mailbox *mailbox)
+{
+    if (!mailbox || add_seq(&mailbox->references, (uint32_t)-1) != 1) return; /* [mail-references] */
+    tdm_mail_drop_all(&mailbox->written);
+    tdm_mail_drop_all(&mailbox->posted);
+    tdm_mail_drop_all(&mailbox->sent);
+    free(mailbox);
+}
+
+/* ---- sleeping ---- */
+
+/* With the lock held; is there somebody to wake?  That is done without it. */
+static bool ring(struct tdm_mail_bell *bell)
+{
+    add_seq(&bell->count, 1); /* [mail-bell] */
+    return bell->sleepers > 0;
+}
+
+static void wake_if(bool wakes, struct tdm_mail_bell *bell)
+{
+    if (wakes) tdm_futex_wake_all(&bell->count);
+}
+
+uint32_t tdm_mail_begin_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell)
+{
+    lock(mailbox);
+    uint32_t seen = load_seq(&bell->count); /* [mail-bell] */
+    bell->sleepers++;
+    unlock(mailbox);
+    return seen;
+}
+
+void tdm_mail_end_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell)
+{
+    lock(mailbox);
+    bell->sleepers--;
+    unlock(mailbox);
+}
+
+void tdm_mailbox_wake(struct tdm_mailbox *mailbox)
+{
+    lock(mailbox);
+    bool receives = ring(&mailbox->to_receive), sends = ring(&mailbox->to_send);
+    unlock(mailbox);
+    wake_if(receives, &mailbox->to_receive);
+    wake_if(sends, &mailbox->to_send);
+}
+
+void tdm_sleepers_open(struct tdm_sleepers *sleepers) { tdm_list_init(&sleepers->mailboxes); }
+
+void tdm_sleepers_add(struct tdm_sleepers *sleepers, struct tdm_mailbox *mailbox)
+{
+    tdm_lock(&sleepers->lock, TDM_RANK_SLEEPERS);
+    tdm_list_push_back(&sleepers->mailboxes, &mailbox->asleep);
+    tdm_unlock(&sleepers->lock, TDM_RANK_SLEEPERS);
+}
+
+void tdm_sleepers_remove(struct tdm_sleepers *sleepers, struct tdm_mailbox *mailbox)
+{
+    tdm_lock(&sleepers->lock, TDM_RANK_SLEEPERS);
+    tdm_list_remove(&mailbox->asleep);
+    tdm_unlock(&sleepers->lock, TDM_RANK_SLEEPERS);
+}
+
+/* One that joins later has yet to look whether the pool is ending.  Those in the list stay until they have been rung: their counts are raised
+ * without their own locks, which rank before this one. */
+void tdm_sleepers_wake(struct tdm_sleepers *sleepers)
+{
+    tdm_lock(&sleepers->lock, TDM_RANK_SLEEPERS);
+    for (struct tdm_node *node = sleepers->mailboxes.next; node != &sleepers->mailboxes; node = node->next) {
+        struct tdm_mailbox *mailbox = container_of(node, struct tdm_mailbox, asleep);
+        add_seq(&mailbox->to_receive.count, 1);
+        add_seq(&mailbox->to_send.count, 1);
+        tdm_futex_wake_all(&mailbox->to_receive.count);
+        tdm_futex_wake_all(&mailbox->to_send.count);
+    }
+    tdm_unlock(&sleepers->lock, TDM_RANK_SLEEPERS);
+}
+
+/* ---- to the task ---- */
+
+int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail)
+{
+    struct tdm_mail_queue *queue = &mailbox->posted;
+    bool wakes = false;
+    int result = 0;
+    lock(mailbox);
+    if (mailbox->ended || mailbox->closed)
+        result = -EPIPE;
+    else if (!tdm_mail_fits(queue->count, queue->bytes, mail->held))
+        result = -EAGAIN;
+    else {
+        tdm_mail_push(queue, mail);
+        wakes = ring(&mailbox->to_receive);
+    }
+    unlock(mailbox);
+    wake_if(wakes, &mailbox->to_receive);
+    return result;
+}
+
+struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed)
+{
+    bool more;
+    return tdm_mailbox_receive_within(mailbox, 0, 0, closed, &more);
+}
+
+struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t count, size_t bytes, bool *closed, bool *more)
+{
+    lock(mailbox);
+    struct tdm_mail *mail = mailbox->posted.first;
+    *more = mail != NULL;
+    if (mail && tdm_mail_fits(count, bytes, mail->held))
+        tdm_mail_pop(&mailbox->posted);
+    else
+        mail = NULL;
+    *closed = mailbox->closed;
+    bool wakes = mailbox->to_post.sleepers > 0 && tdm_mail_is_half_empty(mailbox->posted.count, mailbox->posted.bytes) &&
+                 ring(&mailbox->to_post);
+    unlock(mailbox);
+    wake_if(wakes, &mailbox->to_post);
+    return mail;
+}
+
+bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox)
+{
+    lock(mailbox);
+    bool has = mailbox->posted.first != NULL;
+    unlock(mailbox);
+    return has;
+}
+
+void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *received)
+{
+    if (!received->first) return;
+    lock(mailbox);
+    received->last->next = mailbox->posted.first;
+    if (!mailbox->posted.last) mailbox->posted.last = received->last;
+    mailbox->posted.first = received->first;
+    mailbox->posted.count += received->count;
+    mailbox->posted.bytes += received->bytes;
+    unlock(mailbox);
+    *received = (struct tdm_mail_queue){0};
+}
+
+static void close_or_end(struct tdm_mailbox *mailbox, bool ends)
+{
+    struct tdm_mail_queue left = {0};
+    lock(mailbox);
+    mailbox->closed = true;
+    if (ends) {
+        mailbox->ended = true;
+        left = mailbox->posted;
+        mailbox->posted = (struct tdm_mail_queue){0};
+    }
+    bool receives = ring(&mailbox->to_receive), posts = ring(&mailbox->to_post);
+    unlock(mailbox);
+    wake_if(receives, &mailbox->to_receive);
+    wake_if(posts, &mailbox->to_post);
+    tdm_mail_drop_all(&left);
+}
+
+void tdm_mailbox_close(struct tdm_mailbox *mailbox) { close_or_end(mailbox, false); }
+void tdm_mailbox_end(struct tdm_mailbox *mailbox) { close_or_end(mailbox, true); }
+
+/* ---- to the host ---- */
+
+int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail)
+{
+    struct tdm_mail_queue *queue = &mailbox->sent;
+    lock(mailbox);
+    bool fits = tdm_mail_fits(queue->count, queue->bytes, mail->held);
+    if (fits) tdm_mail_push(queue, mail);
+    unlock(mailbox);
+    return fits ? 0 : -EAGAIN;
+}
+
+struct tdm_mail *tdm_mailbox_take_sent(struct tdm_mailbox *mailbox, size_t *left_count, size_t *left_bytes)
+{
+    lock(mailbox);
+    struct tdm_mail *mail = tdm_mail_pop(&mailbox->sent);
+    *left_count = mailbox->sent.count;
+    *left_bytes = mailbox->sent.bytes;
+    bool wakes = mailbox->to_send.sleepers > 0 && tdm_mail_is_half_empty(mailbox->sent.count, mailbox->sent.bytes) &&
+                 ring(&mailbox->to_send);
+    unlock(mailbox);
+    wake_if(wakes, &mailbox->to_send);
+    return mail;
+}

@@ -1,0 +1,97 @@
+/* mailbox.h - a task's messages in the host, both ways: those posted and not yet received, those sent and not yet handed over.
+ *
+ * It is apart from the task, because a thread that waits for room in it must be able to find out that the task has ended when the task is
+ * gone.  The task has a reference until it ends, its callbacks have it from then on, each poster that waits has one. */
+#ifndef TDM_TASK_MAILBOX_H
+#define TDM_TASK_MAILBOX_H
+
+#include "base/atomics.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "job/mail.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tdm_task;
+
+/* Who sleeps until something changes in one direction, and what changes then. */
+struct tdm_mail_bell {
+    _Atomic uint32_t count; /* of changes; slept on; written under the mailbox's lock [mail-bell] */
+    unsigned sleepers;      /* guarded by it */
+};
+
+struct tdm_mailbox {
+    _Atomic uint32_t references; /* written by all who have one [mail-references] */
+    struct tdm_task *task;       /* there until its last callback has been called; constant */
+
+    _Atomic uint64_t done, total; /* of one on a thread: how far it says it is; written by its function [progress] */
+
+    struct tdm_lock lock; /* rank MAIL */
+    /* guarded by lock */
+    struct tdm_mail_queue posted, sent;
+    bool closed;                     /* nothing more is posted */
+    bool ended;                      /* the task's run is over.  Also written under the lock of talk.c */
+    struct tdm_mail_bell to_receive; /* something was posted, or is to be looked at */
+    struct tdm_mail_bell to_post;    /* there is room */
+    struct tdm_mail_bell to_send;
+
+    /* guarded by the callbacks' lock */
+    struct tdm_node turn; /* among those that have something to hand over */
+    bool has_turn;        /* it is there, or somebody hands something of it over */
+    size_t due;           /* messages, and at the end one more */
+
+    struct tdm_node asleep; /* guarded by the sleepers' lock */
+
+    /* in a worker: guarded by the lock of its slot */
+    struct tdm_mail_queue
+        written; /* what may have to be written once more: the worker has not begun the task, as far as is known */
+    uint64_t count_written, bytes_written; /* to this worker */
+    uint64_t tells_due;                    /* so often it may still tell that it has received some */
+    bool told_closed;
+    _Atomic(void *)
+        carrier; /* the slot, once the worker has sent something; written by who reads, looked at by who hands over [mail-carrier] */
+    /* who has its turn's: taken and the worker not told yet */
+    uint64_t untold, untold_bytes;
+};
+
+/* With one reference.  NULL: no memory. */
+struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task);
+void tdm_mailbox_keep(struct tdm_mailbox *mailbox);
+void tdm_mailbox_let_go(struct tdm_mailbox *mailbox); /* also NULL */
+
+/* 0: it is taken.  -EAGAIN: there is no room; -EPIPE: nothing is taken any more. */
+int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
+int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
+
+/* The next that was posted; NULL: there is none, and if closed there will be none. */
+struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed);
+/* The same, if it fits where so many of so many bytes are; else *more says that there is one. */
+struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t count, size_t bytes, bool *closed, bool *more);
+bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox);
+/* What was received will be received again, before the others. */
+void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *received);
+/* left: what is there after it. */
+struct tdm_mail *tdm_mailbox_take_sent(struct tdm_mailbox *mailbox, size_t *left_count, size_t *left_bytes);
+
+void tdm_mailbox_close(struct tdm_mailbox *mailbox); /* nothing more is posted */
+void tdm_mailbox_end(struct tdm_mailbox *mailbox);   /* nothing in either direction; what was posted is of no use */
+void tdm_mailbox_wake(struct tdm_mailbox *mailbox);  /* the task, to look around */
+
+/* ---- sleeping: begin, look once more, sleep or not, end ---- */
+
+uint32_t tdm_mail_begin_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell);
+void tdm_mail_end_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell);
+
+/* A pool's tasks that sleep on threads; the end of the pool wakes them. */
+struct tdm_sleepers {
+    struct tdm_lock lock; /* rank SLEEPERS */
+    struct tdm_node mailboxes;
+};
+
+void tdm_sleepers_open(struct tdm_sleepers *sleepers);
+void tdm_sleepers_add(struct tdm_sleepers *sleepers, struct tdm_mailbox *mailbox);
+void tdm_sleepers_remove(struct tdm_sleepers *sleepers, struct tdm_mailbox *mailbox);
+void tdm_sleepers_wake(struct tdm_sleepers *sleepers);
+
+#endif

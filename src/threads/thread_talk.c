@@ -1,0 +1,120 @@
+/* thread_talk.c - a task that runs on a thread sends and receives: into and out of its mailbox, waiting where it must. */
+#include "threads/thread_talk.h"
+
+#include "base/clock.h"
+#include "task/lane.h"
+#include "task/talk.h"
+
+#include <errno.h>
+
+static struct tdm_task *task_of(const tandem_context *context) { return context->run; }
+
+/* The run keeps the mailbox; it is not let go before the task ends. */
+static struct tdm_mailbox *mailbox_of(const tandem_context *context)
+{
+    struct tdm_mailbox *mailbox = load_acquire(&task_of(context)->mail); /* [task-mail] */
+    return mailbox ? mailbox : tdm_talk_mailbox(task_of(context));
+}
+
+/* One that is to end does not wait.  The wish, or the end of the pool, comes first and then wakes who sleeps; who is about to sleep looks
+ * here once it can be woken [wishes] [closing]. */
+static bool is_to_end(const tandem_context *context) { return load_seq(context->wishes) != 0 || load_seq(context->closing) != 0; }
+
+/* 0, or what keeps it from trying again. */
+static int sleep_once(const tandem_context *context, struct tdm_mail_bell *bell, uint32_t seen, uint64_t look_ns,
+                      uint64_t deadline_ns)
+{
+    if (is_to_end(context)) return -ECANCELED;
+    if (deadline_ns != TDM_FOREVER && tdm_clock_ns() >= deadline_ns) return -ETIMEDOUT;
+    tdm_futex_wait(&bell->count, seen, look_ns); /* [mail-bell] */
+    return 0;
+}
+
+/* ---- sending ---- */
+
+static int try_send(const tandem_context *context, struct tdm_mailbox *mailbox, struct tdm_mail *mail)
+{
+    int result = tdm_mailbox_send(mailbox, mail);
+    if (result == 0) tdm_callbacks_push_message(&task_of(context)->lane->core->callbacks, mailbox);
+    return result;
+}
+
+static int wait_and_send(const tandem_context *context, struct tdm_mailbox *mailbox, struct tdm_mail *mail, uint64_t deadline_ns)
+{
+    struct tdm_sleepers *sleepers = &task_of(context)->lane->core->sleepers;
+    uint64_t between_ns = 0;
+    int result, error = 0;
+    tdm_sleepers_add(sleepers, mailbox);
+    do {
+        uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_send);
+        result = try_send(context, mailbox, mail);
+        if (result == -EAGAIN)
+            error = sleep_once(context, &mailbox->to_send, seen, tdm_talk_next_look(&between_ns, deadline_ns), deadline_ns);
+        tdm_mail_end_sleep(mailbox, &mailbox->to_send);
+    } while (result == -EAGAIN && error == 0);
+    tdm_sleepers_remove(sleepers, mailbox);
+    return error != 0 ? error : result;
+}
+
+static int send(tandem_context *context, const tandem_message *message, int64_t timeout_ms)
+{
+    if (!tdm_task_public(task_of(context))->on_message) return -EPIPE; /* nobody is there to get it */
+    struct tdm_mailbox *mailbox = mailbox_of(context);
+    struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
+    if (!mail) return -ENOMEM;
+    int result = try_send(context, mailbox, mail);
+    if (result == -EAGAIN && timeout_ms != 0)
+        result = wait_and_send(context, mailbox, mail, tdm_clock_deadline(timeout_ms));
+    else if (result == -EAGAIN && is_to_end(context))
+        result = -ECANCELED;
+    if (result != 0) tdm_mail_free(mail);
+    return result;
+}
+
+/* ---- receiving ---- */
+
+static int try_receive(struct tdm_mailbox *mailbox, struct tdm_mail **mail)
+{
+    bool closed;
+    *mail = tdm_mailbox_receive(mailbox, &closed);
+    return *mail ? 0 : closed ? -EPIPE : -EAGAIN;
+}
+
+static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *mailbox, struct tdm_mail **mail,
+                            uint64_t deadline_ns)
+{
+    struct tdm_sleepers *sleepers = &task_of(context)->lane->core->sleepers;
+    int result, error = 0;
+    tdm_sleepers_add(sleepers, mailbox);
+    do {
+        uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_receive);
+        result = try_receive(mailbox, mail);
+        if (result == -EAGAIN) error = sleep_once(context, &mailbox->to_receive, seen, deadline_ns, deadline_ns);
+        tdm_mail_end_sleep(mailbox, &mailbox->to_receive);
+    } while (result == -EAGAIN && error == 0);
+    tdm_sleepers_remove(sleepers, mailbox);
+    return error != 0 ? error : result;
+}
+
+static int receive(tandem_context *context, struct tdm_mail **mail, int64_t timeout_ms)
+{
+    struct tdm_mailbox *mailbox = mailbox_of(context);
+    if (!mailbox) return -ENOMEM;
+    int result = try_receive(mailbox, mail);
+    if (result != -EAGAIN) return result;
+    if (timeout_ms != 0) return wait_and_receive(context, mailbox, mail, tdm_clock_deadline(timeout_ms));
+    return is_to_end(context) ? -ECANCELED : -EAGAIN;
+}
+
+/* ---- how far it is ---- */
+
+static int progress(tandem_context *context, uint64_t done, uint64_t total)
+{
+    struct tdm_mailbox *mailbox = mailbox_of(context);
+    if (!mailbox) return -ENOMEM;
+    store_release(&mailbox->total, total);
+    store_release(&mailbox->done, done); /* [progress] */
+    return 0;
+}
+
+const struct tdm_talk_ops tdm_thread_talk = {.send = send, .receive = receive, .progress = progress};
