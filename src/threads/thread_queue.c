@@ -157,6 +157,14 @@ static bool sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_w
     return true;
 }
 
+/* A worker that has found nothing is about to take a branch, and may be long about it: who brings something meanwhile calls another.  False:
+ * something has come already. */
+static bool leave_to_others(struct tdm_thread_lane *lane)
+{
+    if (!tdm_parking_has_sleepers(&lane->parking) || lane->parking.on_the_way) return true;
+    return tdm_injector_ask_for_call(&lane->injector);
+}
+
 static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
     struct tdm_task *task;
@@ -165,6 +173,7 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
         if ((task = take(lane, worker)) != NULL) return task;
         tdm_thread_queue_settle(lane, worker);
         if (steals && load_relaxed(&lane->forks)) { /* relaxed: a hint */
+            if (!leave_to_others(lane)) continue;
             unlock_front(lane);
             steals = tdm_fork_join_steal(lane, worker);
             lock_front(lane);

@@ -140,12 +140,56 @@ static void a_thread_that_has_nothing_to_do_takes_a_branch(void)
     end_pool(pool);
 }
 
+static int gate_branch(tandem_context *context, void *input, size_t size)
+{
+    (void)size;
+    return gate_task(context, &input, sizeof input);
+}
+
+/* Ends when its branch does, which somebody else has begun. */
+static int behind_a_gate_task(tandem_context *context, void *input, size_t size)
+{
+    struct gate *gate;
+    memcpy(&gate, input, size);
+    tandem_branch branch = {.run = gate_branch, .input = gate};
+    tandem_spawn(context, &branch);
+    while (atomic_load(&gate->entered) == 0) {
+        tandem_branch other = {.run = nothing_task};
+        tandem_spawn(context, &other);
+        if (tandem_join(context, &other) != 0) return 1;
+        moment();
+    }
+    return tandem_join(context, &branch);
+}
+
+/* The third one sleeps, and nobody else comes by. */
+static void a_task_that_comes_while_others_are_busy_with_branches_is_run(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 3, NULL);
+    for (size_t round = 0; round < scaled(1000); round++) {
+        struct gate shut = {0}, *gate = &shut;
+        tandem_task task = task_of(TANDEM_THREAD, behind_a_gate_task, &gate, sizeof gate);
+        tandem_task next = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+        task.flags = next.flags = TANDEM_NO_HELP;
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        assert_true(await(&gate->entered, 1));
+        assert_int_equal(tandem_submit(pool, &next), 0);
+        expect_end(&next, TANDEM_OK);
+        atomic_store(&gate->opened, 1);
+        expect_end(&task, TANDEM_OK);
+    }
+    end_pool(pool);
+}
+
 /* ---- what a branch may do ---- */
 
 static int try_to_reply(tandem_context *context, void *input, size_t size)
 {
     (void)input, (void)size;
-    return tandem_reply(context, "x", 1) == -EPERM && tandem_reply_owned(context, NULL, 0, NULL) == -EPERM ? 0 : 1;
+    tandem_message message = {.data = "x", .size = 1};
+    if (tandem_reply(context, "x", 1) != -EPERM || tandem_reply_owned(context, NULL, 0, NULL) != -EPERM) return 1;
+    if (tandem_send(context, &message, 0) != -EPERM || tandem_receive(context, &message, 0) != -EPERM) return 1;
+    return tandem_progress(context, 1, 2) == 0 ? 0 : 1;
 }
 
 static int reply_task(tandem_context *context, void *input, size_t size)
@@ -157,14 +201,18 @@ static int reply_task(tandem_context *context, void *input, size_t size)
     return tandem_reply(context, "task", 4);
 }
 
-static void only_the_task_itself_replies(int isolation)
+static void only_the_task_itself_replies_and_talks(int isolation)
 {
-    tandem_pool *pool = pool_of(isolation, 1, NULL);
-    for (int i = 0; i < 2; i++) {
+    uint64_t done = 0, total = 0;
+    tandem_pool *pool = pool_of(isolation, 2, NULL);
+    for (int i = 0; i < 20; i++) {
         tandem_task task = task_of(isolation, reply_task, NULL, 0);
-        task.flags = i == 0 ? TANDEM_NO_HELP : 0;
+        task.flags = i % 2 == 0 ? TANDEM_NO_HELP : 0;
         assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
         assert_string_equal(task.output, "task");
+        assert_int_equal(tandem_read_progress(&task, &done, &total), 0);
+        assert_int_equal(done, 1);
+        assert_int_equal(total, 2);
         tandem_task_clear(&task);
     }
     end_pool(pool);
@@ -206,7 +254,8 @@ int main(int argc, char **argv)
         both(branches_spawn_branches),
         both(each_branch_runs_once),
         test(a_thread_that_has_nothing_to_do_takes_a_branch),
-        both(only_the_task_itself_replies),
+        test(a_task_that_comes_while_others_are_busy_with_branches_is_run),
+        both(only_the_task_itself_replies_and_talks),
         test(a_branch_is_part_of_its_task),
     };
     return harness_main(argc, argv, tests, count_of(tests));

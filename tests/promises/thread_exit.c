@@ -145,6 +145,33 @@ static void tasks_that_were_waiting_on_that_thread_end_with_it(void)
     end_pool(pool);
 }
 
+static int wait_for_exits_elsewhere_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_pool *pool;
+    (void)context;
+    memcpy(&pool, input, size);
+    for (int i = 0; i < 10; i++) {
+        tandem_task inner = ending(exit_task);
+        if (tandem_submit(pool, &inner) != 0 || tandem_wait(&inner) != TANDEM_CRASHED) return __LINE__;
+        tandem_task_clear(&inner);
+    }
+    return 0;
+}
+
+/* That one is stood in for. */
+static void a_task_ends_the_thread_that_stands_in_for_the_one_that_waits_for_it(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    for (int i = 0; i < 20; i++) {
+        tandem_task outer = task_of(TANDEM_THREAD, wait_for_exits_elsewhere_task, &pool, sizeof pool);
+        outer.flags = TANDEM_NO_HELP;
+        assert_int_equal(tandem_submit(pool, &outer), 0);
+        expect_end(&outer, TANDEM_OK);
+    }
+    assert_int_equal(stats_of(pool).ended[TANDEM_CRASHED], 200);
+    end_pool(pool);
+}
+
 struct helper {
     tandem_pool *pool;
     tandem_task task;
@@ -234,6 +261,50 @@ static void a_cancelled_pool_thread_ends_nobodys_task(void)
     end_pool(pool);
 }
 
+/* ---- with branches ---- */
+
+static int branch_out(tandem_context *context, void *input, size_t size)
+{
+    size_t depth = size;
+    tandem_branch branch = {.run = branch_out, .input = input, .input_size = depth - 1};
+    if (depth == 0) return 0;
+    tandem_spawn(context, &branch);
+    int code = branch_out(context, input, depth - 1);
+    return tandem_join(context, &branch) + code + 1;
+}
+
+static int branch_out_and_exit_task(tandem_context *context, void *input, size_t size)
+{
+    if (branch_out(context, input, size) == (1 << size) - 1) pthread_exit(NULL);
+    return 0;
+}
+
+static int branch_out_task(tandem_context *context, void *input, size_t size)
+{
+    return branch_out(context, input, size) == (1 << size) - 1 ? 0 : __LINE__;
+}
+
+static void a_thread_that_takes_its_place_runs_branches(void)
+{
+    char any[10];
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 3, NULL);
+    for (size_t i = 0; i < scaled(2000); i++) {
+        tandem_task tasks[6];
+        for (int k = 0; k < 6; k++) {
+            tasks[k] = ending(k % 2 == 0 ? branch_out_and_exit_task : branch_out_task);
+            tasks[k].input = any;
+            tasks[k].input_size = sizeof any;
+            assert_int_equal(tandem_submit(pool, &tasks[k]), 0);
+        }
+        for (int k = 0; k < 6; k++) {
+            expect_end(&tasks[k], k % 2 == 0 ? TANDEM_CRASHED : TANDEM_OK);
+            tandem_task_clear(&tasks[k]);
+        }
+    }
+    expect_threads(pool, 3);
+    end_pool(pool);
+}
+
 /* ---- with on_worker_start; while the pool ends ---- */
 
 static struct {
@@ -315,9 +386,11 @@ int main(int argc, char **argv)
         test(tasks_that_wait_behind_it_run),
         test(its_callback_its_group_and_its_time_limit_are_as_for_any_task),
         test(tasks_that_were_waiting_on_that_thread_end_with_it),
+        test(a_task_ends_the_thread_that_stands_in_for_the_one_that_waits_for_it),
         test(a_waiting_thread_that_is_ended_by_the_task_it_runs_leaves_it_ended),
         test(a_dedicated_task_that_ends_its_thread_ends),
         test(a_cancelled_pool_thread_ends_nobodys_task),
+        test(a_thread_that_takes_its_place_runs_branches),
         test(the_thread_that_takes_its_place_starts_like_any),
         test(a_thread_that_ends_in_on_worker_start_has_failed_to_start),
         test(a_pool_ends_while_tasks_end_its_threads),
