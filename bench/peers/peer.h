@@ -63,7 +63,14 @@ struct peer {
 extern const struct peer peer_tandem_threads;
 extern const struct peer peer_tandem_no_help;
 extern const struct peer peer_tandem_process;
+extern const struct peer peer_tandem_call;
 extern const struct peer peer_tandem_processes;
+extern const struct peer peer_message_thread;
+extern const struct peer peer_message_process;
+extern const struct peer peer_message_pipe;
+extern const struct peer peer_stream_thread;
+extern const struct peer peer_stream_process;
+extern const struct peer peer_stream_pipe;
 extern const struct peer peer_tandem_pipe;
 extern const struct peer peer_tandem_working;
 extern const struct peer peer_tandem_working_2;
