@@ -123,7 +123,8 @@ typedef enum tandem_status {
     TANDEM_PENDING = 0,    /* it has not ended */
     TANDEM_OK = 1,         /* the function returned 0; a command exited with 0 */
     TANDEM_FAILED = 2,     /* the function returned something else, or a command exited with it: task->code */
-    TANDEM_CRASHED = 3,    /* its process died under it: task->signal killed it, or it called exit(task->code) */
+    TANDEM_CRASHED = 3,    /* its process died under it: task->signal killed it, or it called exit(task->code).
+                              On a thread: it ended its thread (pthread_exit) */
     TANDEM_TIMED_OUT = 4,  /* it ran longer than timeout_ms */
     TANDEM_EXPIRED = 5,    /* it waited longer than queue_timeout_ms; it never ran */
     TANDEM_CANCELLED = 6,  /* by tandem_cancel(), or by the end of the pool */

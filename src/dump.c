@@ -110,6 +110,16 @@ static void add_workers(struct text *text, struct tdm_process_lane *lane)
     for (; slot; slot = slot->next) add_worker(text, slot);
 }
 
+#define COMMANDS_SHOWN 100
+
+static void add_commands(struct text *text, struct tdm_command_lane *lane)
+{
+    struct tdm_command_view views[COMMANDS_SHOWN];
+    size_t count = tdm_command_lane_view(lane, views, COMMANDS_SHOWN);
+    if (count > 0) add(text, "command     pid      ms in\n");
+    for (size_t i = 0; i < count; i++) add(text, "%15ld %10.1f  %s\n", views[i].pid, ms_since(views[i].since_ns), views[i].name);
+}
+
 static void add_counters(struct text *text, tandem_pool *pool)
 {
     tandem_stats stats;
@@ -139,6 +149,7 @@ int tdm_dump_pool(tandem_pool *pool, int fd)
     struct text text = {0};
     add_counters(&text, pool);
     if (pool->has_processes) add_workers(&text, &pool->processes);
+    if (pool->has_processes) add_commands(&text, &pool->commands);
     int error = write_all(&text, fd);
     free(text.bytes);
     return error;

@@ -29,8 +29,9 @@ struct tdm_capture {
 /* The pipe; its other end is the caller's.  0 or -errno.  Any thread. */
 int tdm_capture_open(struct tdm_capture *capture, int *other_end);
 
-int tdm_capture_begin(struct tdm_capture *capture);  /* 0 or -errno */
-void tdm_capture_close(struct tdm_capture *capture); /* reads no more */
+int tdm_capture_begin(struct tdm_capture *capture);      /* 0 or -errno */
+void tdm_capture_read_rest(struct tdm_capture *capture); /* what is there now */
+void tdm_capture_close(struct tdm_capture *capture);     /* reads no more */
 
 /* Is there more to come?  Of one that is over its limit the pipe stays open, lest the program should die of that and not be killed. */
 static inline bool tdm_capture_is_open(const struct tdm_capture *capture)

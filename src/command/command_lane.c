@@ -12,6 +12,7 @@
 #include "task/report.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static struct tdm_command_lane *mine(struct tdm_lane *lane) { return container_of(lane, struct tdm_command_lane, lane); }
 static void lock(const struct tdm_command_lane *lane) { tdm_command_lane_lock(lane); }
@@ -209,7 +210,7 @@ static bool take_next(struct tdm_command_lane *lane, struct tdm_node *tasks)
 {
     struct tdm_task *first = tdm_lane_peek_locked(&lane->lane);
     tdm_list_init(tasks);
-    if (!first || (needs_seat(first) && !has_room(lane))) return false;
+    if (!first || lane->is_short || (needs_seat(first) && !has_room(lane))) return false;
     uint64_t pipeline = order_of(tdm_task_public(first))->pipeline;
     struct tdm_node *queue = first->link.previous;
     take_one(lane, tdm_lane_dequeue_locked(&lane->lane), tasks);
@@ -385,9 +386,9 @@ static void begin_new(struct tdm_command_lane *lane)
     for (;;) {
         lock(lane);
         struct tdm_node *node = tdm_list_pop_front(&lane->begun);
+        if (node) tdm_list_push_back(&lane->running, node);
         unlock(lane);
         if (!node) return;
-        tdm_list_push_back(&lane->running, node);
         if (load_seq(&run_at(node)->task->wishes) & TDM_WISH_CANCEL) /* it came before there was a place to look [wishes] */
             tdm_run_stop(run_at(node), TANDEM_CANCELLED);
         else
@@ -473,6 +474,25 @@ void tdm_command_lane_finish(struct tdm_command_lane *lane, struct tdm_run *run,
     leave_seat(lane, run->has_seat);
     tdm_reactor_post(&lane->tend_job); /* under the lock, so it comes before close_job, which is posted when nothing is alive */
     unlock(lane);
+}
+
+/* ---- looking in ---- */
+
+/* A run's start is settled when its pid is seen. */
+size_t tdm_command_lane_view(struct tdm_command_lane *lane, struct tdm_command_view *views, size_t most)
+{
+    size_t count = 0;
+    lock(lane);
+    for (struct tdm_node *node = lane->running.next; node != &lane->running && count < most; node = node->next) {
+        struct tdm_run *run = run_at(node);
+        const tandem_task *task = tdm_task_public(run->task);
+        const char *name = task->name ? task->name : task->command->argv ? task->command->argv[0] : task->command->shell;
+        if (run->seen_pid == 0) continue;
+        views[count] = (struct tdm_command_view){.pid = run->seen_pid, .since_ns = run->started_ns};
+        snprintf(views[count++].name, sizeof views->name, "%s", name);
+    }
+    unlock(lane);
+    return count;
 }
 
 /* ---- opening ---- */

@@ -27,7 +27,8 @@ struct tdm_command_lane {
 
     /* the reactor's */
     bool listening;
-    struct tdm_node running, dead; /* runs */
+    struct tdm_node running; /* runs; changed under the ledger's lock, too */
+    struct tdm_node dead;
     struct tdm_job tend_job, close_job;
 
     _Atomic uint32_t ends;   /* counts ends; the end of the lane sleeps on it [command-ends] */
@@ -44,6 +45,16 @@ int tdm_command_lane_order(struct tdm_command_lane *lane, const tandem_task *tas
 
 /* Those of a pipeline, in order, all QUEUED in name and in no queue yet.  0, or a negative errno value and none was taken. */
 int tdm_command_lane_submit_pipeline(struct tdm_command_lane *lane, struct tdm_task *const *tasks, size_t count);
+
+/* What a person is shown of one that runs. */
+struct tdm_command_view {
+    long pid;
+    uint64_t since_ns;
+    char name[64];
+};
+
+/* Any thread: of the first so many that have been started.  How many. */
+size_t tdm_command_lane_view(struct tdm_command_lane *lane, struct tdm_command_view *views, size_t most);
 
 /* ---- for its runs ---- */
 

@@ -138,6 +138,13 @@ static void drain(struct tdm_run *run)
         tdm_reactor_set_timer(&run->timer, tdm_clock_deadline(most != 0 ? most : USUAL_DRAIN_MS));
 }
 
+/* What is in the pipes now belongs to it, and may not have been read yet: this thread, or who is called back, has been late. */
+static void stop_draining(struct tdm_run *run)
+{
+    for (int i = 0; i < 2; i++) tdm_capture_read_rest(&run->outputs[i]);
+    if (run->phase == TDM_RUN_DRAINING && !tdm_stream_out_look_last(&run->stream)) finish(run);
+}
+
 static void fail_start(struct tdm_run *run, const char *step, int error)
 {
     run->step = step;
@@ -174,7 +181,10 @@ void tdm_run_stop(struct tdm_run *run, int status)
     if (run->phase == TDM_RUN_ENDED || run->decided != 0) return;
     if (run->phase == TDM_RUN_DRAINING) {
         if (status == TANDEM_OVER_LIMIT) run->decided = status;
-        finish(run);
+        if (status == TANDEM_OVER_LIMIT)
+            finish(run);
+        else
+            stop_draining(run);
         return;
     }
     run->decided = status;
@@ -203,7 +213,7 @@ static void time_over(struct tdm_timer *timer)
 {
     struct tdm_run *run = container_of(timer, struct tdm_run, timer);
     if (run->phase == TDM_RUN_DRAINING) {
-        finish(run);
+        stop_draining(run);
     } else if (run->decided == 0) {
         tdm_run_stop(run, TANDEM_TIMED_OUT);
     } else if (!run->killed) {
@@ -241,8 +251,11 @@ static void second_changed(struct tdm_capture *capture)
 void tdm_run_go_on(struct tdm_run *run)
 {
     if (run->phase == TDM_RUN_ENDED) return;
-    tdm_stream_out_go_on(&run->stream);
-    finish_if_over(run);
+    bool returned = tdm_stream_out_go_on(&run->stream);
+    if (!returned || !run->stream.last)
+        finish_if_over(run);
+    else if (!tdm_stream_out_look_last(&run->stream))
+        finish(run);
 }
 
 /* ---- what the guards tell ---- */
@@ -298,6 +311,9 @@ static void spawned(struct tdm_child *child, int error)
     tandem_report *report = (tandem_report *)(uintptr_t)tdm_task_public(run->task)->report;
     tdm_report_start(report, run->started_ns, 0, child->pid);
     tdm_report_count_run(report);
+    tdm_command_lane_lock(run->lane);
+    run->seen_pid = (long)child->pid;
+    tdm_command_lane_unlock(run->lane);
     run->phase = TDM_RUN_RUNNING;
     if (is_detached(run) && run->decided == 0) finish(run);
 }

@@ -36,6 +36,7 @@ struct tdm_run {
     struct tdm_stream_out stream;
     struct tdm_timer timer; /* timeout, grace, death, drain: whatever comes next */
     uint64_t started_ns;
+    long seen_pid;        /* 0: it has not been started; guarded by the ledger's lock, for others to see */
     unsigned tries;       /* zygotes that died over it */
     int decided;          /* TIMED_OUT, CANCELLED, OVER_LIMIT: it has been stopped for that; or 0 */
     bool killed;          /* for good */

@@ -46,23 +46,41 @@ static void close_one(struct tdm_stream_out *stream, int which)
     tdm_fds_close(&source->fd);
 }
 
+static void hand_over(struct tdm_stream_out *stream, int which, size_t size)
+{
+    stream->which = which;
+    stream->size = size;
+    stream->calling = true;
+    store_seq(&stream->returned, 0); /* [output-returned] */
+    watch(stream, 0);
+    tdm_callbacks_push_call(&stream->run->lane->lane.core->callbacks, &stream->call);
+}
+
 static void ready(struct tdm_stream_out *stream, int which)
 {
     struct tdm_run *run = stream->run;
     if (stream->calling || stream->sources[which].fd < 0) return;
     ssize_t now = tdm_fds_read(stream->sources[which].fd, stream->bytes, PIECE);
     if (now == -EAGAIN) return;
-    if (now <= 0) {
-        close_one(stream, which);
-        tdm_run_go_on(run);
+    if (now > 0) {
+        hand_over(stream, which, (size_t)now);
         return;
     }
-    stream->which = which;
-    stream->size = (size_t)now;
-    stream->calling = true;
-    store_seq(&stream->returned, 0); /* [output-returned] */
-    watch(stream, 0);
-    tdm_callbacks_push_call(&run->lane->lane.core->callbacks, &stream->call);
+    close_one(stream, which);
+    tdm_run_go_on(run);
+}
+
+/* A pipe holds one piece at most. */
+bool tdm_stream_out_look_last(struct tdm_stream_out *stream)
+{
+    stream->last = true;
+    for (int i = 0; i < 2 && !stream->calling; i++) {
+        if (stream->sources[i].fd < 0) continue;
+        ssize_t now = tdm_fds_read(stream->sources[i].fd, stream->bytes, PIECE);
+        close_one(stream, i);
+        if (now > 0) hand_over(stream, i, (size_t)now);
+    }
+    return stream->calling;
 }
 
 static void output_ready(struct tdm_source *source, unsigned events)
@@ -81,7 +99,7 @@ bool tdm_stream_out_go_on(struct tdm_stream_out *stream)
 {
     if (!stream->calling || load_seq(&stream->returned) == 0) return false; /* [output-returned] */
     stream->calling = false;
-    watch(stream, TDM_POLL_IN);
+    if (!stream->last) watch(stream, TDM_POLL_IN);
     return true;
 }
 

@@ -12,6 +12,7 @@ struct tdm_stream_out {
     struct tdm_run *run;
     struct tdm_source sources[2]; /* fd -1: read to its end */
     struct tdm_call call;
+    bool last;                 /* what is in the pipes now is the last that is read */
     bool calling;              /* on_output has been asked for, and the reactor does not know yet that it has returned */
     _Atomic uint32_t returned; /* 1: it has; who calls tells the reactor [output-returned] */
     int which;
@@ -28,6 +29,9 @@ bool tdm_stream_out_is_open(const struct tdm_stream_out *stream);
 
 /* Has a call returned?  Then it reads on. */
 bool tdm_stream_out_go_on(struct tdm_stream_out *stream);
+
+/* What is there is still given, and nothing that comes later.  False: nothing is left. */
+bool tdm_stream_out_look_last(struct tdm_stream_out *stream);
 
 /* Nobody will call any more: the piece is dropped, unless it is being given just now. */
 void tdm_stream_out_withdraw(struct tdm_stream_out *stream);

@@ -16,6 +16,7 @@ struct tdm_guard {
     int watch;                /* see tdm_platform_watch_process; -1: none */
     bool is_child;            /* the host's own, to be reaped */
     bool ended;               /* its socket has been read to the end */
+    uint64_t heard_ns;        /* when it last said something */
     bool full;                /* its socket would not take what was to be sent */
     struct tdm_node children; /* whose ends it tells, and those that it was asked to fork */
 };

@@ -322,6 +322,7 @@ static int hear_all(struct tdm_guard *guard)
         int fds[TDM_FDS_MOST];
         int got = tdm_fds_receive(guard->source.fd, &notice, sizeof notice, fds);
         if (got == -EMFILE) got = drop_all(fds);
+        if (got == 1) guard->heard_ns = tdm_clock_ns();
         if (got == 1 && notice.kind == TDM_PAIR)
             error = take_pair(guard, &notice, fds);
         else if (got == 1)
@@ -356,8 +357,9 @@ void tdm_guards_look_later(void)
     tdm_reactor_set_timer(&asking.timer, tdm_clock_ns() + NUDGE_NS);
 }
 
-/* A guard that was stopped is told to go on; one that still does not do what it was asked is killed, and the other replaces it.  A kill
- * without an end is no proof: the worker may hang in the kernel. */
+/* A guard that was stopped is told to go on; one that still does not do what it was asked is killed, and the other replaces it.  One that
+ * tells of something is at work, and has more to do than it can do at once.  A kill without an end is no proof: the worker may hang in the
+ * kernel. */
 static bool press(struct tdm_guard *guard, uint64_t now)
 {
     if (!lives(guard)) return false;
@@ -366,6 +368,8 @@ static bool press(struct tdm_guard *guard, uint64_t now)
     if (is_waited_for && (spawn == 0 || asking.zygote_lost_ns < spawn)) spawn = asking.zygote_lost_ns;
     if (spawn != 0 && (asked == 0 || spawn < asked)) asked = spawn;
     if (asked == 0) return false;
+    if (spawn != 0 && spawn < guard->heard_ns) spawn = guard->heard_ns;
+    if (asked < guard->heard_ns) asked = guard->heard_ns;
     if (spawn != 0 && now - spawn > LOST_NS)
         signal_guard(guard, SIGKILL);
     else if (now - asked > NUDGE_NS - NUDGE_NS / 10)

@@ -18,6 +18,7 @@ struct tdm_dedicated_thread {
     struct tdm_lane *lane;
     const tandem_options *options;
     struct tdm_worker_self self;
+    bool started;     /* a task has been taken for it, or ended for want of it */
     pthread_t thread; /* set by itself: it may have ended before its starter learns which it is */
 };
 
@@ -75,21 +76,37 @@ static void leave(struct tdm_dedicated *dedicated, struct tdm_lane *lane, struct
     join(before);
 }
 
-static void *run(void *argument)
+static void live(struct tdm_dedicated_thread *thread)
 {
-    struct tdm_dedicated_thread *thread = argument;
     const tandem_options *options = thread->options;
-    thread->thread = pthread_self();
     tdm_platform_name_thread(options->name);
     int error = options->on_worker_start ? options->on_worker_start(&thread->self.worker_data, options->argument) : 0;
     if (error != 0) {
+        thread->started = true; /* and has said so */
         end_for_want_of_a_thread(thread->dedicated, thread->lane, error, "on_worker_start");
     } else {
         struct tdm_task *task = take(thread->dedicated, thread->lane, true);
+        thread->started = true;
         if (task) tdm_thread_run(thread->lane, task, &thread->self);
         if (options->on_worker_stop) options->on_worker_stop(thread->self.worker_data, options->argument);
     }
+}
+
+/* Also when the program has ended it: in the task, which is told by then, or before. */
+static void end(void *argument)
+{
+    struct tdm_dedicated_thread *thread = argument;
+    if (!thread->started) end_for_want_of_a_thread(thread->dedicated, thread->lane, ECANCELED, "on_worker_start");
     leave(thread->dedicated, thread->lane, thread);
+}
+
+static void *run(void *argument)
+{
+    struct tdm_dedicated_thread *thread = argument;
+    thread->thread = pthread_self();
+    pthread_cleanup_push(end, thread);
+    live(thread);
+    pthread_cleanup_pop(1);
     return NULL;
 }
 

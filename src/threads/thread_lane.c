@@ -288,12 +288,19 @@ static void begin_end(struct tdm_lane *base)
     for (struct tdm_task *task; (task = steal(lane)) != NULL;) tdm_lane_end_cancelled(task);
 }
 
+/* While it has not ended, another thread may take its place. */
+static void join(struct tdm_thread_worker *worker)
+{
+    while (load_seq(&worker->ended) == 0) tdm_futex_wait(&worker->ended, 0, TDM_FOREVER); /* [worker-ended] */
+    pthread_join(worker->thread, NULL);
+}
+
 /* Each worker is called by its own word; one that is busy finds the lane stopping when it comes back. */
 static void end(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = mine(base);
     for (uint32_t i = 0; i < lane->count; i++) call(&lane->workers[i]);
-    for (uint32_t i = 0; i < lane->count; i++) pthread_join(lane->workers[i].thread, NULL);
+    for (uint32_t i = 0; i < lane->count; i++) join(&lane->workers[i]);
     lane->count = 0;
     tdm_dedicated_end(&lane->dedicated, base);
 }
@@ -332,7 +339,8 @@ static int start_threads(struct tdm_thread_lane *lane)
         worker->tally.next = ledger->tallies;
         ledger->tallies = &worker->tally;
         tdm_ledger_unlock(ledger);
-        int error = tdm_thread_start(&worker->thread, tdm_thread_worker_main, worker, lane->options->stack_size);
+        pthread_t unused; /* it says itself which it is: it may have been replaced before this returns */
+        int error = tdm_thread_start(&unused, tdm_thread_worker_main, worker, lane->options->stack_size);
         if (error == 0) {
             lane->count++;
             continue;

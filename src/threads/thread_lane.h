@@ -10,11 +10,17 @@
 
 struct tdm_thread_lane;
 
+/* What it would have left undone if the program ended its thread now. */
+enum tdm_worker_phase { TDM_WORKER_STARTS = 0, TDM_WORKER_STARTS_AGAIN, TDM_WORKER_WORKS, TDM_WORKER_LEAVES };
+
 struct tdm_thread_worker {
     struct tdm_tally tally; /* its own: only it writes */
     struct tdm_hand hand;
     struct tdm_thread_lane *lane;
-    pthread_t thread;
+    pthread_t thread;            /* the present one; written by itself, read when it has ended */
+    _Atomic uint32_t ended;      /* 1: it has, and nobody takes its place [worker-ended] */
+    enum tdm_worker_phase phase; /* its own */
+    struct tdm_worker_self self;
     uint32_t number;         /* from 1 */
     void *data;              /* what on_worker_start left */
     bool has_data;           /* on_worker_start was called and did not fail */

@@ -2,12 +2,14 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "base/platform.h"
+#include "base/thread.h"
 #include "job/context.h"
 #include "task/report.h"
 #include "threads/thread_lane.h"
 #include "threads/thread_talk.h"
 
 #include <pthread.h>
+#include <time.h>
 
 static int status_of(const struct tdm_task *task, const struct tdm_core *core, int code)
 {
@@ -23,57 +25,92 @@ static uint64_t start_time(const struct tdm_task *private)
     return private->queued_ns != 0 || tdm_task_public((struct tdm_task *)(uintptr_t) private)->report ? tdm_clock_ns() : 0;
 }
 
-static int call_function(tandem_task *task, tandem_context *context, const struct tdm_core *core)
-{
+/* One run of a task; on the stack. */
+struct run {
+    struct tdm_lane *lane;
+    struct tdm_task *task;
+    const struct tdm_worker_self *worker;
+    tandem_context context;
+    struct tdm_outcome outcome;
     struct tdm_inside inside;
-    tdm_self_enter(&inside, core, task, task->group);
-    int code = task->run(context, task->input, task->input_size);
-    tdm_self_leave(&inside);
-    return code;
+};
+
+static void call_function(struct run *run)
+{
+    tandem_task *task = tdm_task_public(run->task);
+    tdm_self_enter(&run->inside, run->lane->core, task, task->group);
+    run->outcome.code = task->run(&run->context, task->input, task->input_size);
+    tdm_self_leave(&run->inside);
 }
 
 /* A host's thread that helps must not be cancelled in the middle of somebody's task, which would then never end. */
-static int call_function_on_a_strange_thread(tandem_task *task, tandem_context *context, const struct tdm_core *core)
+static void call_function_on_a_strange_thread(struct run *run)
 {
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    int code = call_function(task, context, core);
+    call_function(run);
     pthread_setcancelstate(cancel_state, NULL);
-    return code;
 }
 
+static void end_run(struct run *run, struct tdm_tally *tally)
+{
+    if (tdm_task_public(run->task)->timeout_ms != 0) tdm_deadlines_disarm(&run->lane->core->deadlines, run->task);
+    if (run->context.received) tdm_context_drop_received(&run->context);
+    run->outcome.output = run->context.output;
+    run->outcome.output_size = run->context.output_size;
+    run->outcome.release = run->context.release;
+    tdm_task_finish(run->task, &run->outcome, tally);
+}
+
+/* The function has ended its thread.  With its own tally it would call on_done here, where the program may not end the thread once more. */
+static void end_for_want_of_a_return(void *argument)
+{
+    struct run *run = argument;
+    tdm_self_leave(&run->inside);
+    run->outcome.status = TANDEM_CRASHED;
+    run->outcome.step = "pthread_exit";
+    end_run(run, NULL);
+}
+
+/* The handler costs nothing where the compiler keeps such things in tables (see CMakeLists.txt), else some nanoseconds. */
 void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struct tdm_worker_self *worker)
 {
     struct tdm_core *core = lane->core;
     struct tdm_tally *tally = worker ? worker->tally : NULL;
     if (!tdm_lane_begin(lane, private, tally)) return;
-    tandem_task *task = tdm_task_public(private);
-    tandem_context context = {.isolation = TANDEM_THREAD,
-                              .home = core->home,
-                              .talk = &tdm_thread_talk,
-                              .run = private,
-                              .worker_data = worker ? worker->worker_data : NULL,
-                              .wishes = &private->wishes,
-                              .closing = &core->closing,
-                              .reply_most = SIZE_MAX};
-    struct tdm_outcome outcome = {.started_ns = start_time(private)};
+    const tandem_task *task = tdm_task_public(private);
+    struct run run = {.lane = lane,
+                      .task = private,
+                      .worker = worker,
+                      .context = {.isolation = TANDEM_THREAD,
+                                  .home = core->home,
+                                  .talk = &tdm_thread_talk,
+                                  .run = private,
+                                  .worker_data = worker ? worker->worker_data : NULL,
+                                  .wishes = &private->wishes,
+                                  .closing = &core->closing,
+                                  .reply_most = SIZE_MAX},
+                      .outcome = {.started_ns = start_time(private)}};
     if (task->report) {
         tandem_report *report = (tandem_report *)(uintptr_t)task->report;
-        tdm_report_start(report, outcome.started_ns, worker ? worker->number : 0, 0);
+        tdm_report_start(report, run.outcome.started_ns, worker ? worker->number : 0, 0);
         tdm_report_count_run(report);
     }
     if (task->timeout_ms != 0)
         tdm_deadlines_arm(&core->deadlines, private, tdm_clock_deadline((int64_t)task->timeout_ms), TDM_OF_RUNNING);
-
-    outcome.code = worker ? call_function(task, &context, core) : call_function_on_a_strange_thread(task, &context, core);
-    if (task->timeout_ms != 0) tdm_deadlines_disarm(&core->deadlines, private);
-    if (context.received) tdm_context_drop_received(&context);
-    outcome.status = status_of(private, core, outcome.code);
-    outcome.output = context.output;
-    outcome.output_size = context.output_size;
-    outcome.release = context.release;
-    tdm_task_finish(private, &outcome, tally);
+    pthread_cleanup_push(end_for_want_of_a_return, &run);
+    if (worker)
+        call_function(&run);
+    else
+        call_function_on_a_strange_thread(&run);
+    pthread_cleanup_pop(0);
+    run.outcome.status = status_of(private, core, run.outcome.code);
+    end_run(&run, tally);
 }
+
+/* ---- a pool thread's life ---- */
+
+static bool is_stopping(const struct tdm_thread_lane *lane) { return load_seq(&lane->stopping) != 0; /* [lane-stopping] */ }
 
 static bool start(struct tdm_thread_worker *worker)
 {
@@ -91,17 +128,77 @@ static void stop(struct tdm_thread_worker *worker)
     if (started && options->on_worker_stop) options->on_worker_stop(worker->data, options->argument);
 }
 
-void *tdm_thread_worker_main(void *argument)
+static void work(struct tdm_thread_worker *worker)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    worker->self = (struct tdm_worker_self){
+        .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number};
+    tdm_self_set_worker(&worker->self);
+    worker->phase = TDM_WORKER_WORKS;
+    for (struct tdm_task *task; (task = tdm_thread_lane_next(lane, worker)) != NULL;)
+        tdm_thread_run(&lane->lane, task, &worker->self);
+    worker->phase = TDM_WORKER_LEAVES;
+}
+
+static void end(struct tdm_thread_worker *worker)
+{
+    tdm_thread_lane_settle(worker->lane, worker);
+    store_seq(&worker->ended, 1); /* [worker-ended] */
+    tdm_futex_wake_all(&worker->ended);
+}
+
+static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); }
+
+static void *replacement_main(void *argument);
+
+/* The thread is ending, by the program's doing.  In the middle of a task another takes its place, with all it has in hand; if none can be had, this
+ * one stays after all, and works on from here. */
+static void be_replaced(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
     struct tdm_thread_lane *lane = worker->lane;
-    bool started = start(worker);
-    struct tdm_worker_self self = {
-        .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number};
-    tdm_self_set_worker(&self);
-    tdm_thread_lane_started(lane, !started);
-    for (struct tdm_task *task; (task = tdm_thread_lane_next(lane, worker)) != NULL;) tdm_thread_run(&lane->lane, task, &self);
-    tdm_thread_lane_settle(lane, worker);
+    pthread_t unused;
+    if (worker->phase == TDM_WORKER_STARTS) tdm_thread_lane_started(lane, true);
+    if (worker->phase == TDM_WORKER_STARTS_AGAIN) nap();
+    if ((worker->phase == TDM_WORKER_WORKS || worker->phase == TDM_WORKER_STARTS_AGAIN) && !is_stopping(lane)) {
+        if (tdm_thread_start(&unused, replacement_main, worker, lane->options->stack_size) == 0) return;
+        work(worker);
+        stop(worker);
+    }
+    end(worker);
+}
+
+/* The pool counts on it: where on_worker_start fails it is tried again. */
+static void *replacement_main(void *argument)
+{
+    struct tdm_thread_worker *worker = argument;
+    pthread_join(worker->thread, NULL);
+    worker->thread = pthread_self();
+    worker->phase = TDM_WORKER_STARTS_AGAIN;
+    worker->has_data = false;
+    worker->data = NULL;
+    pthread_cleanup_push(be_replaced, worker);
+    bool started;
+    while (!(started = start(worker)) && !is_stopping(worker->lane)) nap();
+    if (started) work(worker);
+    worker->phase = TDM_WORKER_LEAVES;
     stop(worker);
+    pthread_cleanup_pop(0);
+    end(worker);
+    return NULL;
+}
+
+void *tdm_thread_worker_main(void *argument)
+{
+    struct tdm_thread_worker *worker = argument;
+    worker->thread = pthread_self();
+    pthread_cleanup_push(be_replaced, worker);
+    bool started = start(worker);
+    worker->phase = TDM_WORKER_WORKS;
+    tdm_thread_lane_started(worker->lane, !started);
+    work(worker);
+    stop(worker);
+    pthread_cleanup_pop(0);
+    end(worker);
     return NULL;
 }

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/fault.h"
@@ -43,11 +44,34 @@ static void its_report_names_the_step(void)
     end_pool(pool);
 }
 
+static int exit_task(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)input, (void)size;
+    pthread_exit(NULL);
+}
+
+static void a_thread_that_cannot_be_replaced_works_on(void)
+{
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    tandem_task task = task_of(TANDEM_THREAD, exit_task, NULL, 0), next = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    task.flags = next.flags = TANDEM_NO_HELP;
+    tdm_fault_arm(TDM_FAULT_thread, 1, TDM_FAULT_FAIL, EAGAIN);
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    expect_end(&task, TANDEM_CRASHED);
+    assert_int_equal(tandem_submit(pool, &next), 0);
+    expect_end(&next, TANDEM_OK);
+    assert_int_equal(tdm_fault_fired(TDM_FAULT_thread), 1);
+    tandem_task_clear(&task);
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
         test(a_dedicated_task_without_a_thread_ends_NOT_STARTED),
         test(its_report_names_the_step),
+        test(a_thread_that_cannot_be_replaced_works_on),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

@@ -209,6 +209,28 @@ static void a_group_of_commands_is_cancelled_and_called_back(void)
     end_pool(pool);
 }
 
+static void a_dump_shows_the_commands_that_run(void)
+{
+    char text[4096] = "", pid[32];
+    int fds[2];
+    tandem_pool *pool = pool_of_commands(1);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    tandem_command command = {.shell = "echo $$; exec sleep 1000", HEARS};
+    tandem_task task = task_of_command(&command);
+    submit_and_hear(pool, &task);
+    assert_int_equal(tandem_pool_dump(pool, fds[1]), 0);
+    assert_true(read(fds[0], text, sizeof text - 1) > 0);
+    snprintf(pid, sizeof pid, "%ld", (long)atomic_load(&pids[0]));
+    assert_non_null(strstr(text, pid));
+    assert_non_null(strstr(text, command.shell));
+    assert_int_equal(tandem_cancel(&task), 0);
+    expect_end(&task, TANDEM_CANCELLED);
+    tandem_task_clear(&task);
+    close(fds[0]);
+    close(fds[1]);
+    end_pool(pool);
+}
+
 /* ---- ends of others ---- */
 
 static void a_pools_end_ends_its_commands(void)
@@ -269,6 +291,7 @@ int main(int argc, char **argv)
         test(as_many_run_at_once_as_there_are_processes),
         test(one_that_waits_can_be_cancelled_or_expire_and_never_starts),
         test(a_group_of_commands_is_cancelled_and_called_back),
+        test(a_dump_shows_the_commands_that_run),
         test(a_pools_end_ends_its_commands),
         test(commands_end_with_their_program),
     };

@@ -337,6 +337,28 @@ static void with_callbacks_by_host_only_it_hears(void)
     end_pool(pool);
 }
 
+/* What it wrote before it ended is given, however late; what holds its other output open is not waited for. */
+static void who_hears_late_hears_all(void)
+{
+    tandem_options options = {.callbacks_by_host = 1};
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, &options);
+    tandem_command command = {.shell = "sleep 1000 2>&- & echo $!; printf 1 >&2; sleep 0.02; printf 23 >&2",
+                              .err = TANDEM_STDIO_STREAM,
+                              .on_output = hear,
+                              .drain_ms = 20};
+    memset(&heard, 0, sizeof heard);
+    atomic_store(&done, 0);
+    tandem_task task = task_of_command(&command);
+    task.on_done = note_done;
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    assert_int_equal(tandem_wait_for(&task, 200), TANDEM_PENDING);
+    wait_until((tandem_run_callbacks(pool, 0), atomic_load(&done) != 0));
+    assert_string_equal(heard.text, "123");
+    assert_int_equal(kill((pid_t)atol(task.output), SIGKILL), 0);
+    tandem_task_clear(&task);
+    end_pool(pool);
+}
+
 static void a_pools_end_does_not_wait_for_who_never_hears(void)
 {
     tandem_options options = {.callbacks_by_host = 1};
@@ -370,6 +392,7 @@ int main(int argc, char **argv)
         test(much_streamed_output_is_whole_though_the_hearer_is_slow),
         test(who_hears_may_cancel),
         test(with_callbacks_by_host_only_it_hears),
+        test(who_hears_late_hears_all),
         test(a_pools_end_does_not_wait_for_who_never_hears),
     };
     return harness_main(argc, argv, tests, count_of(tests));

@@ -269,9 +269,59 @@ static void workers_bear_the_name_of_their_pool(int isolation)
     tandem_pool *pool = pool_of(isolation, 1, &options);
     tandem_task task = task_of(isolation, name_task, NULL, 0);
     task.flags = TANDEM_NO_HELP;
-    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
-    assert_string_equal(task.output, "a name that is ");
-    tandem_task_clear(&task);
+    for (int i = 0; i < 2; i++) {
+        if (i == 1) task.flags |= TANDEM_DEDICATED;
+        assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+        assert_string_equal(task.output, "a name that is ");
+        tandem_task_clear(&task);
+    }
+    end_pool(pool);
+}
+
+/* 0, or the first that is not blocked. */
+static int first_open_signal(void)
+{
+    static const int all[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGALRM, SIGTERM, SIGCHLD,
+                              SIGPIPE, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGSEGV};
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    for (size_t i = 0; i < count_of(all); i++)
+        if (!sigismember(&blocked, all[i])) return all[i];
+    return 0;
+}
+
+static int open_signal_task(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)input, (void)size;
+    return first_open_signal();
+}
+
+static int end_thread_task(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)input, (void)size;
+    pthread_exit(NULL);
+}
+
+static void note_open_signal(tandem_task *task) { atomic_store((atomic_int *)task->user_data, first_open_signal()); }
+
+static void all_signals_are_blocked_in_threads_of_the_library(void)
+{
+    atomic_int in_callback = -1;
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    tandem_task task = task_of(TANDEM_THREAD, open_signal_task, NULL, 0), ending = task_of(TANDEM_THREAD, end_thread_task, NULL, 0);
+    task.on_done = note_open_signal;
+    task.user_data = &in_callback;
+    ending.flags = TANDEM_NO_HELP;
+    for (int i = 0; i < 3; i++) { /* a usual thread, a dedicated one, one that has taken the place of another */
+        task.flags = i == 1 ? TANDEM_NO_HELP | TANDEM_DEDICATED : TANDEM_NO_HELP;
+        if (i == 2) assert_int_equal(tandem_call(pool, &ending), TANDEM_CRASHED);
+        atomic_store(&in_callback, -1);
+        assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+        wait_until(atomic_load(&in_callback) != -1);
+        assert_int_equal(atomic_load(&in_callback), 0);
+        wait_until(tandem_task_clear(&task) == 0);
+    }
+    tandem_task_clear(&ending);
     end_pool(pool);
 }
 
@@ -303,11 +353,17 @@ static void threads_have_the_stack_they_were_promised(void)
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
-        both(every_worker_starts_and_stops_with_its_data),   test(without_a_size_processes_get_no_argument),
-        test(with_on_worker_start_no_task_runs_on_a_waiter), test(a_worker_that_is_killed_does_not_stop_in_peace),
-        test(a_worker_that_does_not_stop_is_killed),         test(idle_workers_end_but_for_those_kept_ready),
-        test(a_pool_that_was_idle_starts_workers_again),     test(a_ready_worker_that_dies_is_replaced),
-        both(workers_bear_the_name_of_their_pool),           test(threads_have_the_stack_they_were_promised),
+        both(every_worker_starts_and_stops_with_its_data),
+        test(without_a_size_processes_get_no_argument),
+        test(with_on_worker_start_no_task_runs_on_a_waiter),
+        test(a_worker_that_is_killed_does_not_stop_in_peace),
+        test(a_worker_that_does_not_stop_is_killed),
+        test(idle_workers_end_but_for_those_kept_ready),
+        test(a_pool_that_was_idle_starts_workers_again),
+        test(a_ready_worker_that_dies_is_replaced),
+        both(workers_bear_the_name_of_their_pool),
+        test(threads_have_the_stack_they_were_promised),
+        test(all_signals_are_blocked_in_threads_of_the_library),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

@@ -1,0 +1,333 @@
+/* thread_exit.c - thread tasks that end their thread instead of returning: the task ends, and the pool is as large as before. */
+#include "harness.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int exit_task(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)input, (void)size;
+    pthread_exit(NULL);
+}
+
+static int cancel_self_task(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)input, (void)size;
+    pthread_cancel(pthread_self());
+    pthread_testcancel();
+    return 0;
+}
+
+static tandem_task ending(tandem_fn *run)
+{
+    tandem_task task = task_of(TANDEM_THREAD, run, NULL, 0);
+    task.flags = TANDEM_NO_HELP | TANDEM_REPORT;
+    return task;
+}
+
+static void expect_thread_ended(tandem_task *task)
+{
+    expect_end(task, TANDEM_CRASHED);
+    assert_int_equal(task->signal, 0);
+    assert_int_equal(task->code, 0);
+    assert_string_equal(task->report->step, "pthread_exit");
+    tandem_task_clear(task);
+}
+
+/* All of them at once. */
+static void expect_threads(tandem_pool *pool, int count)
+{
+    struct gate opened = {0}, *gate = &opened;
+    tandem_task tasks[8];
+    assert_true(count <= 8);
+    for (int i = 0; i < count; i++) {
+        tasks[i] = task_of(TANDEM_THREAD, gate_task, &gate, sizeof gate);
+        assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+    }
+    assert_true(await(&gate->entered, count));
+    assert_int_equal(stats_of(pool).threads, count);
+    atomic_store(&gate->opened, 1);
+    for (int i = 0; i < count; i++) expect_end(&tasks[i], TANDEM_OK);
+}
+
+/* promise 28 */
+static void a_task_that_ends_its_thread_ends_and_the_pool_is_as_large_as_before(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 3, NULL);
+    for (size_t i = 0; i < scaled(10000); i++) {
+        tandem_task task = ending(i % 2 == 0 ? exit_task : cancel_self_task);
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        expect_thread_ended(&task);
+    }
+    expect_threads(pool, 3);
+    end_pool(pool);
+}
+
+static void tasks_that_wait_behind_it_run(void)
+{
+    enum { TASKS = 100 };
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    struct gate opened = {0}, *gate = &opened;
+    atomic_int runs = 0, *cell = &runs;
+    tandem_task first = task_of(TANDEM_THREAD, gate_task, &gate, sizeof gate), tasks[TASKS];
+    assert_int_equal(tandem_submit(pool, &first), 0);
+    for (int i = 0; i < TASKS; i++) {
+        tasks[i] = i % 10 == 3 ? ending(exit_task) : task_of(TANDEM_THREAD, count_task, &cell, sizeof cell);
+        tasks[i].flags |= TANDEM_NO_HELP;
+        assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+    }
+    atomic_store(&gate->opened, 1);
+    expect_end(&first, TANDEM_OK);
+    for (int i = 0; i < TASKS; i++) {
+        expect_end(&tasks[i], i % 10 == 3 ? TANDEM_CRASHED : TANDEM_OK);
+        tandem_task_clear(&tasks[i]);
+    }
+    assert_int_equal(atomic_load(&runs), TASKS - TASKS / 10);
+    expect_threads(pool, 1);
+    end_pool(pool);
+}
+
+static int reply_and_exit_task(tandem_context *context, void *input, size_t size)
+{
+    (void)input, (void)size;
+    tandem_reply(context, "lost", 4);
+    pthread_exit(NULL);
+}
+
+static void note_done(tandem_task *task) { atomic_fetch_add((atomic_int *)task->user_data, 1); }
+
+static void its_callback_its_group_and_its_time_limit_are_as_for_any_task(void)
+{
+    atomic_int done = 0;
+    tandem_group group = {{0}};
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, NULL);
+    for (int i = 1; i <= 10; i++) {
+        tandem_task task = ending(reply_and_exit_task);
+        task.on_done = note_done;
+        task.user_data = &done;
+        task.group = &group;
+        task.timeout_ms = 60000;
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        assert_int_equal(tandem_group_wait(&group, -1), TANDEM_CRASHED);
+        assert_int_equal(atomic_load(&done), i);
+        assert_null(task.output);
+        expect_thread_ended(&task);
+    }
+    assert_int_equal(stats_of(pool).ended[TANDEM_CRASHED], 10);
+    expect_threads(pool, 2);
+    end_pool(pool);
+}
+
+/* ---- several at once on one thread ---- */
+
+static int wait_for_exit_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_task *inner;
+    (void)context;
+    memcpy(&inner, input, size);
+    tandem_wait(inner); /* runs it, for the pool's only thread is this one */
+    return 0;
+}
+
+static void tasks_that_were_waiting_on_that_thread_end_with_it(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    for (int i = 0; i < 20; i++) {
+        struct gate opened = {0}, *gate = &opened;
+        tandem_task first = task_of(TANDEM_THREAD, gate_task, &gate, sizeof gate);
+        tandem_task inner = ending(exit_task), *input = &inner, outer = ending(wait_for_exit_task);
+        inner.flags = TANDEM_REPORT;
+        outer.input = &input;
+        outer.input_size = sizeof input;
+        assert_int_equal(tandem_submit(pool, &first), 0); /* so that both are there when the thread comes */
+        assert_int_equal(tandem_submit(pool, &outer), 0);
+        assert_int_equal(tandem_submit(pool, &inner), 0);
+        atomic_store(&gate->opened, 1);
+        expect_end(&first, TANDEM_OK);
+        expect_thread_ended(&outer);
+        expect_thread_ended(&inner);
+    }
+    expect_threads(pool, 1);
+    end_pool(pool);
+}
+
+struct helper {
+    tandem_pool *pool;
+    tandem_task task;
+};
+
+static void *submit_and_help(void *argument)
+{
+    struct helper *helper = argument;
+    if (tandem_submit(helper->pool, &helper->task) == 0) tandem_wait(&helper->task);
+    return helper; /* not reached */
+}
+
+static void a_waiting_thread_that_is_ended_by_the_task_it_runs_leaves_it_ended(void)
+{
+    struct gate opened = {0}, *gate = &opened;
+    struct helper helper = {.pool = pool_of(TANDEM_THREAD, 1, NULL)};
+    tandem_task first = task_of(TANDEM_THREAD, gate_task, &gate, sizeof gate);
+    pthread_t thread;
+    void *result;
+    assert_int_equal(tandem_submit(helper.pool, &first), 0);
+    assert_true(await(&gate->entered, 1));
+    helper.task = ending(exit_task);
+    helper.task.flags = TANDEM_REPORT;
+    assert_int_equal(pthread_create(&thread, NULL, submit_and_help, &helper), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_null(result);
+    expect_thread_ended(&helper.task);
+    atomic_store(&gate->opened, 1);
+    expect_end(&first, TANDEM_OK);
+    end_pool(helper.pool);
+}
+
+/* ---- other ways to have a thread ---- */
+
+static void a_dedicated_task_that_ends_its_thread_ends(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    for (int i = 0; i < 20; i++) {
+        tandem_task task = ending(exit_task);
+        task.flags |= TANDEM_DEDICATED;
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        expect_thread_ended(&task);
+    }
+    wait_until(stats_of(pool).threads == 1);
+    end_pool(pool);
+}
+
+enum { INDICES = 200 };
+
+static int exit_at_some(tandem_context *context, size_t begin, size_t end, void *argument)
+{
+    atomic_int *visits = argument;
+    (void)context;
+    for (size_t i = begin; i < end; i++) atomic_fetch_add(&visits[i], 1);
+    if (begin == 20) pthread_exit(NULL);
+    return 0;
+}
+
+struct looper {
+    tandem_pool *pool;
+    atomic_int visits[INDICES];
+    int result;
+};
+
+static void *loop(void *argument)
+{
+    struct looper *looper = argument;
+    looper->result = tandem_for(looper->pool, 0, INDICES, 10, exit_at_some, looper->visits, TANDEM_THREAD);
+    return looper;
+}
+
+static void a_loop_goes_on_without_a_thread_that_its_body_ended(void)
+{
+    for (int i = 0; i < 50; i++) {
+        struct looper *looper = calloc(1, sizeof *looper);
+        pthread_t thread;
+        void *came_back;
+        looper->pool = pool_of(TANDEM_THREAD, 2, NULL);
+        assert_int_equal(pthread_create(&thread, NULL, loop, looper), 0);
+        assert_int_equal(pthread_join(thread, &came_back), 0);
+        if (came_back != NULL) assert_int_equal(looper->result, -ECANCELED); /* else it was that very thread */
+        for (int k = 0; k < INDICES; k++) assert_int_equal(atomic_load(&looper->visits[k]), 1);
+        expect_threads(looper->pool, 2);
+        end_pool(looper->pool);
+        free(looper);
+    }
+}
+
+/* ---- with on_worker_start; while the pool ends ---- */
+
+static struct {
+    atomic_int starts, stops, exits;
+} records;
+
+static int start(void **worker_data, void *argument)
+{
+    *worker_data = argument;
+    int number = atomic_fetch_add(&records.starts, 1) + 1;
+    if (number <= atomic_load(&records.exits)) pthread_exit(NULL);
+    return number == 3 ? EBUSY : 0; /* the first replacement is tried again */
+}
+
+static void stop(void *worker_data, void *argument)
+{
+    (void)worker_data, (void)argument;
+    atomic_fetch_add(&records.stops, 1);
+}
+
+static int has_data_task(tandem_context *context, void *input, size_t size)
+{
+    (void)input, (void)size;
+    return tandem_worker_data(context) == &records ? 0 : __LINE__;
+}
+
+static void the_thread_that_takes_its_place_starts_like_any(void)
+{
+    tandem_options options = {.on_worker_start = start, .on_worker_stop = stop, .argument = &records};
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, &options);
+    for (int i = 0; i < 2; i++) {
+        tandem_task task = ending(exit_task);
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        expect_thread_ended(&task);
+        task = ending(has_data_task);
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        expect_end(&task, TANDEM_OK);
+        tandem_task_clear(&task);
+    }
+    expect_threads(pool, 2);
+    assert_int_equal(atomic_load(&records.starts), 5);
+    end_pool(pool);
+    assert_int_equal(atomic_load(&records.stops), 2);
+}
+
+static void a_thread_that_ends_in_on_worker_start_has_failed_to_start(void)
+{
+    tandem_options options = {.threads = 2, .processes = TANDEM_NONE, .on_worker_start = start, .argument = &records};
+    tandem_pool *pool = NULL;
+    atomic_store(&records.exits, 1);
+    assert_int_equal(tandem_pool_create(&pool, &options), -ECANCELED);
+    assert_null(pool);
+}
+
+static void a_pool_ends_while_tasks_end_its_threads(void)
+{
+    enum { TASKS = 12 };
+    for (size_t i = 0; i < scaled(10000); i++) {
+        tandem_task tasks[TASKS];
+        tandem_pool *pool = pool_of(TANDEM_THREAD, 1 + (uint32_t)(i % 3), NULL);
+        for (int k = 0; k < TASKS; k++) {
+            tasks[k] = ending(exit_task);
+            tasks[k].flags |= k % 4 == 0 ? TANDEM_DEDICATED : 0;
+            assert_int_equal(tandem_submit(pool, &tasks[k]), 0);
+        }
+        end_pool(pool);
+        for (int k = 0; k < TASKS; k++) {
+            int status = tandem_wait(&tasks[k]);
+            assert_true(status == TANDEM_CRASHED || status == TANDEM_CANCELLED);
+            tandem_task_clear(&tasks[k]);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct harness_test tests[] = {
+        test(a_task_that_ends_its_thread_ends_and_the_pool_is_as_large_as_before),
+        test(tasks_that_wait_behind_it_run),
+        test(its_callback_its_group_and_its_time_limit_are_as_for_any_task),
+        test(tasks_that_were_waiting_on_that_thread_end_with_it),
+        test(a_waiting_thread_that_is_ended_by_the_task_it_runs_leaves_it_ended),
+        test(a_dedicated_task_that_ends_its_thread_ends),
+        test(a_loop_goes_on_without_a_thread_that_its_body_ended),
+        test(the_thread_that_takes_its_place_starts_like_any),
+        test(a_thread_that_ends_in_on_worker_start_has_failed_to_start),
+        test(a_pool_ends_while_tasks_end_its_threads),
+    };
+    return harness_main(argc, argv, tests, count_of(tests));
+}
