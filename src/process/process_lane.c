@@ -244,7 +244,10 @@ void tdm_process_lane_look(struct tdm_process_lane *lane)
 
 static void posted(struct tdm_lane *base, struct tdm_task *task)
 {
-    struct tdm_slot *slot = slot_of(mine(base), task);
+    struct tdm_mailbox *mailbox = load_acquire(&task->mail); /* [task-mail] */
+    struct tdm_slot *slot = mailbox->last_slot;
+    if (slot && tdm_slot_posted(slot, task)) return;
+    mailbox->last_slot = slot = slot_of(mine(base), task);
     if (slot) tdm_slot_posted(slot, task);
 }
 

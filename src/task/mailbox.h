@@ -53,6 +53,7 @@ struct tdm_mailbox {
     uint64_t count_written, bytes_written; /* to this worker */
     uint64_t tells_due;                    /* so often it may still tell that it has received some */
     bool told_closed;
+    void *last_slot; /* where it was found last; under the lock of talk.c */
     _Atomic(void *)
         carrier; /* the slot, once the worker has sent something; written by who reads, looked at by who hands over [mail-carrier] */
     /* who has its turn's: taken and the worker not told yet */
