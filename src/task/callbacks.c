@@ -190,6 +190,7 @@ static int run_locked(struct tdm_callbacks *callbacks, size_t most)
         done++;
         lock(callbacks);
     }
+    set_bell(callbacks); /* also for what was found by a look and is left */
     unlock(callbacks);
     return done;
 }
