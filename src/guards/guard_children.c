@@ -49,9 +49,10 @@ static void expect_answer(struct tdm_child *child)
     tdm_guards_look_later();
 }
 
-/* To one of the guards: 0 or a negative errno value. */
+/* To one of the guards: 0 or a negative errno value.  What its socket has just refused it would refuse again, for each of hundreds. */
 static int send_to(struct tdm_guard *guard, const struct tdm_guard_request *request, const int *fds, size_t count)
 {
+    if (guard->full) return -EAGAIN;
     int error = tdm_fds_send(guard->source.fd, request, sizeof *request, fds, count);
     if (error == -EAGAIN) guard->full = true;
     return error;
@@ -68,7 +69,7 @@ static int send_spawn(struct tdm_child *child)
         fds[count++] = child->fds[i];
     }
     int error = send_to(tdm_line.zygote, &request, fds, count);
-    if (error == -EPIPE) return -EAGAIN; /* it has died: the next one gets it */
+    if (error == -EPIPE || error == -ECONNRESET) return -EAGAIN; /* it has died: the next one gets it */
     if (error != 0) return error;
     child->wants_spawn = false;
     child->guard = tdm_line.zygote;
