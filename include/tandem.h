@@ -124,7 +124,7 @@ typedef enum tandem_status {
     TANDEM_OK = 1,         /* the function returned 0; a command exited with 0 */
     TANDEM_FAILED = 2,     /* the function returned something else, or a command exited with it: task->code */
     TANDEM_CRASHED = 3,    /* its process died under it: task->signal killed it, or it called exit(task->code).
-                              On a thread: it ended its thread (pthread_exit) */
+                              On a thread: it ended its thread (pthread_exit).  (A pool's threads cannot be cancelled.) */
     TANDEM_TIMED_OUT = 4,  /* it ran longer than timeout_ms */
     TANDEM_EXPIRED = 5,    /* it waited longer than queue_timeout_ms; it never ran */
     TANDEM_CANCELLED = 6,  /* by tandem_cancel(), or by the end of the pool */
@@ -146,7 +146,7 @@ enum {
 /* ---- a task -------------------------------------------------------------------------------------------------------------- */
 
 /* Zero it, fill in the first part, submit it.  The second part is valid once it has ended; it stays so until tandem_task_clear()
- * or the next submit.  Nothing is allocated for a thread task. */
+ * or the next submit.  Nothing is allocated for a thread task without TANDEM_REPORT, TANDEM_DEDICATED, messages or progress. */
 struct tandem_task {
     tandem_fn *run;            /* what to run: this function, */
     const tandem_command *command; /* or this external program; one of the two is NULL */
@@ -166,7 +166,8 @@ struct tandem_task {
     const char *name;          /* for descriptions; alive as long as the task's report; or NULL */
     void (*on_done)(tandem_task *task); /* called once when the task has ended, on a library thread or, with callbacks_by_host,
                                            inside tandem_run_callbacks(); or NULL.  It may call anything but
-                                           tandem_pool_drain and tandem_pool_destroy on its own pool */
+                                           tandem_pool_drain and tandem_pool_destroy on its own pool, and returns: no callback may
+                                           end its thread */
     void (*on_message)(tandem_task *task, const tandem_message *message); /* called for each message that the task sends, in the
                                            same places as on_done, and before it; or NULL.  See "messages" below.  Not for a command */
     void *user_data;                    /* yours */
@@ -345,7 +346,8 @@ TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
  * left from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, neither run nor command or both, unknown isolation, flags or
  * priority, input_size without input, a process task or command with a pool that has no processes, or a thread task with one that has no threads; a command
  * with neither argv nor shell or both, an argv without argv[0], an entry of env without "=", a value that is not one of those named at its
- * field, STDIO_FD with a descriptor that is not open, STREAM without on_output, an input that in does not lead to, or detached with what that cannot have, or on_message.
+ * field, STDIO_FD with a descriptor that is not open, STREAM without on_output, an input that in does not lead to, or detached with what that cannot have, or on_message; on_message of a process
+ * task with TANDEM_RETRY.
  * -EBUSY: the task has been submitted and has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be
  * started for what the task needs.  -ESHUTDOWN: the pool is draining.  -EMSGSIZE: input of a process task is larger than
  * UINT32_MAX and not in shared memory.  -ENOMEM: no memory for its report. */
@@ -434,7 +436,8 @@ TANDEM_API void *tandem_worker_data(const tandem_context *context);
  * process is killed.)
  *
  * What was sent before the task ended is handed over, also when its process has crashed.  What was posted and not received is lost when the
- * task ends; with TANDEM_RETRY the second run gets what the first one was not sent yet, and its messages follow the first one's. */
+ * task ends; with TANDEM_RETRY the second run gets what the first one was not sent yet.  A process task with TANDEM_RETRY has no on_message:
+ * nobody could tell the messages of its two runs apart. */
 struct tandem_message {
     const void *data; /* received: aligned for any type, and followed by a 0 byte that size does not count; yours until the next
                          tandem_receive(), or until on_message returns */
@@ -503,7 +506,7 @@ TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 /* Runs body over the indices from begin up to, not including, end: on the pool's workers of that isolation, cut into parts of grain
  * indices (the last may be shorter; grain 0: chosen for you, on threads by how long they take, so that skewed work does no harm), and returns
  * when all have ended.  Each index is in exactly one part, and each part is run once, whatever becomes of others.  Parts may run at the same
- * time and in any order.  On threads this thread helps as tandem_wait() does.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
+ * time and in any order.  On threads this thread helps as tandem_wait() does, so body returns: it must not end its thread.  argument is passed on as it is.  In processes it has to be NULL or point into memory of tandem_shared_alloc(), which
  * is also where parts leave what they have found; nothing comes back otherwise.  Returns 0; -ECANCELED: a part has failed: body did not
  * return 0, its process died, or it could not be started.  -EINVAL: pool or body NULL, end below begin, no workers of that isolation, or
  * PROCESS with an argument elsewhere; -ENOEXEC: PROCESS, and body came into the program after tandem_init().  The errors of
@@ -545,8 +548,8 @@ TANDEM_API int tandem_atomic_notify(const volatile void *word, uint32_t most);
 enum {
     TANDEM_FULL_BLOCK = 0, /* waits until there is room */
     TANDEM_FULL_REFUSE,    /* returns -EAGAIN */
-    TANDEM_FULL_RUN_HERE   /* runs a thread task on the submitting thread, then returns 0; for a process task, or in a pool with
-                              on_worker_start, waits until there is room */
+    TANDEM_FULL_RUN_HERE   /* runs a thread task on the submitting thread, then returns 0; for a process task, a dedicated one, or in
+                              a pool with on_worker_start, waits until there is room */
 };
 
 struct tandem_options {

@@ -6,6 +6,7 @@
 #include "command/command_check.h"
 #include "job/frame.h"
 #include "pool.h"
+#include "quiet.h"
 #include "task/group.h"
 #include "task/report.h"
 #include "task/talk.h"
@@ -43,7 +44,7 @@ static int check_task(tandem_pool *pool, const tandem_task *task)
     switch (task->isolation) {
     case TANDEM_THREAD: return pool->has_threads ? 0 : -EINVAL;
     case TANDEM_PROCESS:
-        if (!pool->has_processes) return -EINVAL;
+        if (!pool->has_processes || (task->on_message && task->flags & TANDEM_RETRY)) return -EINVAL;
         return can_travel(pool, task) ? 0 : -EMSGSIZE;
     default: return -EINVAL;
     }
@@ -83,13 +84,15 @@ struct results {
     const tandem_report *report;
     void (*release)(void *);
     int32_t status, code, signal;
+    uint64_t done, total; /* with TDM_PROGRESSED */
 };
 
-static struct results take_results(tandem_task *task)
+static struct results take_results(tandem_task *task, uint32_t before)
 {
     struct tdm_task *private = tdm_task_of(task);
-    struct results results = {task->output, task->output_size, task->report, private->release,
-                              task->status, task->code,        task->signal};
+    struct results results = {task->output, task->output_size, task->report, NULL, task->status, task->code, task->signal, 0, 0};
+    if (task->output) results.release = private->release;
+    if (before & TDM_PROGRESSED) results.done = private->progress.done, results.total = private->progress.total;
     task->output = NULL;
     task->output_size = 0;
     task->report = NULL;
@@ -98,15 +101,17 @@ static struct results take_results(tandem_task *task)
     return results;
 }
 
-static void put_results(tandem_task *task, const struct results *results)
+static void put_results(tandem_task *task, const struct results *results, uint32_t before)
 {
+    struct tdm_task *private = tdm_task_of(task);
     task->output = results->output;
     task->output_size = results->output_size;
     task->report = results->report;
     task->status = results->status;
     task->code = results->code;
     task->signal = results->signal;
-    tdm_task_of(task)->release = results->release;
+    private->release = results->release;
+    if (before & TDM_PROGRESSED) private->progress.done = results->done, private->progress.total = results->total;
 }
 
 /* All but the state word. */
@@ -117,12 +122,11 @@ static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *
     private->home = (uint16_t)pool->core.home;
     private->lane = lane_of(pool, task);
     private->place = NULL;
-    store_relaxed(&private->mail, mailbox); /* relaxed: the state publishes it [task-mail] */
+    if (mailbox) store_relaxed(&private->mail, mailbox); /* relaxed: the state publishes it [task-mail] */
     private->deaths = 0;
     private->retried = false;
     bool timed = task->timeout_ms != 0 || task->queue_timeout_ms != 0;
     if (timed) private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
-    private->release = NULL;
     private->queued_ns = report ? report->queued_ns : 0;
     tdm_list_init(&private->link);
     task->report = report;
@@ -140,7 +144,7 @@ static void take_away(struct tdm_task *private, uint32_t before)
 
 /* One task on its way to its lane, and what to put back if it is not taken. */
 struct way {
-    uint32_t before; /* its state */
+    uint32_t before; /* its state, and whether its last run said how far it was */
     tandem_group *group;
     struct results old;
 };
@@ -152,7 +156,7 @@ static int claim(tandem_task *task, struct way *way)
     uint32_t word = load_seq(&private->state);
     enum tdm_task_state state = tdm_task_state(word);
     if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
-    *way = (struct way){.before = (uint32_t)state, .group = task->group};
+    *way = (struct way){.before = (uint32_t)state | (word & (uint32_t)TDM_PROGRESSED), .group = task->group};
     return cas_seq(&private->state, &word, TDM_PREPARING) ? 0 : -EBUSY; /* another submit of it came first */
 }
 
@@ -178,7 +182,7 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
         take_away(private, way->before);
         return error;
     }
-    if (way->before == TDM_ENDED) way->old = take_results(task); /* a new one has none: it is zeroed */
+    if (tdm_task_state(way->before) == TDM_ENDED) way->old = take_results(task, way->before); /* a new one has none: it is zeroed */
     prepare(pool, task, report, mailbox);
     if (way->group) tdm_group_join(way->group, private);
     uint32_t queued = mailbox ? (uint32_t)TDM_QUEUED | (uint32_t)TDM_TALKS : (uint32_t)TDM_QUEUED;
@@ -192,7 +196,7 @@ static void put_back(tandem_task *task, struct way *way)
     struct tdm_task *private = tdm_task_of(task);
     const tandem_report *report = task->report;
     if (way->group) tdm_group_unjoin(way->group, private);
-    if (way->before == TDM_ENDED) put_results(task, &way->old);
+    if (tdm_task_state(way->before) == TDM_ENDED) put_results(task, &way->old, way->before);
     task->report = way->old.report;
     tdm_task_free_results(NULL, NULL, report);
     take_away(private, way->before);
@@ -220,8 +224,13 @@ static int submit(struct tandem_pool *pool, tandem_task *task)
     return error;
 }
 
+/* A command is prepared for its start on this thread, by calls in the middle of which it could be cancelled. */
 int tandem_submit(tandem_pool *pool, tandem_task *task)
 {
+    if (task && task->command) {
+        struct quiet quiet = begin_quietly();
+        return end_quietly(&quiet, submit(pool, task));
+    }
     int saved = errno;
     int error = submit(pool, task);
     errno = saved;
@@ -293,10 +302,8 @@ static int submit_pipeline(struct tandem_pool *pool, tandem_task *const *tasks, 
 
 int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count)
 {
-    int saved = errno;
-    int error = submit_pipeline(pool, tasks, count);
-    errno = saved;
-    return error;
+    struct quiet quiet = begin_quietly();
+    return end_quietly(&quiet, submit_pipeline(pool, tasks, count));
 }
 
 int tandem_call(tandem_pool *pool, tandem_task *task)

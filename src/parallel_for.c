@@ -8,7 +8,6 @@
 #include "quiet.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <time.h>
 
 /* ---- the range ---- */
@@ -67,56 +66,26 @@ static size_t count_threads(const tandem_pool *pool, size_t most)
     return count < most ? count : most;
 }
 
-/* The tasks of one loop; on the stack. */
-struct shift {
-    tandem_group all;
-    size_t taken;
-    tandem_task *tasks;
-};
-
 /* The wait runs one of them that no worker has begun yet, for as long as there is something to do; then what others were too late for. */
-static int end_shift(struct shift *shift)
-{
-    int status = shift->taken > 0 ? tandem_group_wait(&shift->all, -1) : (int)TANDEM_OK;
-    free(shift->tasks); /* such a task has no results to be cleared */
-    return status;
-}
-
-/* The body has ended this thread.  The others still work on what lies on its stack; and it must not help them, for it might be ended again. */
-static void end_shift_without_this_thread(void *argument)
-{
-    struct shift *shift = argument;
-    while (tandem_group_wait(&shift->all, 3600000) == TANDEM_PENDING) continue;
-    free(shift->tasks);
-}
-
-static int end_shift_or_thread(struct shift *shift)
-{
-    int status;
-    pthread_cleanup_push(end_shift_without_this_thread, shift);
-    status = end_shift(shift);
-    pthread_cleanup_pop(0);
-    return status;
-}
-
 static int run_on_threads(tandem_pool *pool, struct loop *loop)
 {
     bool chosen = loop->grain == 0;
-    size_t count = count_threads(pool, chosen ? loop->end - loop->begin : loop->parts);
+    size_t count = count_threads(pool, chosen ? loop->end - loop->begin : loop->parts), taken = 0;
     if (chosen) loop->portions = (struct tdm_portions){.begin = loop->begin, .length = loop->end - loop->begin, .takers = count};
-    struct shift shift = {.tasks = tdm_calloc(count, sizeof *shift.tasks)};
-    int error = shift.tasks ? 0 : -ENOMEM;
-    for (; error == 0 && shift.taken < count; shift.taken += error == 0) {
-        tandem_task *task = &shift.tasks[shift.taken];
-        *task = (tandem_task){.run = chosen ? run_portions : run_parts,
-                              .input = loop,
-                              .input_size = sizeof *loop,
-                              .group = &shift.all,
-                              .name = "tandem_for"};
-        error = tandem_submit(pool, task);
+    tandem_group all = {{0}};
+    tandem_task *tasks = tdm_calloc(count, sizeof *tasks);
+    int error = tasks ? 0 : -ENOMEM;
+    for (; error == 0 && taken < count; taken += error == 0) {
+        tasks[taken] = (tandem_task){.run = chosen ? run_portions : run_parts,
+                                     .input = loop,
+                                     .input_size = sizeof *loop,
+                                     .group = &all,
+                                     .name = "tandem_for"};
+        error = tandem_submit(pool, &tasks[taken]);
     }
-    int status = end_shift_or_thread(&shift);
-    if (shift.taken == 0) return error; /* else one does it all if need be */
+    int status = taken > 0 ? tandem_group_wait(&all, -1) : (int)TANDEM_OK;
+    free(tasks);                  /* such a task has no results to be cleared */
+    if (taken == 0) return error; /* else one does it all if need be */
     return status != TANDEM_OK || load_seq(&loop->failed) ? -ECANCELED : 0;
 }
 

@@ -239,6 +239,7 @@ static void end_pool(struct tandem_pool *pool)
     if (commands) commands->ops->end(commands);
     tdm_ledger_wait_quiet(&core->ledger, TDM_FOREVER); /* what other threads have taken back, and are about to end */
     tdm_wait_pass_doors();
+    tdm_talk_pass();
     tdm_callbacks_close(&core->callbacks);
     tdm_deadlines_close(&core->deadlines);
     tdm_core_release_reactor(core);

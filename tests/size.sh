@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fails when hello, statically linked with tandem at -O2 and stripped, has 200 KB of text or more: size.sh BUILD
+# Fails when hello at -O2, statically linked with tandem as CMake builds it by default and stripped, has 200 KB of text or more: size.sh BUILD
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${1:?usage: size.sh BUILD}

@@ -38,3 +38,9 @@ int tdm_thread_start(pthread_t *thread, void *(*run)(void *argument), void *argu
     pthread_attr_destroy(&attributes);
     return -error;
 }
+
+void tdm_thread_begin(void)
+{
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+}

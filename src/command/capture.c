@@ -253,7 +253,10 @@ struct tdm_kept tdm_capture_take(struct tdm_capture *capture)
     if (!capture->kept) return kept;
     if (capture->spill >= 0 && capture->spilled > 0) {
         kept = (struct tdm_kept){.bytes = tdm_spill_map(capture->spill, capture->spilled), .release = tdm_spill_release};
-        if (kept.bytes) kept.size = (size_t)capture->spilled;
+        if (kept.bytes)
+            kept.size = (size_t)capture->spilled;
+        else
+            capture->cut = true, capture->error = ENOMEM;
     } else {
         if (!capture->hoard.bytes) grow(capture, 0); /* an empty output is a string, too */
         straighten(capture);

@@ -25,6 +25,7 @@ struct order {
     struct tdm_environment *environment; /* NULL: the command has one of its own */
     uint64_t pipeline;                   /* its number; 0: none */
     size_t stage, stages;
+    bool dedicated; /* all of its stages are */
 };
 
 static struct order *order_of(const tandem_task *task) { return tdm_report_kept(task->report); }
@@ -97,7 +98,12 @@ void tdm_command_lane_give_block(struct tdm_command_lane *lane, struct tdm_progr
 
 /* ---- seats ---- */
 
-static bool needs_seat(struct tdm_task *task) { return !(tdm_task_public(task)->flags & TANDEM_DEDICATED); }
+/* Of a pipeline the first stage says it for all. */
+static bool needs_seat(struct tdm_task *task)
+{
+    const struct order *order = order_of(tdm_task_public(task));
+    return !(order->pipeline != 0 ? order->dedicated : tdm_task_public(task)->flags & TANDEM_DEDICATED);
+}
 
 /* With the lock held.  Those in a pipeline behind the first find room in any case. */
 static bool has_room(const struct tdm_command_lane *lane) { return !lane->is_short && lane->seated < lane->options->processes; }
@@ -120,28 +126,40 @@ static bool leave_seat(struct tdm_command_lane *lane, bool seat)
 
 /* ---- starting: any thread ---- */
 
-/* Not started after all. */
-static void give_up(struct tdm_command_lane *lane, struct tdm_task *task, bool seat, int error, const char *step)
+/* It has ended without a run. */
+static void give_seat_up(struct tdm_command_lane *lane, bool seat)
 {
-    tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_NOT_STARTED, .code = error, .step = step}, NULL);
     lock(lane);
     if (leave_seat(lane, seat)) tdm_reactor_post(&lane->tend_job);
     unlock(lane);
 }
 
-/* The program has no more descriptors or memory now: while others run it waits, for they will give some back. */
+/* Not started after all. */
+static void give_up(struct tdm_command_lane *lane, struct tdm_task *task, bool seat, int error, const char *step)
+{
+    tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_NOT_STARTED, .code = error, .step = step}, NULL);
+    give_seat_up(lane, seat);
+}
+
+/* The program has no more descriptors or memory now: while others run it waits, for they will give some back.  A cancel that came before the lock
+ * has left its wish; one that comes after it finds the task in the queue [wishes]. */
 static bool put_off(struct tdm_command_lane *lane, struct tdm_task *task, bool seat, int error)
 {
     if (error != EMFILE && error != ENFILE && error != ENOMEM && error != EAGAIN) return false;
     lock(lane);
-    bool others = lane->alive > 1 && !lane->closing && order_of(tdm_task_public(task))->pipeline == 0;
+    bool cancelled = load_seq(&task->wishes) & TDM_WISH_CANCEL;
+    bool others = !cancelled && lane->alive > 1 && !lane->closing && order_of(tdm_task_public(task))->pipeline == 0;
     if (others) {
         leave_seat(lane, seat);
         lane->is_short = true;
         tdm_lane_put_back_locked(&lane->lane, task);
     }
     unlock(lane);
-    return others;
+    if (cancelled) {
+        tdm_lane_end_cancelled(task);
+        give_seat_up(lane, seat);
+    }
+    return others || cancelled;
 }
 
 /* A task that has taken its seat; the ends are -1 or its ends of a pipeline, and taken over. */
@@ -152,9 +170,7 @@ static void start(struct tdm_command_lane *lane, struct tdm_task *task, bool sea
     if (!tdm_lane_begin(&lane->lane, task, NULL)) {
         tdm_fds_close(&ends[0]);
         tdm_fds_close(&ends[1]);
-        lock(lane);
-        if (leave_seat(lane, seat)) tdm_reactor_post(&lane->tend_job);
-        unlock(lane);
+        give_seat_up(lane, seat);
         return;
     }
     struct tdm_run *run = tdm_run_make(lane, task, ends, &error, &step);
@@ -287,6 +303,7 @@ static void number_stages(struct tdm_command_lane *lane, struct tdm_task *const 
         order->pipeline = lane->pipelines;
         order->stage = i;
         order->stages = count;
+        order->dedicated = tdm_task_public(tasks[0])->flags & TANDEM_DEDICATED;
     }
 }
 
@@ -396,7 +413,8 @@ static void begin_new(struct tdm_command_lane *lane)
     }
 }
 
-/* What they do may end others of them, but none is freed here. */
+/* What they do may end others of them, but none is freed here; then all is gone through again, which does nothing to those that have been seen
+ * to. */
 static void look_after_running(struct tdm_command_lane *lane, bool cancels, bool returns, bool closing)
 {
     for (struct tdm_node *node = lane->running.next, *next; node != &lane->running; node = next) {
@@ -408,6 +426,7 @@ static void look_after_running(struct tdm_command_lane *lane, bool cancels, bool
             tdm_run_close(run);
         else if (run->phase != TDM_RUN_ENDED && cancelled)
             tdm_run_stop(run, TANDEM_CANCELLED);
+        if (next != &lane->running && run_at(next)->phase == TDM_RUN_ENDED) next = lane->running.next;
     }
 }
 

@@ -39,7 +39,9 @@ static const char *limit_hit(const struct tdm_run *run)
     const tandem_limits *limits = tdm_run_limits(run);
     uint64_t used = run->end.user_ns + run->end.system_ns;
     if (limits->cpu_ms != 0 && run->end.signal == SIGXCPU) return "cpu_ms";
-    if (limits->cpu_ms != 0 && run->end.signal == SIGKILL && used / 1000000u >= limits->cpu_ms) return "cpu_ms";
+    if (limits->cpu_ms != 0 && run->end.signal == SIGKILL &&
+        used / 1000000000u >= limits->cpu_ms / 1000u + (limits->cpu_ms % 1000u != 0))
+        return "cpu_ms";
     return limits->file_size != 0 && run->end.signal == SIGXFSZ ? "file_size" : NULL;
 }
 
@@ -58,7 +60,7 @@ static void judge(const struct tdm_run *run, struct tdm_outcome *outcome, struct
         outcome->status = TANDEM_CRASHED;
         outcome->step = "its process ended, its status was lost";
     } else if (run->end.signal != 0) {
-        facts->limit = limit_hit(run);
+        facts->limit = run->decided == 0 ? limit_hit(run) : NULL;
         outcome->status = facts->limit ? TANDEM_OVER_LIMIT : TANDEM_CRASHED;
     } else {
         outcome->status = run->end.code == 0 ? TANDEM_OK : TANDEM_FAILED;
@@ -108,15 +110,20 @@ static void finish(struct tdm_run *run)
     run->phase = TDM_RUN_ENDED;
     tdm_reactor_clear_timer(&run->timer);
     tdm_guards_forget(&run->child);
+    struct tdm_kept output = {0};
+    if (run->error == 0) {
+        output = tdm_capture_take(&run->outputs[0]);
+        take_errors(run);
+        if (run->decided == 0 && (run->outputs[0].error != 0 || run->outputs[1].error != 0)) {
+            run->decided = TANDEM_OVER_LIMIT;
+            run->step = "memory";
+        }
+    }
     struct tdm_outcome outcome = outcome_of(run, &facts);
     outcome.facts = &facts;
-    if (outcome.status != TANDEM_NOT_STARTED) {
-        struct tdm_kept output = tdm_capture_take(&run->outputs[0]);
-        outcome.output = output.bytes;
-        outcome.output_size = output.size;
-        outcome.release = output.release;
-        take_errors(run);
-    }
+    outcome.output = output.bytes;
+    outcome.output_size = output.size;
+    outcome.release = output.release;
     tdm_run_close_all(run);
     tdm_command_lane_finish(run->lane, run, &outcome);
 }
@@ -192,6 +199,11 @@ void tdm_run_stop(struct tdm_run *run, int status)
         finish(run);
         return;
     }
+    uint32_t waits = TDM_PROGRAM_WAITS;
+    if (run->phase == TDM_RUN_STARTING && cas_seq(&run->block.program->state, &waits, TDM_PROGRAM_REVOKED)) { /* [program-state] */
+        finish(run);                                                                                          /* it never begins */
+        return;
+    }
     bool gently = run->lane->options->kill_grace_ms != 0 && run->watch.fd < 0 && status != TANDEM_OVER_LIMIT;
     if (gently)
         ask(run);
@@ -203,7 +215,7 @@ void tdm_run_close(struct tdm_run *run)
 {
     if (run->phase == TDM_RUN_ENDED) return;
     tdm_stream_out_withdraw(&run->stream);
-    if (run->phase == TDM_RUN_DRAINING)
+    if (run->phase == TDM_RUN_DRAINING || run->over_time)
         finish(run);
     else
         tdm_run_stop(run, TANDEM_CANCELLED);
@@ -281,12 +293,18 @@ static void start_again(struct tdm_run *run)
 {
     for (int i = 0; i < 2; i++) tdm_capture_drop(&run->outputs[i]);
     tdm_run_close_all(run);
+    run->was_looked_for = false;
     int error = tdm_run_prepare(run);
-    if (error == 0) error = tdm_run_watch(run);
+    const char *step = run->step;
+    run->step = NULL;
+    if (error == 0) {
+        step = "descriptors";
+        error = tdm_run_watch(run);
+    }
     if (error == 0)
         ask_guards(run);
     else
-        fail_start(run, run->step, -error);
+        fail_start(run, step, -error);
 }
 
 static void take_ends_back(struct tdm_run *run)
@@ -298,14 +316,15 @@ static void take_ends_back(struct tdm_run *run)
 static void spawned(struct tdm_child *child, int error)
 {
     struct tdm_run *run = container_of(child, struct tdm_run, child);
-    if (error == ESTALE && ++run->tries < TRIES_MOST && run->decided == 0) {
+    bool revoked = error == ESTALE && load_seq(&run->block.program->state) == TDM_PROGRAM_REVOKED; /* [program-state] */
+    if (revoked && ++run->tries < TRIES_MOST && run->decided == 0) {
         start_again(run);
         return;
     }
     take_ends_back(run);
-    run->was_told = error != ESTALE && error != ECHILD && !run->was_looked_for;
+    run->was_told = !revoked && error != ECHILD && !run->was_looked_for;
     if (error != 0) {
-        fail_start(run, step_of(run, error == ESTALE ? ECHILD : error), error == ESTALE ? ECHILD : error);
+        fail_start(run, step_of(run, revoked ? ECHILD : error), revoked ? ECHILD : error);
         return;
     }
     tandem_report *report = (tandem_report *)(uintptr_t)tdm_task_public(run->task)->report;

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #define USUAL_LIMIT ((size_t)64 << 20)
+#define LIMIT_MOST  (SIZE_MAX / 4) /* so that what is added to it does not overflow */
 
 const tandem_limits *tdm_run_limits(const struct tdm_run *run)
 {
@@ -53,6 +54,7 @@ static int open_output(struct tdm_run *run, int which, int kind, int given)
     /* fall through */
     case TANDEM_STDIO_CAPTURE:
         run->outputs[which].limit = command->output_limit ? command->output_limit : USUAL_LIMIT;
+        if (run->outputs[which].limit > LIMIT_MOST) run->outputs[which].limit = LIMIT_MOST;
         run->outputs[which].overflow = command->overflow;
         return tdm_capture_open(&run->outputs[which], place);
     case TANDEM_STDIO_INHERIT: return duplicate(which + 1, true, place);

@@ -243,10 +243,8 @@ void tdm_guards_hand_over(struct tdm_guard *dead, struct tdm_guard *heir)
         tdm_list_push_back(&heir->children, &child->link);
         child->guard = heir;
         child->asked_ns = 0;
-        if (child->killed)
-            tdm_guards_signal(child, SIGKILL);
-        else if (!was_told && child->wants_signal != 0)
-            queue(child);
+        if (child->killed) child->wants_signal = SIGKILL; /* it may be with the dead guard, or wait for a pid still */
+        if (child->killed || (!was_told && child->wants_signal != 0)) queue(child);
         if (!was_told) child->spawned(child, 0);
     }
 }

@@ -350,11 +350,11 @@ bool tdm_channel_wait(struct tdm_channel *channel, uint64_t deadline_ns)
 {
     struct pollfd pipe = {.fd = channel->in.fd, .events = POLLIN};
     while (!tdm_channel_has_more(channel) && !channel->lost) {
-        if (deadline_ns != TDM_FOREVER && tdm_clock_ns() >= deadline_ns) return false;
-        if (tdm_way_has_ring(&channel->in))
-            wait_for_news(channel, &channel->in, false, false, deadline_ns);
-        else if (poll(&pipe, 1, tdm_clock_milliseconds_until(deadline_ns)) > 0)
+        bool over = deadline_ns != TDM_FOREVER && tdm_clock_ns() >= deadline_ns;
+        if (!tdm_way_has_ring(&channel->in) && poll(&pipe, 1, over ? 0 : tdm_clock_milliseconds_until(deadline_ns)) > 0)
             return true;
+        if (over) return false;
+        if (tdm_way_has_ring(&channel->in)) wait_for_news(channel, &channel->in, false, false, deadline_ns);
     }
     return true;
 }

@@ -80,7 +80,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     struct tdm_entry *entry = free_entry(slot);
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .next_ns = now_ns, .begun_ns = now_ns};
     struct tdm_frame frame = make_frame(slot, entry, copied);
-    if (tdm_slot_talks(private)) tdm_slot_talk_begin(slot, entry);
+    if (tdm_task_talks(private)) tdm_slot_talk_begin(slot, entry);
     if (task->on_message && !slot->heard) {
         slot->heard = true;
         add_seq(&slot->lane->talkers, 1); /* [lane-talkers] */
@@ -107,7 +107,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
         slot->suspect = false;
         slot->step = NULL;
         tdm_slot_set_deadline(slot);
-        if (left == 0 && tdm_slot_talks(private) && tdm_slot_push(slot, true) != 0) tdm_reactor_post(&slot->attend);
+        if (left == 0 && tdm_task_talks(private) && tdm_slot_push(slot, true) != 0) tdm_reactor_post(&slot->attend);
     }
     return true;
 }
@@ -237,10 +237,11 @@ bool tdm_slot_revoke_all(struct tdm_slot *slot, struct tdm_node *revoked)
 {
     for (struct tdm_entry *entry; (entry = tdm_slot_newest(slot)) != NULL;) {
         struct tdm_task *task = entry->task;
+        uint64_t sequence = entry->sequence;
         if (entry->decided != 0 || !tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED)) return false;
         take_back(slot, entry);
         tdm_list_push_back(revoked, &task->link);
-        if (slot->oldest == NULL) tdm_slot_talk_take_back(slot, task); /* the worker reads no more */
+        if (slot->oldest == NULL) tdm_slot_talk_take_back(slot, task, sequence); /* the worker reads no more */
     }
     return true;
 }

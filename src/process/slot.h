@@ -58,20 +58,19 @@ struct tdm_slot {
     pid_t pid;                /* from READY on */
     uint64_t state_ns;        /* since when it is in this state */
     struct tdm_outbox outbox;
-    struct tdm_mail *mail;             /* the message that is in it; the slot's until it is written; NULL: none */
-    const struct tdm_mailbox *mail_of; /* whose it was */
-    bool heard;                        /* it has had a task that may send messages */
-    uint64_t credit_due;               /* the sequence of the task that is to be told that it may send on; 0: none */
-    bool leave_due;                    /* it is to be told to leave, once the outbox is empty */
-    struct tdm_way out;                /* requests */
-    enum tdm_reader reader;            /* who has the right to read the replies */
-    struct tdm_parked *given;          /* to whom it was given, who has not noticed yet */
-    struct tdm_node parked;            /* those who wait for a task of this worker and have not the right */
-    bool unread;                       /* the reader that was a thread has left the reactor something that only it may read */
-    bool hasty;                        /* whoever reads is to be told of the next reply at once: what the worker does takes long */
-    bool unlooked;                     /* who read had had enough: if nobody else does, the reactor is to go on */
-    _Atomic uint32_t look_up;          /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
-    bool is_dead;                      /* and is to be buried as soon as the reactor may read; how: */
+    struct tdm_mail *mail;    /* the message that is in it; the slot's until it is written; NULL: none */
+    bool heard;               /* it has had a task that may send messages */
+    uint64_t credit_due;      /* the sequence of the task that is to be told that it may send on; 0: none */
+    bool leave_due;           /* it is to be told to leave, once the outbox is empty */
+    struct tdm_way out;       /* requests */
+    enum tdm_reader reader;   /* who has the right to read the replies */
+    struct tdm_parked *given; /* to whom it was given, who has not noticed yet */
+    struct tdm_node parked;   /* those who wait for a task of this worker and have not the right */
+    bool unread;              /* the reader that was a thread has left the reactor something that only it may read */
+    bool hasty;               /* whoever reads is to be told of the next reply at once: what the worker does takes long */
+    bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
+    _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
+    bool is_dead;             /* and is to be buried as soon as the reactor may read; how: */
     struct tdm_death death;
 
     /* the reader's */

@@ -90,8 +90,7 @@ static inline void tdm_slot_drop(struct tdm_slot *slot, struct tdm_entry *entry,
     if (!was_oldest) return;
     slot->suspect = false;
     if (slot->oldest) slot->oldest->next_ns = slot->oldest->begun_ns = now_ns;
-    if (slot->oldest && load_acquire(&slot->oldest->task->mail))
-        tdm_reactor_post(&slot->attend); /* its messages' time has come [task-mail] */
+    if (slot->oldest && tdm_task_talks(slot->oldest->task)) tdm_reactor_post(&slot->attend); /* its messages' time has come */
     tdm_slot_set_deadline(slot);
 }
 

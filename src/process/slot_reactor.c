@@ -191,14 +191,16 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
         left.memory_most = slot->control->memory_most;
     }
     for (struct tdm_entry *entry; (entry = tdm_slot_oldest(slot)) != NULL; is_head = false) {
-        bool waits = entry->decided == 0 && tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* one given up may still live */
+        bool revoked =
+            entry->decided == 0 && tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* one given up may still live */
+        bool waits = revoked;
         if (waits && is_head && !retired && ++entry->task->deaths == TDM_DEATHS_MOST) waits = false;
         if (waits) {
-            tdm_slot_talk_take_back(slot, entry->task);
+            tdm_slot_talk_take_back(slot, entry->task, entry->sequence);
             tdm_list_push_front(&back, &entry->task->link);
         } else {
-            tdm_slot_talk_died(slot, entry->task);
-            if (count == 0 && slot->control) tdm_slot_progress(slot, entry, &left.done, &left.total);
+            tdm_slot_talk_died(slot, entry->task, entry->sequence);
+            if (count == 0 && slot->control && !revoked) tdm_slot_progress(slot, entry, &left.done, &left.total);
             begun[count++] = *entry;
         }
         tdm_slot_free_entry(slot, entry);

@@ -59,7 +59,6 @@ static void put_mail(struct tdm_slot *slot, const struct tdm_entry *entry, struc
         frame.size = mail->size;
     }
     slot->mail = mail;
-    slot->mail_of = mailbox_of(entry->task);
     put(slot, entry, &frame, mail->data);
 }
 
@@ -70,6 +69,9 @@ static uint64_t left(uint64_t written, uint64_t received) { return received < wr
 static struct tdm_mail *next_mail(struct tdm_mailbox *mailbox, struct tdm_talk_words *words, bool *closed)
 {
     bool more = false, wished = false;
+    if (mailbox->count_written == 0 && mailbox->tells_due == 0)
+        store_seq(&words->tell_host_at,
+                  0); /* a task that was not posted to when it was handed over finds the last one's [talk-taken] */
     for (;;) {
         uint64_t count = left(mailbox->count_written, load_seq(&words->received)); /* [talk-taken] */
         uint64_t bytes = left(mailbox->bytes_written, load_seq(&words->received_bytes));
@@ -141,30 +143,30 @@ void tdm_slot_talk_begin(struct tdm_slot *slot, const struct tdm_entry *entry)
 }
 
 /* What of this task's is in the outbox is nobody's any more: the worker will not read on. */
-static struct tdm_mail *take_half_written(struct tdm_slot *slot, const struct tdm_mailbox *mailbox)
+static struct tdm_mail *take_half_written(struct tdm_slot *slot, uint64_t sequence)
 {
     struct tdm_mail *mail = slot->mail;
-    if (!mail || slot->mail_of != mailbox) return NULL;
+    if (!mail || slot->outbox.frame.sequence != sequence) return NULL;
     slot->mail = NULL;
     slot->outbox = (struct tdm_outbox){0};
     return mail;
 }
 
-void tdm_slot_talk_take_back(struct tdm_slot *slot, struct tdm_task *task)
+void tdm_slot_talk_take_back(struct tdm_slot *slot, struct tdm_task *task, uint64_t sequence)
 {
     struct tdm_mailbox *mailbox = mailbox_of(task);
     if (!mailbox) return;
-    struct tdm_mail *mail = take_half_written(slot, mailbox);
+    struct tdm_mail *mail = take_half_written(slot, sequence);
     if (mail) tdm_mail_push(&mailbox->written, mail);
     tdm_mailbox_put_back(mailbox, &mailbox->written);
 }
 
-void tdm_slot_talk_died(struct tdm_slot *slot, struct tdm_task *task)
+void tdm_slot_talk_died(struct tdm_slot *slot, struct tdm_task *task, uint64_t sequence)
 {
     struct tdm_mailbox *mailbox = mailbox_of(task);
     if (!mailbox) return;
     tdm_mail_drop_all(&mailbox->written);
-    tdm_slot_talk_take_back(slot, task);
+    tdm_slot_talk_take_back(slot, task, sequence);
 }
 
 /* ---- from outside ---- */
@@ -242,20 +244,26 @@ static enum tdm_said take_credit(struct tdm_slot *slot, struct tdm_task *task)
     return TDM_SAID_RIGHT;
 }
 
+/* It may be further by now, or its end be decided. */
+static bool has_begun(struct tdm_slot *slot, const struct tdm_entry *entry)
+{
+    return tdm_slot_is(slot, entry, TDM_CLAIMED) || tdm_slot_is(slot, entry, TDM_FINISHED) || tdm_slot_is(slot, entry, TDM_KILLING);
+}
+
 /* All under the lock: a worker that lies about its word could have the task taken back, and ended, at any moment. */
 enum tdm_said tdm_slot_talk_take(struct tdm_slot *slot, bool only_plain)
 {
     const struct tdm_frame *frame = &slot->inbox.frame;
     tdm_slot_lock(slot);
     const struct tdm_entry *oldest = tdm_slot_oldest(slot);
-    bool right = oldest && oldest->decided == 0 && frame->sequence == oldest->sequence &&
-                 frame->entry == tdm_slot_index(slot, oldest) &&
-                 (tdm_slot_is(slot, oldest, TDM_CLAIMED) || tdm_slot_is(slot, oldest, TDM_FINISHED)); /* it may be further by now */
-    enum tdm_said said = oldest && oldest->decided != 0 ? TDM_SAID_TOO_LATE : TDM_SAID_WRONG;
+    bool decided = oldest && oldest->decided != 0, is_message = frame->kind == TDM_FRAME_MESSAGE;
+    bool right = oldest && frame->sequence == oldest->sequence && frame->entry == tdm_slot_index(slot, oldest) &&
+                 has_begun(slot, oldest) && (is_message || !decided); /* what it sent before it was to be stopped counts */
+    enum tdm_said said = TDM_SAID_WRONG;
     if (right && (!only_plain || slot->state == TDM_SLOT_READY))
-        said = frame->kind == TDM_FRAME_MESSAGE ? take_message(slot, oldest->task) : take_credit(slot, oldest->task);
+        said = is_message ? take_message(slot, oldest->task) : take_credit(slot, oldest->task);
     tdm_slot_unlock(slot);
-    return said;
+    return decided && said != TDM_SAID_RIGHT ? TDM_SAID_TOO_LATE : said;
 }
 
 /* ---- how far it is ---- */

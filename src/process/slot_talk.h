@@ -11,11 +11,9 @@ int tdm_slot_push(struct tdm_slot *slot, bool or_bell);
 
 /* A task has been handed over, or is taken back before the worker has begun it, and will be handed to another. */
 void tdm_slot_talk_begin(struct tdm_slot *slot, const struct tdm_entry *entry);
-void tdm_slot_talk_take_back(struct tdm_slot *slot, struct tdm_task *task);
+void tdm_slot_talk_take_back(struct tdm_slot *slot, struct tdm_task *task, uint64_t sequence);
 /* The worker has died with a task that it had begun: what it was not sent wholly may be for the next run. */
-void tdm_slot_talk_died(struct tdm_slot *slot, struct tdm_task *task);
-
-static inline bool tdm_slot_talks(struct tdm_task *task) { return load_acquire(&task->mail) != NULL; } /* [task-mail] */
+void tdm_slot_talk_died(struct tdm_slot *slot, struct tdm_task *task, uint64_t sequence);
 
 /* How far the task that the worker has begun says it is. */
 void tdm_slot_progress(struct tdm_slot *slot, const struct tdm_entry *entry, uint64_t *done, uint64_t *total);

@@ -219,6 +219,7 @@ int tdm_callbacks_end_look(struct tdm_callbacks *callbacks, size_t most)
 static void *run(void *argument)
 {
     struct tdm_callbacks *callbacks = argument;
+    tdm_thread_begin();
     tdm_platform_name_thread("tandem-done");
     bool has_watched = false;
     for (;;) {

@@ -25,6 +25,14 @@ void tdm_talk_reset(void)
     for (size_t i = 0; i < sizeof locks / sizeof *locks; i++) locks[i] = (struct tdm_lock){0};
 }
 
+void tdm_talk_pass(void)
+{
+    for (size_t i = 0; i < sizeof locks / sizeof *locks; i++) {
+        tdm_lock(&locks[i], TDM_RANK_TALK);
+        tdm_unlock(&locks[i], TDM_RANK_TALK);
+    }
+}
+
 /* ---- which mailbox a task has ---- */
 
 static bool is_settled(uint32_t word) { return tdm_task_state(word) == TDM_ENDED || tdm_task_is_new(word); }

@@ -24,5 +24,7 @@ uint64_t tdm_talk_next_look(uint64_t *between_ns, uint64_t deadline_ns);
 
 /* Drops what a fork left of the parent's. */
 void tdm_talk_reset(void);
+/* Whoever was inside, for a task that had not ended, has left.  At the end of a pool. */
+void tdm_talk_pass(void);
 
 #endif

@@ -73,7 +73,7 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
     if (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED || task->command) {
         task->output = outcome->output;
         task->output_size = outcome->output_size;
-        private->release = outcome->release;
+        if (outcome->output) private->release = outcome->release;
     } else {
         tdm_task_free_results(outcome->output, outcome->release, NULL);
     }
@@ -83,7 +83,7 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
 /* How far it was can be asked later: the place of its deadlines is free now.  The mark for that, or 0. */
 static uint32_t keep_progress(struct tdm_task *task, const struct tdm_facts *facts)
 {
-    const struct tdm_mailbox *mailbox = load_acquire(&task->mail); /* [task-mail] */
+    const struct tdm_mailbox *mailbox = tdm_task_talks(task) ? load_acquire(&task->mail) : NULL; /* [task-mail] */
     uint64_t done = 0, total = 0;
     if (mailbox) {
         done = load_acquire(&mailbox->done); /* [progress] */

@@ -53,9 +53,10 @@ struct TDM_MAY_ALIAS tdm_task {
     struct tdm_node link;   /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
     void *place;        /* guarded by the ledger's lock.  QUEUED: in a worker's hand, there; HELD by the process lane: the slot */
     uint64_t queued_ns; /* 0: nobody wants to know */
-    void (*release)(void *);            /* frees the output */
-    _Atomic(struct tdm_mailbox *) mail; /* with TDM_TALKS; set under the lock of talk.c, stays until the task ends [task-mail] */
-    /* what most tasks do not need, and so do not touch */
+    /* what most tasks do not need, and so do not touch: it lies in another cache line */
+    void (*release)(void *); /* frees the output, if there is one */
+    _Atomic(struct tdm_mailbox *)
+        mail;                 /* with TDM_TALKS, else NULL; set under the lock of talk.c, stays until the task ends [task-mail] */
     struct tdm_node in_group; /* guarded by the group's lock */
     union {
         struct tdm_heap_node deadline;
@@ -72,6 +73,9 @@ static inline enum tdm_task_state tdm_task_state(uint32_t word) { return (enum t
 
 /* Never submitted, or not yet. */
 static inline bool tdm_task_is_new(uint32_t word) { return tdm_task_state(word) <= TDM_PREPARING; }
+
+/* Has it a mailbox?  Known by a word that is at hand anyway: the mark comes after the mailbox, and then the lane is told. */
+static inline bool tdm_task_talks(const struct tdm_task *task) { return load_seq(&task->state) & TDM_TALKS; }
 
 /* To a state in which nobody may talk to it: its mailbox, if it has one, is closed before and set here, for the caller to let go.  The word
  * as it was. */

@@ -103,6 +103,7 @@ static void end(void *argument)
 static void *run(void *argument)
 {
     struct tdm_dedicated_thread *thread = argument;
+    tdm_thread_begin();
     thread->thread = pthread_self();
     pthread_cleanup_push(end, thread);
     live(thread);

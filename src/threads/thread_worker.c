@@ -62,7 +62,7 @@ static void end_run(struct run *run, struct tdm_tally *tally)
     tdm_task_finish(run->task, &run->outcome, tally);
 }
 
-/* The function has ended its thread.  With its own tally it would call on_done here, where the program may not end the thread once more. */
+/* The function has ended its thread.  With its own tally it would call on_done here, in a thread that is ending. */
 static void end_for_want_of_a_return(void *argument)
 {
     struct run *run = argument;
@@ -72,7 +72,6 @@ static void end_for_want_of_a_return(void *argument)
     end_run(run, NULL);
 }
 
-/* The handler costs nothing where the compiler keeps such things in tables (see CMakeLists.txt), else some nanoseconds. */
 void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struct tdm_worker_self *worker)
 {
     struct tdm_core *core = lane->core;
@@ -151,8 +150,8 @@ static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL)
 
 static void *replacement_main(void *argument);
 
-/* The thread is ending, by the program's doing.  In the middle of a task another takes its place, with all it has in hand; if none can be had, this
- * one stays after all, and works on from here. */
+/* The thread is ending, by the program's doing.  In the middle of a task another takes its place, with all it has in hand; until one can be had,
+ * this one stays, and what it has in hand can be stolen.  It runs nothing more: that might end it again, with nobody to see to it. */
 static void be_replaced(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
@@ -160,11 +159,9 @@ static void be_replaced(void *argument)
     pthread_t unused;
     if (worker->phase == TDM_WORKER_STARTS) tdm_thread_lane_started(lane, true);
     if (worker->phase == TDM_WORKER_STARTS_AGAIN) nap();
-    if ((worker->phase == TDM_WORKER_WORKS || worker->phase == TDM_WORKER_STARTS_AGAIN) && !is_stopping(lane)) {
+    bool replaced = worker->phase == TDM_WORKER_WORKS || worker->phase == TDM_WORKER_STARTS_AGAIN;
+    for (; replaced && !is_stopping(lane); nap())
         if (tdm_thread_start(&unused, replacement_main, worker, lane->options->stack_size) == 0) return;
-        work(worker);
-        stop(worker);
-    }
     end(worker);
 }
 
@@ -173,6 +170,7 @@ static void *replacement_main(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
     pthread_join(worker->thread, NULL);
+    tdm_thread_begin();
     worker->thread = pthread_self();
     worker->phase = TDM_WORKER_STARTS_AGAIN;
     worker->has_data = false;
@@ -191,6 +189,7 @@ static void *replacement_main(void *argument)
 void *tdm_thread_worker_main(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
+    tdm_thread_begin();
     worker->thread = pthread_self();
     pthread_cleanup_push(be_replaced, worker);
     bool started = start(worker);

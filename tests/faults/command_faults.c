@@ -74,6 +74,7 @@ static void judge_command(struct ordered *ordered, int at, const struct ordered 
     tandem_task *task = &ordered->task;
     bool good = task->status == ordered->status &&
                 (!ordered->output || verdicts.may & MAY_LOSE_REPLY || (task->output && strstr(task->output, ordered->output)));
+    if (good && task->status == TANDEM_OK) good = task->report && !task->report->step;
     if (at == 2 && good) good = verdicts.may & MAY_LOSE_REPLY || task->output_size == 3000;
     if (!good && !may_be_otherwise(ordered, at, all)) {
         tandem_describe(task, line, sizeof line);

@@ -50,20 +50,41 @@ static int exit_task(tandem_context *context, void *input, size_t size)
     pthread_exit(NULL);
 }
 
-static void a_thread_that_cannot_be_replaced_works_on(void)
+/* Also when that happens several times. */
+static void a_thread_that_cannot_be_replaced_is_as_soon_as_one_is_to_be_had(void)
+{
+    enum { EXITS = 3 };
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    tandem_task tasks[EXITS], next = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    for (int i = 0; i < EXITS; i++) {
+        tasks[i] = task_of(TANDEM_THREAD, exit_task, NULL, 0);
+        tasks[i].flags = TANDEM_NO_HELP;
+        tdm_fault_arm(TDM_FAULT_thread, 1, TDM_FAULT_FAIL, EAGAIN);
+        assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+        expect_end(&tasks[i], TANDEM_CRASHED);
+        wait_until(tdm_fault_fired(TDM_FAULT_thread) == 1);
+    }
+    next.flags = TANDEM_NO_HELP;
+    assert_int_equal(tandem_submit(pool, &next), 0);
+    expect_end(&next, TANDEM_OK);
+    for (int i = 0; i < EXITS; i++) tandem_task_clear(&tasks[i]);
+    end_pool(pool);
+}
+
+static void a_pool_ends_while_its_thread_cannot_be_replaced(void)
 {
     assert_int_equal(tdm_fault_open(), 0);
     tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
     tandem_task task = task_of(TANDEM_THREAD, exit_task, NULL, 0), next = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
     task.flags = next.flags = TANDEM_NO_HELP;
-    tdm_fault_arm(TDM_FAULT_thread, 1, TDM_FAULT_FAIL, EAGAIN);
+    tdm_fault_arm(TDM_FAULT_thread, 1, TDM_FAULT_FAIL_ON, EAGAIN);
     assert_int_equal(tandem_submit(pool, &task), 0);
     expect_end(&task, TANDEM_CRASHED);
     assert_int_equal(tandem_submit(pool, &next), 0);
-    expect_end(&next, TANDEM_OK);
-    assert_int_equal(tdm_fault_fired(TDM_FAULT_thread), 1);
-    tandem_task_clear(&task);
     end_pool(pool);
+    expect_end(&next, TANDEM_CANCELLED);
+    tandem_task_clear(&task);
 }
 
 int main(int argc, char **argv)
@@ -71,7 +92,8 @@ int main(int argc, char **argv)
     static const struct harness_test tests[] = {
         test(a_dedicated_task_without_a_thread_ends_NOT_STARTED),
         test(its_report_names_the_step),
-        test(a_thread_that_cannot_be_replaced_works_on),
+        test(a_thread_that_cannot_be_replaced_is_as_soon_as_one_is_to_be_had),
+        test(a_pool_ends_while_its_thread_cannot_be_replaced),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

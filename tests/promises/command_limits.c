@@ -206,6 +206,21 @@ static void a_command_has_limits_as_a_task_has(void)
     end_pool(pool);
 }
 
+static void a_limit_may_be_as_large_as_a_number_can_be(void)
+{
+    enum { MUCH = 4000000 };
+    tandem_pool *pool = pool_of_commands(1);
+    struct written written = write_so_much(MUCH);
+    tandem_command command = {.argv = ARGV("cat"), .output_limit = SIZE_MAX};
+    tandem_task task = {.command = &command, .input = written.bytes, .input_size = written.size};
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_int_equal(task.output_size, MUCH);
+    expect_bytes(task.output, MUCH, 0);
+    tandem_task_clear(&task);
+    free(written.bytes);
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -220,6 +235,7 @@ int main(int argc, char **argv)
         test(a_grandchild_that_holds_the_output_does_not_hold_up_the_result),
         test(what_a_grandchild_writes_in_time_is_kept),
         test(a_command_has_limits_as_a_task_has),
+        test(a_limit_may_be_as_large_as_a_number_can_be),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -393,6 +394,33 @@ static void bad_commands_are_EINVAL_before_anything_starts(void)
     end_pool(pool);
 }
 
+static void *submit_when_cancelled(void *argument)
+{
+    tandem_task *task = argument;
+    tandem_pool *pool = task->user_data;
+    pthread_cancel(pthread_self()); /* it strikes at the next point where it can */
+    int error = tandem_submit(pool, task);
+    pthread_testcancel();
+    return error == 0 ? NULL : task;
+}
+
+static void a_thread_that_is_cancelled_in_a_submit_leaves_a_task_that_ends(void)
+{
+    tandem_pool *pool = pool_of_commands(1);
+    tandem_command command = {.argv = ARGV("true")};
+    for (int i = 0; i < 5; i++) {
+        tandem_task task = {.command = &command, .user_data = pool};
+        pthread_t thread;
+        void *result;
+        assert_int_equal(pthread_create(&thread, NULL, submit_when_cancelled, &task), 0);
+        assert_int_equal(pthread_join(thread, &result), 0);
+        assert_true(result == PTHREAD_CANCELED);
+        expect_end(&task, TANDEM_OK);
+        tandem_task_clear(&task);
+    }
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -413,6 +441,7 @@ int main(int argc, char **argv)
         test(another_user_has_no_groups_of_the_programs),
         test(a_detached_command_is_on_its_own),
         test(bad_commands_are_EINVAL_before_anything_starts),
+        test(a_thread_that_is_cancelled_in_a_submit_leaves_a_task_that_ends),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

@@ -376,6 +376,123 @@ static void dedicated_workers_talk_as_long_as_they_live(void)
     end_pool(pool);
 }
 
+/* ---- one that was posted to and never listened, and the next in its place ---- */
+
+static int wait_at_gate_task(tandem_context *context, void *input, size_t size)
+{
+    struct gate *gate;
+    (void)context;
+    if (size != sizeof(gate)) return __LINE__;
+    memcpy(&gate, input, size);
+    atomic_fetch_add(&gate->entered, 1);
+    return await(&gate->opened, 1) ? 0 : __LINE__;
+}
+
+static int begin_and_receive_task(tandem_context *context, void *input, size_t size)
+{
+    struct gate *gate;
+    if (size != sizeof(gate)) return __LINE__;
+    memcpy(&gate, input, size);
+    atomic_fetch_add(&gate->entered, 1);
+    return receive_numbers_task(context, NULL, 0);
+}
+
+static void what_one_task_left_unheard_does_not_trouble_the_next_in_its_place(void)
+{
+    struct gate *gate = shared(sizeof *gate), *other = shared(sizeof *other);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    for (int round = 0; round < 40; round++) { /* each place of the worker comes twice */
+        memset(gate, 0, sizeof *gate);
+        memset(other, 0, sizeof *other);
+        tandem_task deaf = task_of(TANDEM_PROCESS, wait_at_gate_task, &gate, sizeof gate);
+        tandem_task next = task_of(TANDEM_PROCESS, begin_and_receive_task, &other, sizeof other);
+        assert_int_equal(tandem_submit(pool, &deaf), 0);
+        assert_true(await(&gate->entered, 1));
+        while (post_number(&deaf, 0, 0) == 0) continue;
+        atomic_store(&gate->opened, 1);
+        expect_end(&deaf, TANDEM_OK);
+        assert_int_equal(tandem_submit(pool, &next), 0);
+        assert_true(await(&other->entered, 1)); /* so it was not known to be one that is posted to when it was handed over */
+        for (uint64_t i = 0; i < 300; i++) assert_int_equal(post_number(&next, i, -1), 0);
+        assert_int_equal(tandem_close(&next), 0);
+        expect_end(&next, TANDEM_OK);
+        assert_int_equal(*(uint64_t *)next.output, 300);
+        tandem_task_clear(&deaf);
+        tandem_task_clear(&next);
+    }
+    end_pool(pool);
+}
+
+/* ---- one that is stopped ---- */
+
+static int send_ten_and_spin_task(tandem_context *context, void *input, size_t size)
+{
+    struct gate *gate;
+    if (size != sizeof(gate)) return __LINE__;
+    memcpy(&gate, input, size);
+    for (uint64_t number = 0; number < 10; number++) {
+        tandem_message message = bytes_of(&number, sizeof number);
+        if (tandem_send(context, &message, -1) != 0) return __LINE__;
+    }
+    atomic_fetch_add(&gate->entered, 1);
+    for (;;) moment();
+}
+
+static void what_was_sent_before_a_task_was_cancelled_arrives(void)
+{
+    struct gate *gate = shared(sizeof *gate);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    for (int i = 0; i < 40; i++) {
+        tandem_task task = task_of(TANDEM_PROCESS, send_ten_and_spin_task, &gate, sizeof gate);
+        task.on_message = expect_numbers;
+        task.on_done = count_end;
+        seen.next = 0;
+        atomic_store(&seen.messages, 0);
+        memset(gate, 0, sizeof *gate);
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        assert_true(await(&gate->entered, 1));
+        assert_int_equal(tandem_cancel(&task), 0);
+        expect_end(&task, TANDEM_CANCELLED);
+        expect_ends(i + 1);
+        assert_int_equal(atomic_load(&seen.messages), 10);
+        assert_int_equal(tandem_task_clear(&task), 0);
+    }
+    end_pool(pool);
+}
+
+static int poll_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_message message;
+    int error;
+    (void)input, (void)size;
+    while ((error = tandem_receive(context, &message, 0)) == -EAGAIN) continue;
+    return error == 0 && number_in(&message) == 42 ? 0 : __LINE__;
+}
+
+static void who_only_looks_for_a_message_finds_it(void)
+{
+    for (uint32_t pipes = 0; pipes < 2; pipes++) {
+        tandem_options options = {.pipes_only = pipes};
+        tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, &options);
+        tandem_task task = task_of(TANDEM_PROCESS, poll_task, NULL, 0);
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        assert_int_equal(post_number(&task, 42, -1), 0);
+        expect_end(&task, TANDEM_OK);
+        tandem_task_clear(&task);
+        end_pool(pool);
+    }
+}
+
+static void one_that_may_run_twice_has_no_on_message(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    tandem_task task = task_of(TANDEM_PROCESS, pid_task, NULL, 0);
+    task.flags = TANDEM_RETRY;
+    task.on_message = expect_numbers;
+    assert_int_equal(tandem_submit(pool, &task), -EINVAL);
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -388,6 +505,10 @@ int main(int argc, char **argv)
         test(bytes_in_shared_memory_are_not_copied),
         test(a_message_beyond_the_limit_of_output_ends_its_task),
         test(dedicated_workers_talk_as_long_as_they_live),
+        test(what_one_task_left_unheard_does_not_trouble_the_next_in_its_place),
+        test(what_was_sent_before_a_task_was_cancelled_arrives),
+        test(who_only_looks_for_a_message_finds_it),
+        test(one_that_may_run_twice_has_no_on_message),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

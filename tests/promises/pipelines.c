@@ -208,6 +208,31 @@ static void high_pipelines_go_before_usual_commands_and_stay_whole(void)
     end_pool(pool);
 }
 
+/* They run on, and hold up nobody. */
+static void a_dedicated_first_stage_speaks_for_all(void)
+{
+    int go[2];
+    tandem_pool *pool = pool_of_commands(1);
+    assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+    struct line line = {0};
+    add_stage(&line, "cat");
+    add_stage(&line, "cat");
+    line.commands[0].in = TANDEM_STDIO_FD;
+    line.commands[0].in_fd = go[0];
+    line.tasks[0].flags = TANDEM_DEDICATED;
+    assert_int_equal(submit(pool, &line), 0);
+    tandem_command nothing = {.argv = ARGV("true")};
+    tandem_task other = run_command(pool, &nothing, TANDEM_OK);
+    assert_int_equal(tandem_wait_for(&line.tasks[1], 0), TANDEM_PENDING);
+    close(go[1]);
+    expect_end(&line.tasks[1], TANDEM_OK);
+    expect_end(&line.tasks[0], TANDEM_OK);
+    close(go[0]);
+    tandem_task_clear(&other);
+    clear(&line);
+    end_pool(pool);
+}
+
 static void two_commands_can_write_into_the_input_of_a_third(void)
 {
     int fds[2];
@@ -292,6 +317,7 @@ int main(int argc, char **argv)
         test(one_that_is_cancelled_ends_the_others),
         test(pipelines_that_wait_start_whole),
         test(high_pipelines_go_before_usual_commands_and_stay_whole),
+        test(a_dedicated_first_stage_speaks_for_all),
         test(two_commands_can_write_into_the_input_of_a_third),
         test(errors_can_go_down_the_pipe_too),
         test(a_bad_pipeline_is_EINVAL_and_nothing_has_started),

@@ -59,6 +59,26 @@ static void how_far_a_task_is_can_be_read_while_it_runs_and_after(int isolation)
     tandem_task_clear(&task);
 }
 
+static void a_submit_that_is_refused_leaves_it_as_it_was(int isolation)
+{
+    struct gate *gate = shared(sizeof *gate);
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    tandem_task task = task_of(isolation, progress_in_steps_task, &gate, sizeof gate);
+    task.flags = TANDEM_NO_HELP;
+    task.timeout_ms = task.queue_timeout_ms = 60000;
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    for (int i = 1; i <= 3; i++) {
+        assert_true(await(&gate->entered, i));
+        atomic_store(&gate->opened, i);
+    }
+    expect_end(&task, TANDEM_OK);
+    assert_int_equal(tandem_pool_drain(pool, -1), 0);
+    assert_int_equal(tandem_submit(pool, &task), -ESHUTDOWN);
+    expect_progress(&task, 3, 3);
+    end_pool(pool);
+    tandem_task_clear(&task);
+}
+
 static int crash_half_way_task(tandem_context *context, void *input, size_t size)
 {
     (void)input, (void)size;
@@ -140,6 +160,7 @@ int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
         both(how_far_a_task_is_can_be_read_while_it_runs_and_after),
+        both(a_submit_that_is_refused_leaves_it_as_it_was),
         test(how_far_a_task_was_when_it_crashed_can_be_read),
         both(each_task_has_its_own_progress),
         both(bad_use_is_EINVAL_or_EPERM),

@@ -12,14 +12,6 @@ static int exit_task(tandem_context *context, void *input, size_t size)
     pthread_exit(NULL);
 }
 
-static int cancel_self_task(tandem_context *context, void *input, size_t size)
-{
-    (void)context, (void)input, (void)size;
-    pthread_cancel(pthread_self());
-    pthread_testcancel();
-    return 0;
-}
-
 static tandem_task ending(tandem_fn *run)
 {
     tandem_task task = task_of(TANDEM_THREAD, run, NULL, 0);
@@ -57,7 +49,7 @@ static void a_task_that_ends_its_thread_ends_and_the_pool_is_as_large_as_before(
 {
     tandem_pool *pool = pool_of(TANDEM_THREAD, 3, NULL);
     for (size_t i = 0; i < scaled(10000); i++) {
-        tandem_task task = ending(i % 2 == 0 ? exit_task : cancel_self_task);
+        tandem_task task = ending(exit_task);
         assert_int_equal(tandem_submit(pool, &task), 0);
         expect_thread_ended(&task);
     }
@@ -200,45 +192,46 @@ static void a_dedicated_task_that_ends_its_thread_ends(void)
     end_pool(pool);
 }
 
-enum { INDICES = 200 };
+/* ---- cancelling threads of the library ---- */
 
-static int exit_at_some(tandem_context *context, size_t begin, size_t end, void *argument)
+static int cancel_self_task(tandem_context *context, void *input, size_t size)
 {
-    atomic_int *visits = argument;
-    (void)context;
-    for (size_t i = begin; i < end; i++) atomic_fetch_add(&visits[i], 1);
-    if (begin == 20) pthread_exit(NULL);
+    (void)context, (void)input, (void)size;
+    pthread_cancel(pthread_self());
     return 0;
 }
 
-struct looper {
-    tandem_pool *pool;
-    atomic_int visits[INDICES];
-    int result;
-};
-
-static void *loop(void *argument)
+static int reach_a_cancellation_point_task(tandem_context *context, void *input, size_t size)
 {
-    struct looper *looper = argument;
-    looper->result = tandem_for(looper->pool, 0, INDICES, 10, exit_at_some, looper->visits, TANDEM_THREAD);
-    return looper;
+    (void)context, (void)input, (void)size;
+    pthread_testcancel();
+    return 0;
 }
 
-static void a_loop_goes_on_without_a_thread_that_its_body_ended(void)
+static void reach_a_cancellation_point(tandem_task *task)
 {
-    for (int i = 0; i < 50; i++) {
-        struct looper *looper = calloc(1, sizeof *looper);
-        pthread_t thread;
-        void *came_back;
-        looper->pool = pool_of(TANDEM_THREAD, 2, NULL);
-        assert_int_equal(pthread_create(&thread, NULL, loop, looper), 0);
-        assert_int_equal(pthread_join(thread, &came_back), 0);
-        if (came_back != NULL) assert_int_equal(looper->result, -ECANCELED); /* else it was that very thread */
-        for (int k = 0; k < INDICES; k++) assert_int_equal(atomic_load(&looper->visits[k]), 1);
-        expect_threads(looper->pool, 2);
-        end_pool(looper->pool);
-        free(looper);
+    pthread_testcancel();
+    atomic_fetch_add((atomic_int *)task->user_data, 1);
+}
+
+static void a_cancelled_pool_thread_ends_nobodys_task(void)
+{
+    atomic_int done = 0;
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    tandem_task tasks[] = {ending(cancel_self_task), ending(reach_a_cancellation_point_task)};
+    for (int i = 0; i < 2; i++) {
+        tasks[i].on_done = reach_a_cancellation_point;
+        tasks[i].user_data = &done;
+        assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
     }
+    assert_int_equal(tandem_pool_drain(pool, -1), 0);
+    assert_int_equal(atomic_load(&done), 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tasks[i].status, TANDEM_OK);
+        tandem_task_clear(&tasks[i]);
+    }
+    assert_int_equal(stats_of(pool).threads, 1);
+    end_pool(pool);
 }
 
 /* ---- with on_worker_start; while the pool ends ---- */
@@ -324,7 +317,7 @@ int main(int argc, char **argv)
         test(tasks_that_were_waiting_on_that_thread_end_with_it),
         test(a_waiting_thread_that_is_ended_by_the_task_it_runs_leaves_it_ended),
         test(a_dedicated_task_that_ends_its_thread_ends),
-        test(a_loop_goes_on_without_a_thread_that_its_body_ended),
+        test(a_cancelled_pool_thread_ends_nobodys_task),
         test(the_thread_that_takes_its_place_starts_like_any),
         test(a_thread_that_ends_in_on_worker_start_has_failed_to_start),
         test(a_pool_ends_while_tasks_end_its_threads),
