@@ -446,7 +446,7 @@ TANDEM_API int tandem_join(tandem_context *context, tandem_branch *branch);
  *                      task.on_message  <-   tandem_send()
  *
  * What is posted is copied, and so is what is sent: the sender's bytes are its own again when the call returns.  A direction holds 256
- * messages of 1 MiB in all, or one larger message of up to 1 GiB (in a process as much again on its way); beyond that the sender
+ * messages of 1 MiB in all, or one larger message of up to 1 GiB (and as much again on its way); beyond that the sender
  * waits.  A task may be posted to as soon as it is submitted, before it has started.
  *
  * Callbacks of one task never overlap: on_message for each of its messages in order, then on_done; those of different tasks may, and they
@@ -522,7 +522,8 @@ TANDEM_API int tandem_group_cancel(tandem_group *group);
  * libuv, GLib.  The pool's: never read, write or close it.  -EINVAL: pool NULL, or without callbacks_by_host. */
 TANDEM_API int tandem_fd(tandem_pool *pool);
 
-/* Runs waiting callbacks on this thread, at most so many; most 0: all that wait when it is called.  Returns how many it ran.
+/* Runs waiting callbacks on this thread, at most so many; most 0: all that wait when it is called.  Before, it looks for messages that
+ * workers have sent and nobody has read yet.  Returns how many it ran.
  * -EINVAL: pool NULL, or without callbacks_by_host. */
 TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 

@@ -212,7 +212,7 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
     struct tdm_mailbox *mailbox = NULL;
     int error = make_report(pool, task, &report);
     if (error == 0) error = start_helpers(pool, task);
-    if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private))) error = -ENOMEM;
+    if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private, pool->core.watch_ns))) error = -ENOMEM;
     if (error != 0) {
         tdm_task_free_results(NULL, NULL, report);
         take_away(private, way->before);

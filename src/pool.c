@@ -163,7 +163,7 @@ static int open_core(struct tandem_pool *pool)
     struct tdm_core *core = &pool->core;
     core->home = tdm_identity();
     core->waiters_help = !pool->options.on_worker_start;
-    core->watch_ns = pool->cpus > 1 && pool->options.spin_us != TANDEM_NONE ? (uint64_t)pool->options.spin_us * 1000 : 0;
+    core->watch_ns = pool->cpus > 1 && pool->options.spin_us != TANDEM_NONE ? pool->options.spin_us * 1000u : 0;
     core->ledger.limit = pool->options.queue_limit;
     core->ledger.when_full = pool->options.when_full;
     core->ledger.others.shared = true;
@@ -345,5 +345,9 @@ int tandem_run_callbacks(tandem_pool *pool, size_t most)
 {
     int error = tdm_pool_check(pool);
     if (error != 0) return error;
-    return pool->core.callbacks.by_host ? tdm_callbacks_run(&pool->core.callbacks, most) : -EINVAL;
+    if (!pool->core.callbacks.by_host) return -EINVAL;
+    if (!pool->has_processes || !tdm_process_lane_talks(&pool->processes)) return tdm_callbacks_run(&pool->core.callbacks, most);
+    tdm_callbacks_begin_look(&pool->core.callbacks);
+    tdm_process_lane_look(&pool->processes);
+    return tdm_callbacks_end_look(&pool->core.callbacks, most);
 }
