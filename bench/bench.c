@@ -20,6 +20,7 @@ static const struct row *const rows[] = {
     &row_thread_submit,
     &row_thread_submit_4,
     &row_thread_round_trip,
+    &row_fork_join,
     &row_parallel_for,
     &row_parallel_for_skewed,
     &row_process_round_trip,

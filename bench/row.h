@@ -36,6 +36,7 @@ struct row {
 extern const struct row row_thread_submit;
 extern const struct row row_thread_submit_4;
 extern const struct row row_thread_round_trip;
+extern const struct row row_fork_join;
 extern const struct row row_parallel_for;
 extern const struct row row_parallel_for_skewed;
 extern const struct row row_process_round_trip;

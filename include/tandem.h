@@ -98,6 +98,7 @@ typedef struct tandem_pool tandem_pool;       /* threads and worker processes, a
 typedef struct tandem_task tandem_task;       /* one piece of work, in a struct of the caller's */
 typedef struct tandem_context tandem_context; /* a running task, as its function sees it */
 typedef struct tandem_group tandem_group;     /* tasks waited for together */
+typedef struct tandem_branch tandem_branch;   /* a part of a running task, forked off and joined by it */
 typedef struct tandem_message tandem_message; /* bytes between a running task and its submitter */
 typedef struct tandem_options tandem_options; /* how a pool is to be */
 typedef struct tandem_limits tandem_limits;   /* what a task may use of its process */
@@ -136,8 +137,8 @@ typedef enum tandem_status {
 enum {
     TANDEM_DEDICATED = 1u << 0, /* a thread or process of its own: started for this task, beyond the pool's, and ended after it.  NOT_STARTED if
                                    it cannot be had.  A command has a process anyway: it is started at once, however many run */
-    TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A task
-                                 that itself waits for such a task occupies its thread until the other has ended */
+    TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A pool
+                                 thread that waits for such a task in the middle of another is stood in for by one more, up to 64 */
     TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
                                  run has done in the world is then done again; report->runs says how often it ran */
     TANDEM_REPORT = 1u << 3   /* a report for a thread task too; process tasks always have one */
@@ -414,6 +415,29 @@ TANDEM_API int tandem_where(const tandem_context *context);
 
 /* What on_worker_start left for the worker that runs this, or NULL. */
 TANDEM_API void *tandem_worker_data(const tandem_context *context);
+
+/* ---- fork and join --------------------------------------------------------------------------------------------------------------- */
+/* A running task splits itself: it spawns branches, goes on, and joins them.  A branch is run by the thread that joins it, unless a pool thread
+ * that has nothing to do comes first; so it costs a few nanoseconds as long as all are busy.  Branches spawn branches of their own, to any depth. */
+
+/* In a struct of yours, often on the stack; it stays alive and untouched until it is joined. */
+struct tandem_branch {
+    tandem_fn *run;    /* what to run.  tandem_reply(), tandem_send() and tandem_receive() inside of it are -EPERM; tandem_cancelled() and
+                          tandem_progress() are the task's.  It has to return */
+    void *input;       /* its argument, passed on as it is */
+    size_t input_size; /* the same */
+    int32_t code;      /* once it is joined: what it returned */
+    int32_t reserved_;
+    uint64_t reserved[4]; /* the library's */
+};
+
+/* Forks it off, with the context that the calling function was given.  In a process, and on a thread that merely helps, it is run at
+ * once. */
+TANDEM_API void tandem_spawn(tandem_context *context, tandem_branch *branch);
+
+/* Returns when it has run, with what it returned.  Each branch is joined once, by the function that has spawned it, in the reverse order of
+ * spawning and before that function returns. */
+TANDEM_API int tandem_join(tandem_context *context, tandem_branch *branch);
 
 /* ---- messages -------------------------------------------------------------------------------------------------------------------- */
 /* Between a running task and its submitter: whole, in order, both ways at once, on a thread and in a process alike.

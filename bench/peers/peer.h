@@ -62,6 +62,8 @@ struct peer {
 
 extern const struct peer peer_tandem_threads;
 extern const struct peer peer_tandem_no_help;
+extern const struct peer peer_tandem_fork;
+extern const struct peer peer_tandem_fork_1;
 extern const struct peer peer_tandem_process;
 extern const struct peer peer_tandem_call;
 extern const struct peer peer_tandem_processes;
@@ -125,6 +127,7 @@ extern const struct peer limit_pipe;
 extern const struct peer limit_pipe_batched;
 extern const struct peer limit_pipe_payload;
 extern const struct peer limit_posix_spawn;
+extern const struct peer limit_serial;
 extern const struct peer limit_spin;
 extern const struct peer limit_spsc;
 
