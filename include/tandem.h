@@ -459,6 +459,13 @@ TANDEM_API int tandem_join(tandem_context *context, tandem_branch *branch);
  * leave them alone until it has them.  (A task that sends bytes of shared memory that was not allocated has broken the rules, and its
  * process is killed.)
  *
+ * Descriptors may go with a message, up to 128.  They are duplicated when it is sent or posted, so the sender's are its own to close.  The
+ * receiver's are its own, too, close-on-exec: whoever receives a message closes them; what a task has not closed when it ends stays open in
+ * its worker, like a file that it has opened.  Those of a message that nobody receives, for the task ends, is cancelled, its process dies,
+ * are closed.  Where the receiving process has no room for a descriptor, its entry is -EMFILE, and the message arrives all the same; another
+ * negative errno says that the system would not carry it.  In a direction a descriptor counts as 4096 bytes.  To a process they are not sent
+ * before it has begun the task.
+ *
  * What was sent before the task ended is handed over, also when its process has crashed.  What was posted and not received is lost when the
  * task ends; with TANDEM_RETRY the second run gets what the first one was not sent yet.  A process task with TANDEM_RETRY has no on_message:
  * nobody could tell the messages of its two runs apart. */
@@ -466,15 +473,16 @@ struct tandem_message {
     const void *data; /* received: aligned for any type, and followed by a 0 byte that size does not count; yours until the next
                          tandem_receive(), or until on_message returns */
     size_t size;      /* at most 1 GiB */
-    const int *fds;   /* not yet: NULL */
-    size_t fd_count;  /* 0 */
+    const int *fds;   /* descriptors that go with it; received: there as long as data is, the descriptors are yours; or NULL */
+    size_t fd_count;  /* at most 128 */
     uint64_t reserved[2];
 };
 
 /* Inside a task: sends a message to its on_message.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has no
- * on_message; -ECANCELED: there is no room, and this task on a thread is to end (tandem_cancelled); -EMSGSIZE: larger than 1 GiB, or than
- * limits.output, and then the task ends OVER_LIMIT; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: context or message
- * NULL, data NULL with a size, or reserved not zero. */
+ * on_message; -ECANCELED: there is no room, and this task on a thread is to end (tandem_cancelled); -EMSGSIZE: larger than 1 GiB, more than 128
+ * descriptors, or larger than limits.output, and then the task ends OVER_LIMIT; -EBADF: a descriptor that is not open; -EMFILE: no room for
+ * a duplicate, or too many on their way; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: context or message NULL, data NULL
+ * with a size, fds NULL with a count, or reserved not zero.  Another -errno: the system does not carry one of the descriptors. */
 TANDEM_API int tandem_send(tandem_context *context, const tandem_message *message, int64_t timeout_ms);
 
 /* Inside a task: the next message that was posted to it; good until the next call or the end of the run.  0; -EAGAIN (timeout 0),
@@ -483,8 +491,8 @@ TANDEM_API int tandem_send(tandem_context *context, const tandem_message *messag
 TANDEM_API int tandem_receive(tandem_context *context, tandem_message *message, int64_t timeout_ms);
 
 /* Posts a message to a task that has been submitted.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has ended or was
- * closed; -EMSGSIZE: larger than 1 GiB; -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, reserved not zero, a command, or
- * never submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
+ * closed; -EMSGSIZE: larger than 1 GiB, more than 128 descriptors; -EBADF: a descriptor that is not open; -EMFILE: no room for a duplicate;
+ * -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, fds NULL with a count, reserved not zero, a command, or never submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
 TANDEM_API int tandem_post(tandem_task *task, const tandem_message *message, int64_t timeout_ms);
 
 /* No more posts: after the last message tandem_receive() is -EPIPE, and so is tandem_post() from now on.  0, also if it was closed

@@ -102,7 +102,7 @@ int tandem_receive(tandem_context *context, tandem_message *message, int64_t tim
     tdm_context_drop_received(context);
     int error = context->talk->receive(context, &mail, timeout_ms);
     context->received = mail;
-    if (error == 0) *message = (tandem_message){.data = mail->data, .size = mail->size};
+    if (error == 0) *message = tdm_mail_hand_over(mail);
     errno = saved;
     return error;
 }

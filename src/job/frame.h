@@ -37,11 +37,17 @@ struct tdm_frame {
     uint16_t kind;
     uint16_t entry;    /* of the control page */
     uint64_t sequence; /* of the task: counts up from 1 for each worker */
-    uint64_t function; /* TASK: the address of the function, the same in both processes */
-    int32_t code;
+    union {
+        uint64_t function; /* TASK: the address of the function, the same in both processes */
+        uint64_t parcel; /* MESSAGE: the number of its descriptors, which went ahead by the socket; 1 and on, for each direction */
+    };
+    int32_t code; /* MESSAGE, to a worker: 0, or why its descriptors could not be sent, -errno */
     uint32_t flags;
-    uint32_t payload;       /* bytes that follow */
-    uint32_t progressed;    /* 1: a reply of a task that has said how far it is: see control.h */
+    uint32_t payload; /* bytes that follow */
+    union {
+        uint32_t progressed; /* REPLY: 1: the task has said how far it is: see control.h */
+        uint32_t fd_count;   /* MESSAGE: descriptors that go with it */
+    };
     uint64_t address, size; /* with IN_SHARED: the bytes */
 };
 

@@ -228,6 +228,7 @@ static void take_back(struct tdm_slot *slot, struct tdm_entry *entry)
 {
     if (!tdm_outbox_empty(&slot->outbox) && slot->outbox.frame.kind == TDM_FRAME_TASK) tdm_slot_set_state(slot, TDM_SLOT_DYING);
     slot->handed--;
+    tdm_slot_talk_revoked(slot, entry);
     tdm_slot_drop(slot, entry, tdm_clock_ns());
     tdm_reading_look_up(slot);
     if (slot->in_hand == 0) slot->freed = true;

@@ -58,8 +58,10 @@ struct tdm_slot {
     pid_t pid;                /* from READY on */
     uint64_t state_ns;        /* since when it is in this state */
     struct tdm_outbox outbox;
-    struct tdm_mail *mail;    /* the message that is in it; the slot's until it is written; NULL: none */
-    bool heard;               /* it has had a task that may send messages */
+    struct tdm_mail *mail; /* the message that is in it; the slot's until it is written; NULL: none */
+    bool heard;            /* it has had a task that may send messages */
+    uint64_t parcels_sent, parcels_read;
+    bool parcels_full;        /* the socket takes no more: the reactor waits for room */
     uint64_t credit_due;      /* the sequence of the task that is to be told that it may send on; 0: none */
     bool leave_due;           /* it is to be told to leave, once the outbox is empty */
     struct tdm_way out;       /* requests */
@@ -86,6 +88,7 @@ struct tdm_slot {
     /* set up before READY and gone after the burial; in between constant */
     int requests[2]; /* both ends are kept open, so that a write never meets a pipe without a reader */
     int replies, lifeline;
+    int parcels; /* socket: descriptors of messages */
     struct tdm_control *control;
     size_t control_size; /* of what is mapped there: the page, and the rings if there are any */
     void *setup;         /* what it is sent first */
@@ -93,7 +96,7 @@ struct tdm_slot {
     /* the reactor's */
     struct tdm_child child;
     struct tdm_error_tail errors; /* its size is for all; constant while there is a process */
-    struct tdm_source reply_source, request_source;
+    struct tdm_source reply_source, request_source, parcel_source;
     struct tdm_timer timer; /* of what the state is about: its start, its oldest task, its leaving, its death */
     struct tdm_job attend;
     int start_error;

@@ -128,7 +128,7 @@ static bool pop(struct tdm_callbacks *callbacks, struct due *due)
 static void hand_over(const struct tdm_core *core, tandem_task *task, struct tdm_mail *mail)
 {
     struct tdm_inside inside;
-    tandem_message message = {.data = mail->data, .size = mail->size};
+    tandem_message message = tdm_mail_hand_over(mail);
     tdm_self_enter(&inside, core, NULL, task->group);
     task->on_message(task, &message);
     tdm_self_leave(&inside);

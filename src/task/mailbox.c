@@ -165,6 +165,14 @@ bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox)
     return has;
 }
 
+bool tdm_mailbox_has_fds_next(struct tdm_mailbox *mailbox)
+{
+    lock(mailbox);
+    bool has = mailbox->posted.first && mailbox->posted.first->fds;
+    unlock(mailbox);
+    return has;
+}
+
 void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *received)
 {
     if (!received->first) return;
@@ -193,6 +201,7 @@ static void close_or_end(struct tdm_mailbox *mailbox, bool ends)
     wake_if(receives, &mailbox->to_receive);
     wake_if(posts, &mailbox->to_post);
     tdm_mail_drop_all(&left);
+    if (ends) tdm_mail_drop_all(&mailbox->taken); /* the run is over, so nobody else is there */
 }
 
 void tdm_mailbox_close(struct tdm_mailbox *mailbox) { close_or_end(mailbox, false); }

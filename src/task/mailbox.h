@@ -53,7 +53,8 @@ struct tdm_mailbox {
     uint64_t count_written, bytes_written; /* to this worker */
     uint64_t tells_due;                    /* so often it may still tell that it has received some */
     bool told_closed;
-    void *last_slot; /* where it was found last; under the lock of talk.c */
+    bool asked_begun; /* it is to tell that it has begun */
+    void *last_slot;  /* where it was found last; under the lock of talk.c */
     _Atomic(void *)
         carrier; /* the slot, once the worker has sent something; written by who reads, looked at by who hands over [mail-carrier] */
     /* who has its turn's: taken and the worker not told yet */
@@ -74,6 +75,7 @@ struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed);
 /* For its worker: the next, if it fits where so many of so many bytes are; else *more says that there is one. */
 struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t count, size_t bytes, bool *closed, bool *more);
 bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox);
+bool tdm_mailbox_has_fds_next(struct tdm_mailbox *mailbox); /* the next has descriptors */
 /* What was received will be received again, before the others. */
 void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *received);
 /* left: what is there after it. */

@@ -166,15 +166,12 @@ int tandem_post(tandem_task *public, const tandem_message *message, int64_t time
     int result = tdm_message_check(message);
     if (result == 0) result = check(public);
     if (result != 0) return result;
-    struct tdm_mail *mail = make(tdm_task_of(public), message);
-    if (!mail) {
-        errno = saved;
-        return -ENOMEM;
-    }
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    result = post(tdm_task_of(public), mail, timeout_ms);
-    pthread_setcancelstate(state, NULL);
+    struct tdm_mail *mail = make(tdm_task_of(public), message);
+    result = mail ? tdm_mail_copy_fds(mail, message) : -ENOMEM;
+    if (result == 0) result = post(tdm_task_of(public), mail, timeout_ms);
     if (result != 0) tdm_mail_free(mail);
+    pthread_setcancelstate(state, NULL);
     errno = saved;
     return result;
 }

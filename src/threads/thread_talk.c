@@ -62,7 +62,8 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     struct tdm_mailbox *mailbox = mailbox_of(context);
     struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
     if (!mail) return -ENOMEM;
-    int result = try_send(context, mailbox, mail);
+    int result = tdm_mail_copy_fds(mail, message);
+    if (result == 0) result = try_send(context, mailbox, mail);
     if (result == -EAGAIN && timeout_ms != 0)
         result = wait_and_send(context, mailbox, mail, tdm_clock_deadline(timeout_ms));
     else if (result == -EAGAIN && is_to_end(context))
