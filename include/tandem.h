@@ -603,8 +603,8 @@ struct tandem_mutex {
 
 /* Locks it; timeout 0 tries once.  0: it is the caller's.  1: it is the caller's, and the process that held it has died: what it guards may be
  * half changed; mend that, then unlock.  -EAGAIN (timeout 0), -ETIMEDOUT: another holds it; -EDEADLK: this thread does; -ENOLCK: this worker process
- * holds, or waits for, 64 of them; -EINVAL: NULL, or not at a multiple of 8.  Only what runs in the host and in the pool's own workers may use it; a thread
- * that ends without unlocking leaves it locked, and so does a task that returns. */
+ * holds, or waits for, 64 of them; -EINVAL: NULL, or not at a multiple of 8.  Only what runs in the host and in the pool's own workers may use it; a task that
+ * returns without unlocking, in a process, counts as a death; on a thread it leaves the thread its holder, and a thread that ends leaves it locked. */
 TANDEM_API int tandem_lock(tandem_mutex *mutex, int64_t timeout_ms);
 
 /* Opens it.  0; -EPERM: this thread does not hold it; -EINVAL as above. */

@@ -3,6 +3,7 @@
  * The word is a word lock (word_lock.h).  A worker writes down what it is about to lock, in the page that it shares with its host, before it
  * touches the word, and strikes it out after it has opened it: so the host finds the lock of a worker that was killed anywhere between. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/identity.h"
 #include "job/word_lock.h"
 #include "quiet.h"
@@ -42,6 +43,7 @@ static int lock(struct mutex *mutex, uint32_t member, int64_t timeout_ms)
     uint64_t me = thread_in(member);
     if (is_mine(mutex, me)) return -EDEADLK;
     if (!tdm_member_hold(mutex)) return -ENOLCK;
+    tdm_fault(TDM_FAULT_mutex_noted);
     int result = tdm_word_take(&mutex->word, member, timeout_ms == 0 ? 0 : tdm_clock_deadline(timeout_ms));
     if (result >= 0)
         store_relaxed(&mutex->thread, me);
@@ -67,6 +69,7 @@ int tandem_unlock(tandem_mutex *mutex)
     store_relaxed(&mine->thread, 0);
     struct quiet quiet = begin_quietly();
     tdm_word_open(&mine->word);
+    tdm_fault(TDM_FAULT_mutex_opened);
     tdm_member_drop(mutex);
     return end_quietly(&quiet, 0);
 }

@@ -294,6 +294,7 @@ static void stay_clean(uint64_t ran_ns, bool next_was_there)
 {
     if (ran_ns >= worker.cheapest_call_ns) worker.may_be_unclean = true;
     worker.unlooked++;
+    if (tdm_member_holds_any()) leave(); /* nobody here would ever open it */
     if (!worker.may_be_unclean || (next_was_there && ran_ns < LONG_TASK_NS && worker.unlooked < UNLOOKED_MOST)) return;
     worker.may_be_unclean = false;
     worker.unlooked = 0;

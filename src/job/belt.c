@@ -2,6 +2,7 @@
 #include "job/belt.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -116,12 +117,14 @@ static int call(struct tdm_belt *belt, enum tdm_side side, bool all)
     if (waiting <= called) return 0;
     store_relaxed(&belt->called[side], all ? waiting : called + 1);
     add_seq(&belt->bell[side], 1); /* [belt-bell] */
+    tdm_fault(TDM_FAULT_belt_called);
     return all ? INT_MAX : 1;
 }
 
 static void leave(const struct tdm_hold *hold, enum tdm_side side, int wake)
 {
     tdm_word_open(&hold->belt->lock);
+    tdm_fault(TDM_FAULT_belt_opened);
     if (wake > 0) tdm_futex_wake_shared(&hold->belt->bell[side], wake);
 }
 
@@ -139,10 +142,12 @@ static int doze(const struct tdm_hold *hold, enum tdm_side side, uint64_t deadli
     if (deadline_ns == 0 || is_over(deadline_ns)) return leave_with(hold, -ETIMEDOUT);
     uint32_t round = load_relaxed(&belt->round);
     add(&belt->waiting[side], 1);
+    tdm_fault(TDM_FAULT_belt_counted_in);
     uint32_t bell = load_seq(&belt->bell[side]);                                                               /* [belt-bell] */
     bool look_again = load_seq(&belt->closed) || load_seq(&belt->deaths) != load_relaxed(&belt->deaths_known); /* [belt-deaths] */
     tdm_word_open(&belt->lock);
     if (!look_again) tdm_futex_wait_shared(&belt->bell[side], bell, deadline_ns);
+    tdm_fault(TDM_FAULT_belt_slept);
     int error = enter(hold, deadline_ns);
     if (error == 0 && load_relaxed(&belt->round) == round) {
         take_one(&belt->waiting[side]);
@@ -186,7 +191,9 @@ int tdm_belt_send(const struct tdm_hold *hold, const void *data, size_t size, ui
         struct place *place = place_of(hold, sent);
         store_relaxed(&place->size, (uint32_t)size);
         if (size > 0) memcpy(place->bytes, data, size);
+        tdm_fault(TDM_FAULT_belt_written);
         store_seq(&belt->sent, sent + 1); /* now it is sent */
+        tdm_fault(TDM_FAULT_belt_sent);
         leave(hold, TDM_RECEIVERS, call(belt, TDM_RECEIVERS, hold->shape.broadcast));
         return 0;
     }
@@ -214,7 +221,9 @@ static ssize_t take(const struct tdm_hold *hold, struct tdm_reader_place *reader
     if (length > size) return leave_with(hold, -EMSGSIZE);
     if (length > 0) memcpy(buffer, place->bytes, length);
     uint64_t sent = load_relaxed(&belt->sent), before = least_taken(hold, sent);
+    tdm_fault(TDM_FAULT_belt_copied);
     store_seq(&reader->taken, message + 1); /* now it is taken */
+    tdm_fault(TDM_FAULT_belt_taken);
     bool is_room = least_taken(hold, sent) != before;
     leave(hold, TDM_SENDERS, is_room ? call(belt, TDM_SENDERS, false) : 0);
     return (ssize_t)length;
@@ -252,6 +261,7 @@ int tdm_belt_join(const struct tdm_hold *hold)
         store_relaxed(&reader->turn, turn);
         store_relaxed(&reader->taken, load_relaxed(&belt->sent));
         store_seq(&reader->owner, hold->me); /* now it is one [belt-owner] */
+        tdm_fault(TDM_FAULT_belt_joined);
         return leave_with(hold, (int)(turn * PLACES + i));
     }
     return leave_with(hold, -EAGAIN);

@@ -7,6 +7,7 @@ static struct {
     uintptr_t start;
     size_t size;
     struct tdm_holdings *holdings;
+    _Atomic uint32_t held; /* of them; written by all threads [held-locks] */
 } self;
 
 void tdm_member_become(uint32_t number, uintptr_t start, size_t size, struct tdm_holdings *holdings)
@@ -15,6 +16,7 @@ void tdm_member_become(uint32_t number, uintptr_t start, size_t size, struct tdm
     self.start = start;
     self.size = size;
     self.holdings = holdings;
+    store_seq(&self.held, 0); /* [held-locks] */
 }
 
 uint32_t tdm_member_at(const void *address)
@@ -36,10 +38,16 @@ static bool replace(uint64_t old, uint64_t new)
 
 bool tdm_member_hold(const void *address)
 {
-    return tdm_member_at(address) == TDM_MEMBER_HOST || replace(0, (uint64_t)(uintptr_t)address);
+    if (tdm_member_at(address) == TDM_MEMBER_HOST) return true;
+    bool has_place = replace(0, (uint64_t)(uintptr_t)address);
+    if (has_place) add_seq(&self.held, 1); /* [held-locks] */
+    return has_place;
 }
 
 void tdm_member_drop(const void *address)
 {
-    if (tdm_member_at(address) != TDM_MEMBER_HOST) replace((uint64_t)(uintptr_t)address, 0);
+    if (tdm_member_at(address) == TDM_MEMBER_HOST) return;
+    if (replace((uint64_t)(uintptr_t)address, 0)) add_seq(&self.held, (uint32_t)-1); /* [held-locks] */
 }
+
+bool tdm_member_holds_any(void) { return load_seq(&self.held) != 0; } /* [held-locks] */

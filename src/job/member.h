@@ -38,5 +38,6 @@ uint32_t tdm_member_at(const void *address);
 /* What a worker is about to lock, if its host must be able to find it; false: there are too many. */
 bool tdm_member_hold(const void *address);
 void tdm_member_drop(const void *address);
+bool tdm_member_holds_any(void); /* in a worker: between tasks, a task has left one locked */
 
 #endif

@@ -2,6 +2,7 @@
 #include "job/word_lock.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -17,7 +18,9 @@ int tdm_word_take(_Atomic uint32_t *word, uint32_t me, uint64_t deadline_ns)
     uint32_t seen = load_seq(word), others = 0;
     for (int looks = 0;;) {
         if (is_open(seen)) {
-            if (cas_seq(word, &seen, me | (seen & TDM_WORD_SLEPT_ON) | others)) return seen & TDM_WORD_DIED ? 1 : 0;
+            if (!cas_seq(word, &seen, me | (seen & TDM_WORD_SLEPT_ON) | others)) continue;
+            tdm_fault(TDM_FAULT_word_taken);
+            return seen & TDM_WORD_DIED ? 1 : 0;
         } else if (deadline_ns == 0) {
             return -ETIMEDOUT;
         } else if (looks < LOOKS) {
@@ -35,7 +38,9 @@ int tdm_word_take(_Atomic uint32_t *word, uint32_t me, uint64_t deadline_ns)
 
 void tdm_word_open(_Atomic uint32_t *word)
 {
-    if (exchange_seq(word, 0) & TDM_WORD_SLEPT_ON) tdm_futex_wake_shared(word, 1);
+    uint32_t seen = exchange_seq(word, 0);
+    tdm_fault(TDM_FAULT_word_opened);
+    if (seen & TDM_WORD_SLEPT_ON) tdm_futex_wake_shared(word, 1);
 }
 
 void tdm_word_bury(_Atomic uint32_t *word, uint32_t dead)

@@ -187,6 +187,28 @@ static void the_next_to_lock_is_told_that_the_holder_has_died(int isolation)
     end_pool(pool);
 }
 
+static int hold_and_return_task(tandem_context *context, void *input, size_t size)
+{
+    struct desk *desk = input;
+    (void)context, (void)size;
+    return tandem_lock(&desk->mutex, -1) >= 0 ? 0 : __LINE__;
+}
+
+/* Also if the task took less time than a look at the worker would. */
+static void a_task_that_returns_with_a_lock_counts_as_a_death(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    struct desk *desk = desk_in(pool);
+    for (int i = 0; i < 20; i++) {
+        tandem_task task = task_of(TANDEM_PROCESS, hold_and_return_task, desk, sizeof *desk);
+        assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+        tandem_task_clear(&task);
+        assert_int_equal(tandem_lock(&desk->mutex, patience_ms()), 1);
+        assert_int_equal(tandem_unlock(&desk->mutex), 0);
+    }
+    end_pool(pool);
+}
+
 static void who_is_told_and_dies_leaves_it_to_the_next(void)
 {
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
@@ -316,6 +338,7 @@ int main(int argc, char **argv)
         test(threads_and_workers_hold_a_lock_one_at_a_time),
         both(who_does_not_want_to_wait_is_told),
         both(the_next_to_lock_is_told_that_the_holder_has_died),
+        test(a_task_that_returns_with_a_lock_counts_as_a_death),
         test(who_is_told_and_dies_leaves_it_to_the_next),
         both(who_sleeps_for_a_lock_is_woken_by_the_death_of_its_holder),
         test(locks_survive_holders_and_waiters_that_are_killed_at_any_moment),
