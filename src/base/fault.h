@@ -82,7 +82,9 @@
     X(mutex_opened)                                                                                                                \
     X(belt_slept)                                                                                                                  \
     X(belt_counted_in)                                                                                                             \
+    X(belt_answered)                                                                                                               \
     X(belt_called)                                                                                                                 \
+    X(belt_begun)                                                                                                                  \
     X(belt_written)                                                                                                                \
     X(belt_sent)                                                                                                                   \
     X(belt_copied)                                                                                                                 \

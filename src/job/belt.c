@@ -19,7 +19,7 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "a word
 #define LOOK_NS 1000000000u
 
 /* Who has no time limit of its own thinks so after this. */
-#define DAMAGED_NS 10000000000u
+#define DAMAGED_NS 1000000000u
 
 /* A reader's number is turn << 8 | place, above 0. */
 #define PLACES    256u
@@ -97,19 +97,6 @@ static void take_one(_Atomic uint32_t *count)
 
 /* ---- sleeping and waking ---- */
 
-/* Those who were counted in before a death that was told of since are woken by that, and counted no more. */
-static void begin_round(struct tdm_belt *belt)
-{
-    uint32_t deaths = load_seq(&belt->deaths); /* [belt-deaths] */
-    if (deaths == load_relaxed(&belt->deaths_known)) return;
-    store_relaxed(&belt->deaths_known, deaths);
-    add(&belt->round, 1);
-    for (int side = TDM_RECEIVERS; side <= TDM_SENDERS; side++) {
-        store_relaxed(&belt->waiting[side], 0);
-        store_relaxed(&belt->called[side], 0);
-    }
-}
-
 /* How many to wake once the lock is open. */
 static int call(struct tdm_belt *belt, enum tdm_side side, bool all)
 {
@@ -134,26 +121,34 @@ static int leave_with(const struct tdm_hold *hold, int result)
     return result;
 }
 
-/* With the lock held, before and after, unless it fails.  A closing and a death are written first and then ring the bell: who reads the bell
- * after that sees them, and who has read it before does not sleep. */
+static void wake_all(struct tdm_belt *belt, enum tdm_side side)
+{
+    add_seq(&belt->bell[side], 1); /* [belt-bell] */
+    tdm_futex_wake_shared(&belt->bell[side], INT_MAX);
+}
+
+/* With the lock held, before and after, unless it fails.  A closing is written first and then rings the bell: who reads the bell after that sees
+ * it, and who has read it before does not sleep. */
 static int doze(const struct tdm_hold *hold, enum tdm_side side, uint64_t deadline_ns)
 {
     struct tdm_belt *belt = hold->belt;
     if (deadline_ns == 0 || is_over(deadline_ns)) return leave_with(hold, -ETIMEDOUT);
-    uint32_t round = load_relaxed(&belt->round);
     add(&belt->waiting[side], 1);
     tdm_fault(TDM_FAULT_belt_counted_in);
-    uint32_t bell = load_seq(&belt->bell[side]);                                                               /* [belt-bell] */
-    bool look_again = load_seq(&belt->closed) || load_seq(&belt->deaths) != load_relaxed(&belt->deaths_known); /* [belt-deaths] */
+    uint32_t bell = load_seq(&belt->bell[side]);   /* [belt-bell] */
+    bool is_closed = load_seq(&belt->closed) != 0; /* [belt-closed] */
     tdm_word_open(&belt->lock);
-    if (!look_again) tdm_futex_wait_shared(&belt->bell[side], bell, deadline_ns);
+    if (!is_closed) tdm_futex_wait_shared(&belt->bell[side], bell, deadline_ns);
     tdm_fault(TDM_FAULT_belt_slept);
     int error = enter(hold, deadline_ns);
-    if (error == 0 && load_relaxed(&belt->round) == round) {
-        take_one(&belt->waiting[side]);
-        take_one(&belt->called[side]);
+    if (error != 0) {
+        wake_all(belt, side); /* what this one may have been called for is another's now */
+        return error;
     }
-    return error;
+    take_one(&belt->called[side]); /* first: to die in between must not leave more called than wait */
+    tdm_fault(TDM_FAULT_belt_answered);
+    take_one(&belt->waiting[side]);
+    return 0;
 }
 
 /* ---- messages ---- */
@@ -183,13 +178,13 @@ int tdm_belt_send(const struct tdm_hold *hold, const void *data, size_t size, ui
     if (size > hold->shape.message_size) return -EMSGSIZE;
     int error = enter(hold, deadline_ns);
     for (; error == 0; error = doze(hold, TDM_SENDERS, deadline_ns)) {
-        begin_round(belt);
         if (load_seq(&belt->closed)) return leave_with(hold, -EPIPE); /* [belt-closed] */
         uint64_t sent = load_relaxed(&belt->sent), left = sent - least_taken(hold, sent);
         if (left > hold->shape.messages) return leave_with(hold, -EIO);
         if (left == hold->shape.messages) continue;
         struct place *place = place_of(hold, sent);
         store_relaxed(&place->size, (uint32_t)size);
+        tdm_fault(TDM_FAULT_belt_begun);
         if (size > 0) memcpy(place->bytes, data, size);
         tdm_fault(TDM_FAULT_belt_written);
         store_seq(&belt->sent, sent + 1); /* now it is sent */
@@ -234,7 +229,6 @@ ssize_t tdm_belt_receive(const struct tdm_hold *hold, int number, void *buffer, 
     struct tdm_belt *belt = hold->belt;
     int error = enter(hold, deadline_ns);
     for (; error == 0; error = doze(hold, TDM_RECEIVERS, deadline_ns)) {
-        begin_round(belt);
         struct tdm_reader_place *reader = find_reader(hold, number);
         if (!reader) return leave_with(hold, -EINVAL);
         uint64_t message = load_relaxed(&reader->taken), left = load_relaxed(&belt->sent) - message;
@@ -283,17 +277,11 @@ int tdm_belt_quit(const struct tdm_hold *hold, int number)
 
 /* ---- without the lock ---- */
 
-static void wake_all(struct tdm_belt *belt)
-{
-    for (int side = TDM_RECEIVERS; side <= TDM_SENDERS; side++) {
-        add_seq(&belt->bell[side], 1); /* [belt-bell] */
-        tdm_futex_wake_shared(&belt->bell[side], INT_MAX);
-    }
-}
-
 void tdm_belt_close(struct tdm_belt *belt)
 {
-    if (exchange_seq(&belt->closed, 1) == 0) wake_all(belt); /* [belt-closed] */
+    if (exchange_seq(&belt->closed, 1) != 0) return; /* [belt-closed] */
+    wake_all(belt, TDM_RECEIVERS);
+    wake_all(belt, TDM_SENDERS);
 }
 
 /* Who owns a reader that dies while it is received for elsewhere: that receiver finds it gone. */
@@ -304,6 +292,6 @@ void tdm_belt_bury(struct tdm_belt *belt, const struct tdm_shape *shape, uint32_
         cas_seq(&belt->readers[i].owner, &owner, TDM_MEMBER_NONE); /* [belt-owner] */
     }
     tdm_word_bury(&belt->lock, dead);
-    add_seq(&belt->deaths, 1); /* [belt-deaths] */
-    wake_all(belt);
+    wake_all(belt, TDM_RECEIVERS);
+    wake_all(belt, TDM_SENDERS);
 }

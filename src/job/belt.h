@@ -7,10 +7,12 @@
  * undone is a wake-up.  Therefore the host, when it buries a worker, opens the lock, lets the worker's readers go, and wakes all who
  * sleep here; they look again.
  *
- * Wake-ups.  Who has to wait counts itself in under the lock, reads the bell of its side, looks once more whether the channel was closed or
- * a death was told of, opens the lock and sleeps as long as the bell is the same.  Who brings about what others wait for rings the bell if
- * there are more of them than have been called and are not back yet, and wakes one, or all of a broadcast.  A waiter that dies was counted
- * in and perhaps called: after a death both counts start anew, and who was counted before it does not count itself out (`round`).
+ * Wake-ups.  Who has to wait counts itself in under the lock, reads the bell of its side, looks once more whether the channel was closed, opens
+ * the lock and sleeps as long as the bell is the same.  Who brings about what others wait for rings the bell if more of them are waiting than
+ * have been called, and wakes one, or all of a broadcast.  Who is back, for whatever reason, counts one call as answered, then itself out.  So
+ * `waiting - called` is never less than the number of those who sleep and were not called.  A waiter that dies leaves it too large, which costs a
+ * wake-up in vain; a caller that dies between counting and waking leaves it too small, until the host wakes all: from then on nobody sleeps who was
+ * counted before, and each that comes back takes one call along.
  *
  * The host believes nothing here but the messages: the shape is its own copy, and each index is read once and then brought into range. */
 #ifndef TDM_JOB_BELT_H
@@ -27,12 +29,12 @@ struct tdm_shape {
     uint32_t broadcast; /* 1: each reader gets each message */
 };
 
-/* What one reader, or all receivers together, have taken. */
+/* What one reader, or all receivers together, have taken.  Under the lock, but for one thing: the host frees the place of a member that has
+ * died without it [belt-owner]. */
 struct tdm_reader_place {
-    _Atomic uint64_t taken; /* messages before this one [belt-lock] */
-    _Atomic uint32_t
-        owner; /* the member that it belongs to; 0: free.  Freed by the host without the lock when that has died [belt-owner] */
-    _Atomic uint32_t turn; /* how often the place was given out [belt-lock] */
+    _Atomic uint64_t taken; /* messages before this one */
+    _Atomic uint32_t owner; /* the member that it belongs to; 0: free */
+    _Atomic uint32_t turn;  /* how often the place was given out */
 };
 
 enum tdm_side { TDM_RECEIVERS = 0, TDM_SENDERS };
@@ -41,12 +43,11 @@ enum tdm_side { TDM_RECEIVERS = 0, TDM_SENDERS };
 struct tdm_belt {
     uint32_t mark; /* constant: it is one */
     struct tdm_shape shape;
-    _Atomic uint32_t closed;                        /* 1 is the last value; written by any [belt-closed] */
-    _Atomic uint32_t deaths;                        /* how many the host has told of here [belt-deaths] */
-    _Alignas(TDM_CACHE_LINE) _Atomic uint32_t lock; /* a word lock [word-lock]; the rest up to the bells is under it */
-    _Atomic uint32_t deaths_known, round;
-    _Atomic uint32_t waiting[2],
-        called[2]; /* of each side: asleep or about to be; those of them that were called and are not back */
+    _Atomic uint32_t closed; /* 1 is the last value; written by any [belt-closed] */
+    /* the lock, a word lock, and what is under it */
+    _Alignas(TDM_CACHE_LINE) _Atomic uint32_t lock; /* [word-lock] */
+    _Atomic uint32_t waiting[2];                    /* of each side: asleep or about to be; */
+    _Atomic uint32_t called[2];                     /*   those of them that were called and are not back */
     _Atomic uint64_t sent;
     _Alignas(TDM_CACHE_LINE) _Atomic uint32_t bell[2]; /* what each side sleeps on; only ever rises [belt-bell] */
     struct tdm_reader_place readers[];                 /* and behind them the messages */

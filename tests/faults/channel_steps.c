@@ -156,9 +156,10 @@ static void kill_at_each(const struct play *play, const enum tdm_fault_point *po
     end_pool(pool);
 }
 
-static const enum tdm_fault_point channel_points[] = {
-    TDM_FAULT_word_taken, TDM_FAULT_word_opened,  TDM_FAULT_belt_slept,  TDM_FAULT_belt_counted_in, TDM_FAULT_belt_called,
-    TDM_FAULT_belt_sent,  TDM_FAULT_belt_written, TDM_FAULT_belt_copied, TDM_FAULT_belt_taken,      TDM_FAULT_belt_opened};
+static const enum tdm_fault_point channel_points[] = {TDM_FAULT_word_taken,      TDM_FAULT_word_opened, TDM_FAULT_belt_slept,
+                                                      TDM_FAULT_belt_counted_in, TDM_FAULT_belt_called, TDM_FAULT_belt_answered,
+                                                      TDM_FAULT_belt_begun,      TDM_FAULT_belt_sent,   TDM_FAULT_belt_written,
+                                                      TDM_FAULT_belt_copied,     TDM_FAULT_belt_taken,  TDM_FAULT_belt_opened};
 static const enum tdm_fault_point broadcast_points[] = {TDM_FAULT_word_taken,  TDM_FAULT_belt_counted_in, TDM_FAULT_belt_called,
                                                         TDM_FAULT_belt_joined, TDM_FAULT_belt_taken,      TDM_FAULT_belt_opened};
 static const enum tdm_fault_point lock_points[] = {TDM_FAULT_word_taken, TDM_FAULT_word_opened, TDM_FAULT_mutex_noted,
