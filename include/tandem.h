@@ -568,8 +568,8 @@ struct tandem_channel_options {
 TANDEM_API int tandem_channel_create(tandem_pool *pool, tandem_channel **channel, const tandem_channel_options *options);
 
 /* Sends a copy of size bytes (0 is a message, too).  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the channel is closed;
- * -EMSGSIZE: larger than message_size; -EINVAL: no channel of this process or of this worker's pool, or data NULL with a size; -EIO: a worker has
- * destroyed what the channel consists of.  (Sends and receipts of one channel exclude each other: one in a process that is stopped meanwhile
+ * -EMSGSIZE: larger than message_size; -EINVAL: no channel that this process has made (in a worker: that its host has made; there the
+ * pointer is followed to find out), or data NULL with a size; -EIO: a worker has destroyed what the channel consists of.  (Sends and receipts of one channel exclude each other: one in a process that is stopped meanwhile
  * holds up the others.  Even with timeout 0 a call waits up to 100 ms for that.) */
 TANDEM_API int tandem_channel_send(tandem_channel *channel, const void *data, size_t size, int64_t timeout_ms);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static tandem_channel *channel_of(tandem_pool *pool, uint32_t messages, uint32_t size, uint32_t subscribers)
@@ -328,6 +329,75 @@ static void threads_and_workers_meet_at_one_channel(void)
         crowd_at(SENDERS + RECEIVERS, SENDERS + RECEIVERS, messages, isolations, 2);
 }
 
+/* ---- who may use it ---- */
+
+static int expect_EPERM(tandem_channel *channel)
+{
+    char byte;
+    if (tandem_channel_send(channel, "x", 1, -1) != -EPERM) return __LINE__ % 200 + 1;
+    if (tandem_channel_receive(channel, 0, &byte, 1, -1) != -EPERM) return __LINE__ % 200 + 1;
+    if (tandem_channel_close(channel) != -EPERM) return __LINE__ % 200 + 1;
+    return tandem_channel_destroy(channel) == -EPERM ? 0 : __LINE__ % 200 + 1;
+}
+
+static int fork_task(tandem_context *context, void *input, size_t size)
+{
+    struct meeting *meeting = input;
+    int status;
+    (void)context, (void)size;
+    pid_t pid = fork();
+    if (pid == 0) _exit(expect_EPERM(meeting->channel));
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : __LINE__;
+}
+
+/* promise 34 */
+static void a_forked_child_may_not_use_it(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    struct meeting *meeting = meeting_in(pool, 2, 8, 0);
+    tandem_task task = task_of(isolation, fork_task, meeting, sizeof *meeting);
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    tandem_task_clear(&task);
+    assert_int_equal(send_number(meeting->channel, 1, 0), 0);
+    end_pool(pool);
+}
+
+static int reply_over_channel_task(tandem_context *context, void *input, size_t size)
+{
+    struct meeting *meeting = input;
+    (void)context, (void)size;
+    return send_number(meeting->channel, 7, -1) == 0 ? 0 : __LINE__;
+}
+
+/* Hands on what its own worker sends. */
+static int have_a_pool_task(tandem_context *context, void *input, size_t size)
+{
+    struct meeting *outer = input, inner = {0};
+    tandem_options options = {.threads = TANDEM_NONE, .processes = 1};
+    tandem_pool *pool;
+    (void)context, (void)size;
+    if (tandem_pool_create(&pool, &options) != 0) return __LINE__;
+    if (tandem_channel_create(pool, &inner.channel, NULL) != 0) return __LINE__;
+    tandem_task task = task_of(TANDEM_PROCESS, reply_over_channel_task, &inner, sizeof inner);
+    if (tandem_call(pool, &task) != TANDEM_OK) return __LINE__;
+    tandem_task_clear(&task);
+    int64_t number = receive_number(inner.channel, 0, 0);
+    if (number < 0 || send_number(outer->channel, (uint64_t)number, -1) != 0) return __LINE__;
+    return tandem_pool_destroy(pool) == 0 ? 0 : __LINE__;
+}
+
+/* promise 13 */
+static void a_task_may_have_a_pool_with_channels_of_its_own(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    struct meeting *meeting = meeting_in(pool, 2, 8, 0);
+    tandem_task task = task_of(TANDEM_PROCESS, have_a_pool_task, meeting, sizeof *meeting);
+    expect_end((tandem_submit(pool, &task), &task), TANDEM_OK);
+    tandem_task_clear(&task);
+    assert_int_equal(receive_number(meeting->channel, 0, 0), 7);
+    end_pool(pool);
+}
+
 /* ---- broadcasts ---- */
 
 static void each_subscriber_gets_each_message_since_it_subscribed(void)
@@ -440,6 +510,8 @@ int main(int argc, char **argv)
         both(the_time_is_neither_shorter_nor_much_longer),
         both(many_senders_and_receivers_get_each_message_once),
         test(threads_and_workers_meet_at_one_channel),
+        both(a_forked_child_may_not_use_it),
+        test(a_task_may_have_a_pool_with_channels_of_its_own),
         test(each_subscriber_gets_each_message_since_it_subscribed),
         both(a_broadcast_reaches_all),
         both(who_waits_for_a_subscriber_that_ends_is_told),
