@@ -42,6 +42,7 @@ struct tdm_setup {
     char name[16];
     uint32_t errors_to;
     uint32_t no_crash_report, core_dumps;
+    uint32_t number; /* of the worker: what it is to shared memory */
     struct tdm_surroundings around;
 };
 
