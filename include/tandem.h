@@ -328,6 +328,12 @@ TANDEM_API int tandem_quit(void);
  * -ENOMEM, -EMFILE: no thread, memory or descriptors to be had. */
 TANDEM_API int tandem_pool_create(tandem_pool **pool, const tandem_options *options);
 
+/* Sets what tasks that start later, and the on_worker_start of workers that start later, find under this key, in either isolation: a copy of
+ * size bytes.  data NULL: nothing any more.  A running task that has looked goes on seeing what was set before.  Each worker process gets a copy of
+ * all that is set, so it is for settings, not for much data: that is what shared memory is for.  0; -EMSGSIZE: 1 GiB in all; -ENOMEM;
+ * -EINVAL: pool or key NULL, or data NULL with a size. */
+TANDEM_API int tandem_pool_set_data(tandem_pool *pool, const char *key, const void *data, size_t size);
+
 /* Closes the pool to new tasks (-ESHUTDOWN), except those that its own running tasks and callbacks submit, and returns when all
  * tasks have ended and, without callbacks_by_host, their on_done has returned.  The pool stays closed.  Returns 0; -ETIMEDOUT
  * (draining may go on by another call); -EDEADLK inside one of its own thread tasks or callbacks. */
@@ -414,6 +420,13 @@ TANDEM_API int tandem_where(const tandem_context *context);
 
 /* What on_worker_start left for the worker that runs this, or NULL. */
 TANDEM_API void *tandem_worker_data(const tandem_context *context);
+
+/* What tandem_pool_set_data() has set under this key, and how many bytes, if size is not NULL; or NULL: nothing, or there is no memory, or this
+ * is a process that the task has forked.  Aligned for any type, followed by a 0 byte that size does not count, and only to be read; good until
+ * the task ends.  All looks of one run see the pool's data as it was at one moment, at its start or later.  The first look in a worker process that does not
+ * have the latest asks the host for all of it: some tens of microseconds.  Inside on_worker_start the context is NULL; what it is given
+ * there is good until it returns. */
+TANDEM_API const void *tandem_pool_data(tandem_context *context, const char *key, size_t *size);
 
 /* ---- messages -------------------------------------------------------------------------------------------------------------------- */
 /* Between a running task and its submitter: whole, in order, both ways at once, on a thread and in a process alike.

@@ -246,6 +246,7 @@ static void end_pool(struct tandem_pool *pool)
     if (processes) tdm_process_lane_free(&pool->processes);
     if (commands) tdm_command_lane_free(&pool->commands);
     tdm_shared_close(&pool->shared);
+    tdm_pool_data_let_go(core->data);
     free(pool);
 }
 

@@ -163,6 +163,8 @@ static bool read_setup(void)
     if (!read_bytes(&environment, worker.setup.environment_size) || !read_bytes(&argument, worker.setup.argument_size))
         return false;
     worker.argument = argument;
+    tdm_worker_talk_open(channel, worker.control, (uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size);
+    if (!tdm_worker_talk_set_data(worker.setup.data_version, worker.setup.data_size)) return false;
     if (!map_shared()) return false;
     tdm_setup_adopt(&worker.setup, environment);
     return true;
@@ -216,7 +218,10 @@ static void note_what_is(void)
 static void start(void)
 {
     start_fn *on_start = (start_fn *)(uintptr_t)worker.setup.on_start;
+    tandem_context context = {.isolation = TANDEM_PROCESS, .home = worker.identity, .talk = &tdm_worker_talk};
+    tdm_context_starting = &context;
     int code = on_start ? on_start(&worker.data, worker.argument) : 0;
+    tdm_context_starting = NULL;
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* on_worker_start forked, and this is the child */
     note_what_is();
     fflush(NULL);
@@ -508,7 +513,6 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     look_at_use(tdm_clock_ns());
     if (!read_setup()) _exit(TDM_EXIT_LEFT);
     set_rest();
-    tdm_worker_talk_open(&worker.channel, worker.control, (uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size);
     tdm_fault(TDM_FAULT_worker_set_up);
     start();
     for (struct tdm_frame frame; read_header(&frame);) {

@@ -29,8 +29,11 @@ static struct {
     struct aside *first, *last;
     struct aside given; /* the last that was taken up */
     bool gave;
-    uint32_t progressed; /* entries whose words say how far some task is: one bit each */
-    bool leave;          /* the last thing it was told is to leave */
+    uint32_t progressed;   /* entries whose words say how far some task is: one bit each */
+    struct tdm_mail *data; /* what was set for the pool, as far as this worker has been told; NULL: it has not */
+    int32_t data_version;
+    bool data_lost; /* there was no memory for it */
+    bool leave;     /* the last thing it was told is to leave */
     /* of the task that runs */
     struct tdm_frame task;
     struct tdm_mail_queue queue;
@@ -46,6 +49,13 @@ void tdm_worker_talk_open(struct tdm_channel *channel, struct tdm_control *contr
     talk.control = control;
     talk.shared_address = shared_address;
     talk.shared_size = shared_size;
+}
+
+bool tdm_worker_talk_set_data(int32_t version, uint64_t size)
+{
+    talk.data_version = version;
+    talk.data = version != 0 ? tdm_mail_make(NULL, (size_t)size) : NULL;
+    return version == 0 || (talk.data && tdm_channel_read(talk.channel, talk.data->data, (size_t)size));
 }
 
 static struct tdm_talk_words *words(void) { return &talk.control->talk[talk.task.entry]; }
@@ -113,6 +123,17 @@ static void take_message(const struct tdm_frame *frame)
         talk.lost++;
 }
 
+static void take_data(const struct tdm_frame *frame)
+{
+    struct tdm_mail *mail = tdm_mail_make(NULL, frame->payload);
+    read_or_skip(mail ? mail->data : NULL, frame->payload);
+    talk.data_lost = !mail;
+    if (!mail) return;
+    tdm_mail_free(talk.data);
+    talk.data = mail;
+    talk.data_version = frame->code;
+}
+
 /* One frame; false: none came in time. */
 static bool read_on(uint64_t deadline_ns)
 {
@@ -126,11 +147,22 @@ static bool read_on(uint64_t deadline_ns)
         talk.leave = true;
     else if (frame.kind == TDM_FRAME_MESSAGE && mine)
         take_message(&frame);
+    else if (frame.kind == TDM_FRAME_DATA && mine)
+        take_data(&frame);
     else if (frame.kind == TDM_FRAME_CLOSED && mine)
         talk.closed = true;
     else
         read_or_skip(NULL, frame.payload);
     return true;
+}
+
+static void say(enum tdm_frame_kind kind)
+{
+    struct tdm_frame frame = tdm_frame_make(kind, 0);
+    frame.entry = talk.task.entry;
+    frame.sequence = talk.task.sequence;
+    if (tdm_channel_write(talk.channel, &frame, NULL) != 0) lose();
+    tdm_channel_settle_soon(talk.channel);
 }
 
 /* ---- receiving ---- */
@@ -142,11 +174,7 @@ static void count_received(size_t held)
     store_seq(&words()->received, ++talk.received); /* [talk-taken] */
     uint64_t wish = load_seq(&words()->tell_host_at);
     if (wish == 0 || talk.received < wish || exchange_seq(&words()->tell_host_at, 0) == 0) return; /* [talk-taken] */
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_CREDIT, 0);
-    frame.entry = talk.task.entry;
-    frame.sequence = talk.task.sequence;
-    if (tdm_channel_write(talk.channel, &frame, NULL) != 0) lose();
-    tdm_channel_settle_soon(talk.channel);
+    say(TDM_FRAME_CREDIT);
 }
 
 /* What was lost is told once, and is out of order then. */
@@ -217,6 +245,21 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     return 0;
 }
 
+/* Versions are counted, and may wrap around. */
+static bool is_behind(void) { return (uint32_t)talk.data_version - (uint32_t)talk.task.code > (uint32_t)INT32_MAX; }
+
+/* The host has told with the task what is the latest; it may send something later still.  While the worker starts there is no task to ask for. */
+static const void *data(tandem_context *context, size_t *size)
+{
+    (void)context;
+    talk.data_lost = false;
+    if (is_behind()) say(TDM_FRAME_DATA);
+    while (is_behind() && !talk.data_lost) read_on(TDM_FOREVER);
+    if (!talk.data || talk.data_lost) return NULL;
+    *size = talk.data->size;
+    return talk.data->data;
+}
+
 static int progress(tandem_context *context, uint64_t done, uint64_t total)
 {
     (void)context;
@@ -225,7 +268,7 @@ static int progress(tandem_context *context, uint64_t done, uint64_t total)
     return 0;
 }
 
-const struct tdm_talk_ops tdm_worker_talk = {.send = send, .receive = receive, .progress = progress};
+const struct tdm_talk_ops tdm_worker_talk = {.send = send, .receive = receive, .data = data, .progress = progress};
 
 /* ---- what was put aside ---- */
 

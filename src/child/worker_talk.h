@@ -11,6 +11,9 @@
 /* Once.  shared: the window of the pool's shared memory, or none. */
 void tdm_worker_talk_open(struct tdm_channel *channel, struct tdm_control *control, uintptr_t shared_address, size_t shared_size);
 
+/* Reads what was set for the pool by then; version 0: nothing.  False: it could not be had. */
+bool tdm_worker_talk_set_data(int32_t version, uint64_t size);
+
 extern const struct tdm_talk_ops tdm_worker_talk;
 
 /* The task is about to be claimed; and its run is over: before its reply. */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Thread_local tandem_context *tdm_context_starting;
+
 static void keep(void *data) { (void)data; }
 
 void tdm_context_drop_output(tandem_context *context)

@@ -20,7 +20,7 @@ static bool is_message(const struct tdm_frame *frame)
 
 bool tdm_frame_is_from_worker(const struct tdm_frame *frame)
 {
-    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_CREDIT) return false;
+    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_DATA) return false;
     if (frame->kind == TDM_FRAME_MESSAGE) return is_message(frame);
     if (frame->flags == 0) return frame->payload == 0;
     return frame->flags == TDM_FRAME_HAS_OUTPUT && frame->kind == TDM_FRAME_REPLY;

@@ -21,6 +21,7 @@ enum tdm_frame_kind {
     /* both ways, while a task runs, with its entry and sequence; see control.h for how many there may be */
     TDM_FRAME_MESSAGE, /* payload: a message */
     TDM_FRAME_CREDIT,  /* as many have been taken as was wished to be told of; no payload */
+    TDM_FRAME_DATA, /* from the worker, no payload: it wants what was set for the pool; from the host: that, code is its version */
     /* host to worker */
     TDM_FRAME_CLOSED /* no more messages; no payload */
 };
@@ -38,7 +39,7 @@ struct tdm_frame {
     uint16_t entry;    /* of the control page */
     uint64_t sequence; /* of the task: counts up from 1 for each worker */
     uint64_t function; /* TASK: the address of the function, the same in both processes */
-    int32_t code;
+    int32_t code;      /* of a reply; TASK: the version of what was set for the pool, or 0 */
     uint32_t flags;
     uint32_t payload;       /* bytes that follow */
     uint32_t progressed;    /* 1: a reply of a task that has said how far it is: see control.h */

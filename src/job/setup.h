@@ -31,15 +31,17 @@ void tdm_surroundings_note(struct tdm_surroundings *around);
 /* In the new process; what the system refuses stays as it was.  Allocates nothing. */
 void tdm_surroundings_adopt(const struct tdm_surroundings *around, bool core_dumps);
 
-/* The payload of SETUP begins with it; behind it lie the environment, its entries ended by 0 bytes, and the argument. */
+/* The payload of SETUP begins with it; behind it lie the environment, its entries ended by 0 bytes, the argument, and what was
+ * set for the pool. */
 struct tdm_setup {
     uint64_t on_start, on_stop; /* addresses, or 0 */
     uint64_t memory_per_worker;
     uint64_t seed;
     uint64_t watch_ns; /* how long the worker may watch for its next task before it sleeps */
-    uint64_t environment_size, argument_size;
+    uint64_t environment_size, argument_size, data_size;
     uint64_t shared_address, shared_size; /* where shared memory is to be; size 0: there is none */
     char name[16];
+    int32_t data_version;
     uint32_t errors_to;
     uint32_t no_crash_report, core_dumps;
     struct tdm_surroundings around;

@@ -54,6 +54,7 @@ static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry
     frame.entry = (uint16_t)tdm_slot_index(slot, entry);
     frame.sequence = entry->sequence;
     frame.function = (uint64_t)(uintptr_t)task->run;
+    frame.code = load_seq(&slot->lane->lane.core->data_version); /* [data-version] */
     if (task->on_message) frame.flags |= TDM_FRAME_HEARD;
     if (has_limits(limits)) {
         frame.flags |= TDM_FRAME_HAS_LIMITS;

@@ -139,7 +139,8 @@ static void close_all(struct tdm_slot *slot)
     tdm_slot_lock(slot);
     slot->outbox = (struct tdm_outbox){0};
     tdm_mail_free(slot->mail);
-    slot->mail = NULL;
+    tdm_mail_free(slot->data);
+    slot->mail = slot->data = NULL;
     slot->out = slot->in = (struct tdm_way){.fd = -1};
     tdm_slot_unlock(slot);
     free(slot->setup);

@@ -133,7 +133,7 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
     char *bytes = tdm_process_lane_make_setup(slot->lane, &setup);
     if (!bytes) return -ENOMEM;
     slot->setup = bytes;
-    uint64_t size = sizeof setup + setup.environment_size + setup.argument_size;
+    uint64_t size = sizeof setup + setup.environment_size + setup.argument_size + setup.data_size;
     if (size > TDM_FRAME_PAYLOAD_MOST) return -E2BIG; /* an environment of many megabytes beside the largest argument */
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_SETUP, (size_t)size);
     tdm_slot_lock(slot);
@@ -164,7 +164,7 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->watch = (struct tdm_watch){.now_ns = slot->lane->watch_ns, .most_ns = slot->lane->watch_ns};
     slot->input_error = 0;
     slot->leave_due = false;
-    slot->credit_due = 0;
+    slot->credit_due = slot->data_due = 0;
     slot->step = NULL;
     tdm_slot_unlock(slot);
 }

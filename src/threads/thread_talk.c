@@ -106,6 +106,18 @@ static int receive(tandem_context *context, struct tdm_mail **mail, int64_t time
     return is_to_end(context) ? -ECANCELED : -EAGAIN;
 }
 
+/* ---- what was set for the pool ---- */
+
+/* The run keeps what it has seen. */
+static const void *data(tandem_context *context, size_t *size)
+{
+    if (!context->data) context->data = tdm_core_keep_data(context->core);
+    const struct tdm_pool_data *data = context->data;
+    if (!data) return NULL;
+    *size = data->size;
+    return data->bytes;
+}
+
 /* ---- how far it is ---- */
 
 static int progress(tandem_context *context, uint64_t done, uint64_t total)
@@ -117,4 +129,4 @@ static int progress(tandem_context *context, uint64_t done, uint64_t total)
     return 0;
 }
 
-const struct tdm_talk_ops tdm_thread_talk = {.send = send, .receive = receive, .progress = progress};
+const struct tdm_talk_ops tdm_thread_talk = {.send = send, .receive = receive, .data = data, .progress = progress};
