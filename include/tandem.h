@@ -140,7 +140,8 @@ enum {
                                  that itself waits for such a task occupies its thread until the other has ended */
     TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
                                  run has done in the world is then done again; report->runs says how often it ran */
-    TANDEM_REPORT = 1u << 3   /* a report for a thread task too; process tasks always have one */
+    TANDEM_REPORT = 1u << 3,  /* a report for a thread task too; process tasks always have one */
+    TANDEM_TELL_START = 1u << 4 /* its on_message, if it has one, is first told that its function is about to be called: message->started */
 };
 
 /* ---- a task -------------------------------------------------------------------------------------------------------------- */
@@ -155,7 +156,7 @@ struct tandem_task {
     size_t input_size;         /* process: at most UINT32_MAX, unless it lies in shared memory.  Not 0 requires input; 0 passes the
                                   pointer on a thread or if it points into shared memory, else, in a process, NULL */
     int32_t isolation;         /* a tandem_isolation; a command is a process, whatever it says here */
-    uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, TANDEM_RETRY, TANDEM_REPORT */
+    uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, ... */
     int32_t priority;          /* of those that wait for their start, all 1 (high) go before all 0 (usual), and these before all -1 (low); but
                                   now and then one is let through that has been overtaken often, so that none waits for ever */
     uint32_t timeout_ms;       /* of running, from its start; see "Stopping a task" below */
@@ -457,13 +458,17 @@ struct tandem_message {
     size_t size;      /* at most 1 GiB */
     const int *fds;   /* not yet: NULL */
     size_t fd_count;  /* 0 */
-    uint64_t reserved[2];
+    uint64_t request; /* received in a task, not 0: somebody waits in tandem_request() for the answer.  Sent, not 0: this is the answer to that request */
+    uint32_t started; /* to on_message, 1: not sent by the task's function, which is about to be called (TANDEM_TELL_START); size is 0 */
+    uint32_t reserved_;
+    void *owned;      /* an answer's memory: see tandem_message_clear() */
 };
 
 /* Inside a task: sends a message to its on_message.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has no
  * on_message; -ECANCELED: there is no room, and this task on a thread is to end (tandem_cancelled); -EMSGSIZE: larger than 1 GiB, or than
  * limits.output, and then the task ends OVER_LIMIT; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: context or message
- * NULL, data NULL with a size, or reserved not zero. */
+ * NULL, data NULL with a size, a request that was not received, or another field behind fd_count not zero.  An answer (request not 0) needs no
+ * on_message and never waits for room; whether it was still waited for is not told. */
 TANDEM_API int tandem_send(tandem_context *context, const tandem_message *message, int64_t timeout_ms);
 
 /* Inside a task: the next message that was posted to it; good until the next call or the end of the run.  0; -EAGAIN (timeout 0),
@@ -472,9 +477,23 @@ TANDEM_API int tandem_send(tandem_context *context, const tandem_message *messag
 TANDEM_API int tandem_receive(tandem_context *context, tandem_message *message, int64_t timeout_ms);
 
 /* Posts a message to a task that has been submitted.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has ended or was
- * closed; -EMSGSIZE: larger than 1 GiB; -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, reserved not zero, a command, or
+ * closed; -EMSGSIZE: larger than 1 GiB; -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, a field behind fd_count not zero, a command, or
  * never submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
 TANDEM_API int tandem_post(tandem_task *task, const tandem_message *message, int64_t timeout_ms);
+
+/* Posts a message and waits for its answer: the message that the task sends with request as it has received it; that one does not go to on_message.
+ * Any number of threads may ask one task at once, it may answer in any order, and each gets its own.  Inside the task:
+ *
+ *     tandem_receive(context, &message, -1);
+ *     tandem_send(context, &(tandem_message){.data = answer, .size = size, .request = message.request}, -1);
+ *
+ * timeout_ms is for both ways.  0: answer->data is yours until tandem_message_clear(answer).  -ETIMEDOUT, -EAGAIN (timeout 0): there is none yet, and if
+ * one comes later it is thrown away; -EPIPE: the task has ended or was closed before it took the message, ended before it answered, or its process
+ * crashed and it is run once more; -EDEADLK: inside that very task; -EINVAL: answer NULL, and the other errors of tandem_post(). */
+TANDEM_API int tandem_request(tandem_task *task, const tandem_message *message, tandem_message *answer, int64_t timeout_ms);
+
+/* Frees what tandem_request() has brought, if anything, and zeroes the struct.  0; -EINVAL: NULL. */
+TANDEM_API int tandem_message_clear(tandem_message *message);
 
 /* No more posts: after the last message tandem_receive() is -EPIPE, and so is tandem_post() from now on.  0, also if it was closed
  * before; -EPIPE: the task has ended; -EINVAL: NULL, a command, or never submitted. */

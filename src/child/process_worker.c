@@ -436,6 +436,7 @@ static uint64_t run(const struct tdm_frame *task, void *input)
         tdm_task_limits_set(&limits, worker.control);
     }
     size_t size = is_in_shared(task) ? (size_t)task->size : task->payload;
+    tdm_worker_talk_tell_start();
     int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, size);
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */
     uint64_t ran_ns = tdm_clock_ns() - worker.begun_ns;

@@ -117,6 +117,7 @@ static void take_message(const struct tdm_frame *frame)
     struct tdm_mail *mail = shared ? tdm_mail_make_of_shared((void *)(uintptr_t)frame->address, (size_t)frame->size)
                                    : tdm_mail_make(NULL, frame->payload);
     read_or_skip(mail ? mail->data : NULL, frame->payload);
+    if (mail) mail->request = frame->function;
     if (mail)
         tdm_mail_push(&talk.queue, mail);
     else
@@ -227,22 +228,38 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     bool shared = is_in_shared(message);
     size_t held = shared ? 0 : message->size;
     (void)context;
-    if (!(talk.task.flags & TDM_FRAME_HEARD)) return -EPIPE; /* nobody is there to get it */
-    int error = may_send(held) ? 0 : wait_to_send(held, timeout_ms);
+    bool answers = message->request != 0;                                /* of which there are never more than wait for one */
+    if (!answers && !(talk.task.flags & TDM_FRAME_HEARD)) return -EPIPE; /* nobody is there to get it */
+    int error = answers || may_send(held) ? 0 : wait_to_send(held, timeout_ms);
     if (error != 0) return error;
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, held);
     frame.entry = talk.task.entry;
     frame.sequence = talk.task.sequence;
+    frame.function = message->request;
     if (shared) {
         frame.flags = TDM_FRAME_IN_SHARED;
         frame.address = (uint64_t)(uintptr_t)message->data;
         frame.size = message->size;
     }
-    talk.sent++;
-    talk.sent_bytes += held;
+    if (!answers) {
+        talk.sent++;
+        talk.sent_bytes += held;
+    }
     if (tdm_channel_write(talk.channel, &frame, message->data) != 0) lose();
     tdm_channel_settle_soon(talk.channel);
     return 0;
+}
+
+void tdm_worker_talk_tell_start(void)
+{
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, 0);
+    if (!(talk.task.flags & TDM_FRAME_TELL_START)) return;
+    frame.entry = talk.task.entry;
+    frame.sequence = talk.task.sequence;
+    frame.flags = TDM_FRAME_TELL_START;
+    talk.sent++;
+    if (tdm_channel_write(talk.channel, &frame, NULL) != 0) lose();
+    tdm_channel_settle_soon(talk.channel);
 }
 
 /* Versions are counted, and may wrap around. */

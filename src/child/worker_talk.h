@@ -18,6 +18,7 @@ extern const struct tdm_talk_ops tdm_worker_talk;
 
 /* The task is about to be claimed; and its run is over: before its reply. */
 void tdm_worker_talk_begin(const struct tdm_frame *task);
+void tdm_worker_talk_tell_start(void); /* it begins, if that is to be told */
 void tdm_worker_talk_end(void);
 bool tdm_worker_talk_has_progressed(void); /* it has said how far it is */
 

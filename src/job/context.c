@@ -84,6 +84,7 @@ int tandem_send(tandem_context *context, const tandem_message *message, int64_t 
 {
     if (!context) return -EINVAL;
     int error = tdm_message_check(message);
+    if (error == 0 && message->request > context->asked) error = -EINVAL;
     if (error == 0 && tdm_identity() != context->home) error = -EPERM;
     if (error == 0) error = check_reply(context, message->data, message->size);
     if (error != 0) return error;
@@ -103,7 +104,8 @@ int tandem_receive(tandem_context *context, tandem_message *message, int64_t tim
     tdm_context_drop_received(context);
     int error = context->talk->receive(context, &mail, timeout_ms);
     context->received = mail;
-    if (error == 0) *message = (tandem_message){.data = mail->data, .size = mail->size};
+    if (mail && mail->request > context->asked) context->asked = mail->request;
+    if (error == 0) *message = (tandem_message){.data = mail->data, .size = mail->size, .request = mail->request};
     errno = saved;
     return error;
 }

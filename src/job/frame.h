@@ -26,10 +26,11 @@ enum tdm_frame_kind {
     TDM_FRAME_CLOSED /* no more messages; no payload */
 };
 
-#define TDM_FRAME_HAS_OUTPUT   1u /* REPLY: there is an output, if only of 0 bytes */
-#define TDM_FRAME_HAS_LIMITS   2u /* TASK: they lie in the control page */
-#define TDM_FRAME_IN_SHARED    4u /* TASK, MESSAGE: no payload; the bytes lie in shared memory, see address and size */
-#define TDM_FRAME_HEARD        8u /* TASK: it has an on_message */
+#define TDM_FRAME_HAS_OUTPUT   1u  /* REPLY: there is an output, if only of 0 bytes */
+#define TDM_FRAME_HAS_LIMITS   2u  /* TASK: they lie in the control page */
+#define TDM_FRAME_IN_SHARED    4u  /* TASK, MESSAGE: no payload; the bytes lie in shared memory, see address and size */
+#define TDM_FRAME_HEARD        8u  /* TASK: it has an on_message */
+#define TDM_FRAME_TELL_START   16u /* TASK: a message is to tell when it has begun; MESSAGE: this is it, and has no payload */
 #define TDM_FRAME_PAYLOAD_MOST UINT32_MAX
 
 /* Both sides are the same program, so it travels as it lies in memory. */
@@ -38,8 +39,9 @@ struct tdm_frame {
     uint16_t kind;
     uint16_t entry;    /* of the control page */
     uint64_t sequence; /* of the task: counts up from 1 for each worker */
-    uint64_t function; /* TASK: the address of the function, the same in both processes */
-    int32_t code;      /* of a reply; TASK: the version of what was set for the pool, or 0 */
+    uint64_t
+        function; /* TASK: the address of the function, the same in both processes; MESSAGE: what request it is, or answers; 0: none */
+    int32_t code; /* of a reply; TASK: the version of what was set for the pool, or 0 */
     uint32_t flags;
     uint32_t payload;       /* bytes that follow */
     uint32_t progressed;    /* 1: a reply of a task that has said how far it is: see control.h */

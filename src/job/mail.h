@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <tandem.h>
 
 /* What one direction holds; or one larger message. */
@@ -16,6 +17,8 @@ struct tdm_mail {
     void *data;
     size_t size;               /* bytes of data */
     size_t held;               /* those of them that lie here: all or, in shared memory, none */
+    uint64_t request;          /* posted: what an answer is to name; 0: none is waited for */
+    bool started;              /* sent: word that the task has begun */
     _Alignas(16) char bytes[]; /* and a 0 byte */
 };
 

@@ -53,6 +53,7 @@ static void put_plain(struct tdm_slot *slot, const struct tdm_entry *entry, enum
 static void put_mail(struct tdm_slot *slot, const struct tdm_entry *entry, struct tdm_mail *mail)
 {
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, mail->held);
+    frame.function = mail->request;
     if (mail->data != mail->bytes) {
         frame.flags = TDM_FRAME_IN_SHARED;
         frame.address = (uint64_t)(uintptr_t)mail->data;
@@ -184,6 +185,7 @@ void tdm_slot_talk_died(struct tdm_slot *slot, struct tdm_task *task, uint64_t s
     if (!mailbox) return;
     tdm_mail_drop_all(&mailbox->written);
     tdm_slot_talk_take_back(slot, task, sequence);
+    tdm_mailbox_lose_requests(mailbox);
 }
 
 /* ---- from outside ---- */
@@ -234,16 +236,23 @@ static enum tdm_said take_message(struct tdm_slot *slot, struct tdm_task *task)
 {
     struct tdm_inbox *inbox = &slot->inbox;
     struct tdm_mailbox *mailbox = mailbox_of(task);
-    if (!mailbox || !tdm_task_public(task)->on_message) return TDM_SAID_WRONG;
+    const tandem_task *public = tdm_task_public(task);
+    uint64_t request = inbox->frame.function;
+    bool tells_start = inbox->frame.flags == TDM_FRAME_TELL_START;
+    if (!mailbox || (request == 0 && !public->on_message)) return TDM_SAID_WRONG;
+    if (tells_start && (request != 0 || !(public->flags & TANDEM_TELL_START))) return TDM_SAID_WRONG;
+    if (tells_start && (inbox->mail = tdm_mail_make(NULL, 0)) != NULL) inbox->mail->started = true;
     if (inbox->frame.flags & TDM_FRAME_IN_SHARED && !inbox->mail) {
         void *data = (void *)(uintptr_t)inbox->frame.address;
         if (!tdm_shared_holds(slot->lane->shared, data, (size_t)inbox->frame.size)) return TDM_SAID_WRONG;
         inbox->mail = tdm_mail_make_of_shared(data, (size_t)inbox->frame.size);
     }
     if (!inbox->mail) return TDM_SAID_NO_MEMORY;
-    if (tdm_mailbox_send(mailbox, inbox->mail) != 0) return TDM_SAID_WRONG; /* more than it may */
+    if (request == 0 && tdm_mailbox_send(mailbox, inbox->mail) != 0) return TDM_SAID_WRONG; /* more than it may */
+    if (request != 0 && !tdm_mailbox_answer(mailbox, request, inbox->mail)) tdm_mail_free(inbox->mail);
     inbox->mail = NULL;
     inbox->payload = NULL;
+    if (request != 0) return TDM_SAID_RIGHT;
     store_release(&mailbox->carrier, slot); /* [mail-carrier] */
     tdm_callbacks_push_message(&slot->lane->lane.core->callbacks, mailbox);
     return TDM_SAID_RIGHT;

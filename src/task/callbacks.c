@@ -127,7 +127,7 @@ static bool pop(struct tdm_callbacks *callbacks, struct due *due)
 static void hand_over(const struct tdm_core *core, tandem_task *task, struct tdm_mail *mail)
 {
     struct tdm_inside inside;
-    tandem_message message = {.data = mail->data, .size = mail->size};
+    tandem_message message = {.data = mail->data, .size = mail->size, .started = mail->started};
     tdm_self_enter(&inside, core, NULL, task->group);
     task->on_message(task, &message);
     tdm_self_leave(&inside);

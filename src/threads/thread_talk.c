@@ -56,8 +56,27 @@ static int wait_and_send(const tandem_context *context, struct tdm_mailbox *mail
     return error != 0 ? error : result;
 }
 
+/* Who asked may have given up waiting; that is no error of this side's. */
+static int answer(const tandem_context *context, const tandem_message *message)
+{
+    struct tdm_mailbox *mailbox = mailbox_of(context);
+    struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
+    if (!mail) return -ENOMEM;
+    if (!tdm_mailbox_answer(mailbox, message->request, mail)) tdm_mail_free(mail);
+    return 0;
+}
+
+int tdm_thread_tell_start(tandem_context *context)
+{
+    struct tdm_mail *mail = tdm_mail_make(NULL, 0);
+    if (!mail) return -ENOMEM;
+    mail->started = true;
+    return try_send(context, mailbox_of(context), mail); /* the first has room */
+}
+
 static int send(tandem_context *context, const tandem_message *message, int64_t timeout_ms)
 {
+    if (message->request != 0) return answer(context, message);
     if (!tdm_task_public(task_of(context))->on_message) return -EPIPE; /* nobody is there to get it */
     struct tdm_mailbox *mailbox = mailbox_of(context);
     struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;

@@ -8,6 +8,7 @@
 #include "threads/thread_lane.h"
 #include "threads/thread_talk.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -92,6 +93,11 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
                                   .closing = &core->closing,
                                   .reply_most = SIZE_MAX},
                       .outcome = {.started_ns = start_time(private)}};
+    if (task->flags & TANDEM_TELL_START && task->on_message && tdm_thread_tell_start(&run.context) != 0) {
+        struct tdm_outcome outcome = {.status = TANDEM_NOT_STARTED, .code = ENOMEM, .step = "memory"};
+        tdm_task_finish(private, &outcome, tally);
+        return;
+    }
     if (task->report) {
         tandem_report *report = (tandem_report *)(uintptr_t)task->report;
         tdm_report_start(report, run.outcome.started_ns, worker ? worker->number : 0, 0);
