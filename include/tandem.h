@@ -235,7 +235,7 @@ struct tandem_report {
 
 /* ---- external programs ------------------------------------------------------------------------------------------------------- */
 
-/* Where a standard stream leads: of a command, and tandem_options.worker_error (there only the first four). */
+/* Where a standard stream leads: of a command, and of workers: tandem_options.worker_output and worker_error. */
 enum {
     TANDEM_STDIO_DEFAULT = 0, /* of a command: in: the task's input, or nothing if it has none; out, err: as CAPTURE (detached: as NULL).  Of a
                                  worker: as INHERIT */
@@ -243,7 +243,7 @@ enum {
     TANDEM_STDIO_INHERIT,     /* the program's own, as it is when the command starts; nowhere if the program has closed it */
     TANDEM_STDIO_NULL,        /* nowhere, or nothing */
     TANDEM_STDIO_FD,          /* the descriptor given in in_fd, out_fd, err_fd */
-    TANDEM_STDIO_STREAM       /* out, err: given to on_output as it comes, and not kept */
+    TANDEM_STDIO_STREAM       /* out, err: given to on_output, of workers to on_worker_output, as it comes, and not kept */
 };
 
 /* tandem_command.overflow: what becomes of a captured stream beyond output_limit. */
@@ -325,7 +325,7 @@ TANDEM_API int tandem_quit(void);
 /* Creates a pool and starts its threads (and its processes_ready workers); returns when on_worker_start has returned in each
  * thread.  options NULL: all defaults; the struct is not needed afterwards, what it points to is copied (argument excepted,
  * which threads get as it is).  Returns 0 and sets *pool; -EINVAL: pool NULL, an unknown when_full, argument_size without
- * argument, an unknown worker_error, reserved not zero, or neither threads nor processes; -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
+ * argument, an unknown worker_error or worker_output, STREAM without on_worker_output, reserved not zero, or neither threads nor processes; -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
  * -ENOMEM, -EMFILE: no thread, memory or descriptors to be had. */
 TANDEM_API int tandem_pool_create(tandem_pool **pool, const tandem_options *options);
 
@@ -599,9 +599,9 @@ struct tandem_options {
     uint32_t kill_grace_ms;     /* a process task that is to be stopped gets SIGTERM, and SIGKILL after this; 0: SIGKILL at once */
     uint32_t start_timeout_ms;  /* a worker process that is not ready by then failed to start; 0: 10000 */
     uint32_t no_crash_report;   /* 1: no signal handlers in workers; of a crash only the signal is known */
-    uint32_t worker_error;      /* TANDEM_STDIO_...: the standard error of worker processes */
+    uint32_t worker_error;      /* TANDEM_STDIO_...: the standard error of worker processes: INHERIT (0 means that), NULL, CAPTURE, STREAM */
     uint32_t core_dumps;        /* 1: workers may dump core, as far as the program's own limit lets them */
-    uint32_t reserved_;
+    uint32_t worker_output;     /* their standard output: INHERIT (0 means that), NULL, STREAM */
     uint64_t memory_per_worker; /* a worker process that has grown by more than these bytes since its start (resident, private) is replaced after
                                    its task, as soon as another is ready; 0: no limit */
     size_t shared_size;         /* most bytes of this pool's shared memory, in whole pages; 0: no limit but the program's; see tandem_shared_alloc() */
@@ -614,8 +614,13 @@ struct tandem_options {
     void (*on_worker_stop)(void *worker_data, void *argument);  /* last thing in each that ends in peace */
     void *argument;       /* for both: threads get this pointer, worker processes a copy of argument_size bytes, */
     size_t argument_size; /*   or NULL if 0.  At most UINT32_MAX */
+    void (*on_worker_output)(uint32_t worker, int stream, const void *data, size_t size, void *argument); /* with STREAM: called where on_done
+                                   is, with bytes that a worker (report->worker) has written to stream 1 or 2, as they come; one call
+                                   after the other, unless several threads run callbacks.  All that a worker has written, also one that has crashed, is
+                                   given before tandem_pool_destroy() returns.  1 MiB of a worker waits for calls to return; beyond, that worker waits
+                                   when it writes, and nobody else.  What a process that a task has left behind writes later is lost */
     const char *name;     /* of threads and workers in ps, top and debuggers, cut to 15 bytes; NULL: "tandem" */
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 };
 
 /* ---- looking in ---------------------------------------------------------------------------------------------------------------------------- */

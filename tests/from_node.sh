@@ -82,6 +82,7 @@ int run(tandem_context *context, void *input, size_t size);
 void on_done(tandem_task *task);
 void on_message(tandem_task *task, const tandem_message *message);
 void on_output(tandem_task *task, int stream, const void *data, size_t size);
+void on_worker_output(uint32_t worker, int stream, const void *data, size_t size, void *argument);
 int rows(tandem_pool *pool, tandem_task *task, tandem_task *worker, tandem_task **tasks, tandem_command *command,
          tandem_options *options, tandem_limits *limits, tandem_group *group, tandem_context *context, tandem_message *message,
          const char *const *argv, const char *const *environment, void *bytes, size_t size, int fd);

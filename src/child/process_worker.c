@@ -90,6 +90,7 @@ static void map_page(int fd)
 static void set_descriptors(const int fds[TDM_WORKER_FDS])
 {
     if (fds[TDM_WORKER_CWD] >= 0 && fchdir(fds[TDM_WORKER_CWD]) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
+    if (fds[TDM_WORKER_OUTPUT] >= 0) dup2(fds[TDM_WORKER_OUTPUT], STDOUT_FILENO);
     if (fds[TDM_WORKER_ERRORS] >= 0) dup2(fds[TDM_WORKER_ERRORS], STDERR_FILENO);
     worker.channel.in.fd = move_up(fds[TDM_WORKER_REQUESTS]);
     worker.channel.out.fd = move_up(fds[TDM_WORKER_REPLIES]);
@@ -178,13 +179,17 @@ static void set_seeds(uint64_t seed)
     srand48((long)(seed >> 32));
 }
 
+static void silence(int stream)
+{
+    int null = open("/dev/null", O_WRONLY);
+    if (null >= 0) dup2(null, stream);
+    if (null > STDERR_FILENO) close(null);
+}
+
 static void set_rest(void)
 {
-    if (worker.setup.errors_to == TDM_ERRORS_NOWHERE) {
-        int null = open("/dev/null", O_WRONLY);
-        if (null >= 0) dup2(null, STDERR_FILENO);
-        if (null > STDERR_FILENO) close(null);
-    }
+    if (worker.setup.output_nowhere) silence(STDOUT_FILENO);
+    if (worker.setup.error_nowhere) silence(STDERR_FILENO);
     set_seeds(worker.setup.seed);
     if (tdm_platform_cpus() > 1) worker.channel.watch.now_ns = worker.channel.watch.most_ns = (uint32_t)worker.setup.watch_ns;
     tdm_platform_offer_to_oom();

@@ -13,8 +13,6 @@
 
 #define TDM_RESOURCES_MOST 16
 
-enum tdm_errors_to { TDM_ERRORS_INHERITED = 0, TDM_ERRORS_CAPTURED, TDM_ERRORS_NOWHERE };
-
 /* Not the directory, which is a descriptor. */
 struct tdm_surroundings {
     int32_t mask; /* umask, or -1 */
@@ -42,7 +40,7 @@ struct tdm_setup {
     uint64_t shared_address, shared_size; /* where shared memory is to be; size 0: there is none */
     char name[16];
     int32_t data_version;
-    uint32_t errors_to;
+    uint32_t output_nowhere, error_nowhere; /* its standard output and error */
     uint32_t no_crash_report, core_dumps;
     struct tdm_surroundings around;
 };

@@ -485,6 +485,7 @@ void tdm_process_lane_free(struct tdm_process_lane *lane)
     see_guests_off(lane);
     for (struct tdm_slot *slot = lane->slots, *next; slot; slot = next) {
         next = slot->next;
+        tdm_worker_output_free(slot);
         free(slot);
     }
     free(lane->environment);

@@ -11,6 +11,7 @@
 #include "job/stream.h"
 #include "process/error_tail.h"
 #include "process/verdict.h"
+#include "process/worker_output.h"
 #include "task/lane.h"
 
 struct tdm_process_lane;
@@ -94,7 +95,8 @@ struct tdm_slot {
 
     /* the reactor's */
     struct tdm_child child;
-    struct tdm_error_tail errors; /* its size is for all; constant while there is a process */
+    struct tdm_error_tail errors;    /* its size is for all; constant while there is a process */
+    struct tdm_worker_output output; /* also others', with the lock */
     struct tdm_source reply_source, request_source;
     struct tdm_timer timer; /* of what the state is about: its start, its oldest task, its leaving, its death */
     struct tdm_job attend;

@@ -91,6 +91,7 @@ void tdm_slot_attend(struct tdm_job *job)
     if (!slot->in_use) return;
     tdm_reading_attend(slot);
     if (!slot->in_use) return;
+    tdm_worker_output_attend(slot);
     tdm_slot_lock(slot);
     bool dying = slot->state == TDM_SLOT_DYING;
     bool or_bell = slot->reader != TDM_THREAD_READS; /* who hands over the rest of an input, too */
@@ -134,6 +135,7 @@ static void close_all(struct tdm_slot *slot)
     tdm_fds_close(&slot->replies);
     tdm_fds_close(&slot->lifeline);
     tdm_error_tail_close(&slot->errors);
+    tdm_worker_output_close(slot);
     if (slot->control) munmap(slot->control, slot->control_size);
     slot->control = NULL;
     tdm_slot_lock(slot);
@@ -332,6 +334,7 @@ void tdm_slot_leave(struct tdm_slot *slot)
 /* Its tasks are stopped one by one: what the worker has not begun is ended here, what it has begun ends with it. */
 void tdm_slot_end(struct tdm_slot *slot)
 {
+    tdm_worker_output_attend(slot);
     for (;;) {
         tdm_slot_lock(slot);
         enum tdm_slot_state state = slot->state;
@@ -412,6 +415,7 @@ void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
     slot->lane = lane;
     slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
     slot->out = slot->in = (struct tdm_way){.fd = -1}; /* a start may fail before there is anything: 0 would be the program's own */
+    slot->output.sources[0].fd = slot->output.sources[1].fd = -1;
     slot->deadline_ns = TDM_FOREVER;
     tdm_list_init(&slot->idle);
     slot->child.kind = TDM_SPAWN;

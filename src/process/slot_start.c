@@ -88,6 +88,10 @@ static int open_rest(struct tdm_slot *slot)
     int error = open_page(slot);
     if (error == 0 && slot->lane->options->worker_error == TANDEM_STDIO_CAPTURE)
         error = tdm_error_tail_open(&slot->errors, &slot->child.fds[TDM_WORKER_ERRORS]);
+    if (error == 0 && slot->lane->options->worker_output == TANDEM_STDIO_STREAM)
+        error = tdm_worker_output_open(slot, 1, &slot->child.fds[TDM_WORKER_OUTPUT]);
+    if (error == 0 && slot->lane->options->worker_error == TANDEM_STDIO_STREAM)
+        error = tdm_worker_output_open(slot, 2, &slot->child.fds[TDM_WORKER_ERRORS]);
     if (error != 0) return error;
     if (slot->lane->shared->has_file) {
         int shared = tdm_fds_duplicate(slot->lane->shared->fd);
@@ -107,12 +111,6 @@ static int watch_replies(struct tdm_slot *slot)
     return tdm_reactor_watch(&slot->reply_source, TDM_POLL_IN);
 }
 
-static uint32_t errors_to(const tandem_options *options)
-{
-    if (options->worker_error == TANDEM_STDIO_CAPTURE) return TDM_ERRORS_CAPTURED;
-    return options->worker_error == TANDEM_STDIO_NULL ? TDM_ERRORS_NOWHERE : TDM_ERRORS_INHERITED;
-}
-
 /* The environment is the lane's copy; the argument's bytes are the pool's own. */
 static int write_setup(struct tdm_slot *slot, uint32_t number)
 {
@@ -125,7 +123,8 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
                               .argument_size = options->argument_size,
                               .shared_address = (uint64_t)(uintptr_t)slot->lane->shared->window.start,
                               .shared_size = slot->lane->shared->has_file ? slot->lane->shared->window.size : 0,
-                              .errors_to = errors_to(options),
+                              .output_nowhere = options->worker_output == TANDEM_STDIO_NULL,
+                              .error_nowhere = options->worker_error == TANDEM_STDIO_NULL,
                               .no_crash_report = options->no_crash_report,
                               .core_dumps = options->core_dumps};
     snprintf(setup.name, sizeof setup.name, "%s", options->name);
