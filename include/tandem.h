@@ -104,6 +104,9 @@ typedef struct tandem_limits tandem_limits;   /* what a task may use of its proc
 typedef struct tandem_command tandem_command; /* an external program, as a task */
 typedef struct tandem_report tandem_report;   /* what is known of how a task ran and ended */
 typedef struct tandem_stats tandem_stats;     /* a pool's counters */
+typedef struct tandem_channel tandem_channel; /* a queue of messages in shared memory */
+typedef struct tandem_channel_options tandem_channel_options; /* how a channel is to be */
+typedef struct tandem_mutex tandem_mutex;     /* a lock in shared memory that its holder's death opens */
 
 /* The work.  One function serves both isolations: input is aligned for any type, and the reply goes through the context.
  * On a thread, input is the caller's own pointer.  In a process it is a copy: what the function writes there stays there; unless it
@@ -571,6 +574,73 @@ TANDEM_API int tandem_atomic_wait(const volatile void *word, uint32_t expected, 
 
 /* Wakes at most so many of those that sleep on the word, in whatever thread or process; UINT32_MAX: all.  0; -EINVAL as above. */
 TANDEM_API int tandem_atomic_notify(const volatile void *word, uint32_t most);
+
+/* ---- channels ---------------------------------------------------------------------------------------------------------------------------- */
+/* A queue of messages in a pool's shared memory.  Any number of the caller's threads, of the pool's threads and of its worker processes send
+ * and receive.  The handle is good in all of them: hand it to a task within its input.  Messages are whole, and those of one sender come in
+ * order.  A channel holds a fixed number of messages; when it is full, senders wait.
+ *
+ * Without subscribers each message goes to one receiver.  In a broadcast each subscriber gets each message sent since it subscribed; the
+ * channel is full for the slowest of them, and what is sent while there is none is gone.  Threads and processes that receive for the same
+ * subscriber share its messages.
+ *
+ * A process that dies, at any instant, leaves the channel whole: a message it was sending is there entirely or not at all; one it was
+ * receiving is either still there, for another, or has been taken, and then is lost with it: each is received at most once.
+ * A subscriber belongs to the process that subscribed, and goes with it.  Others go on as soon as the pool has noticed the death. */
+struct tandem_channel_options {
+    uint32_t messages;     /* so many at most; 0: 64 */
+    uint32_t message_size; /* of the largest; 0: 1024; at most 1 GiB.  The memory for all of them is taken when the channel is created */
+    uint32_t subscribers;  /* 0: each message goes to one receiver.  Else a broadcast to at most so many subscribers at a time, at most 255 */
+    uint32_t reserved_;
+    uint64_t reserved[4];
+};
+
+/* Creates a channel; options NULL: all defaults.  0; -EINVAL: pool or channel NULL, more than 1 GiB or 255 subscribers, or reserved not zero;
+ * -ENOMEM: no room within shared_size or the system's memory; -EPERM: in another process than the one that made the pool. */
+TANDEM_API int tandem_channel_create(tandem_pool *pool, tandem_channel **channel, const tandem_channel_options *options);
+
+/* Sends a copy of size bytes (0 is a message, too).  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the channel is closed;
+ * -EMSGSIZE: larger than message_size; -EINVAL: no channel that this process has made (in a worker: that its host has made; there the
+ * pointer is followed to find out), or data NULL with a size; -EIO: a worker has destroyed what the channel consists of.  (Sends and receipts of one channel exclude each other: one in a process that is stopped meanwhile
+ * holds up the others.  Even with timeout 0 a call waits up to 100 ms for that.) */
+TANDEM_API int tandem_channel_send(tandem_channel *channel, const void *data, size_t size, int64_t timeout_ms);
+
+/* Receives the next message into the buffer and returns its size.  subscriber: in a broadcast what tandem_channel_subscribe() returned,
+ * else 0.  -EAGAIN (timeout 0), -ETIMEDOUT: there is none; -EPIPE: there is none, and the channel is closed; -EMSGSIZE: the buffer is too small,
+ * and the message stays; -EINVAL: no channel, no such subscriber (any more), or buffer NULL with a size; -EIO as above. */
+TANDEM_API ssize_t tandem_channel_receive(tandem_channel *channel, int subscriber, void *buffer, size_t size, int64_t timeout_ms);
+
+/* One more subscriber of a broadcast, from the next message on: its number, above 0.  Good in other processes too: who subscribes and then submits
+ * a task that receives misses nothing.  -EAGAIN: there are as many as there may be; -EPIPE: it is closed; -EINVAL: no broadcast; -EIO. */
+TANDEM_API int tandem_channel_subscribe(tandem_channel *channel);
+
+/* Ends that; what it has not received is dropped.  0; -EINVAL: no such subscriber; -EIO. */
+TANDEM_API int tandem_channel_unsubscribe(tandem_channel *channel, int subscriber);
+
+/* No more messages: sending is -EPIPE from now on, also for those who wait for room, and so is receiving once what was sent has been received.
+ * 0, also if it was closed before; -EINVAL: no channel.  The pool's end does this first, so that tasks on threads return. */
+TANDEM_API int tandem_channel_close(tandem_channel *channel);
+
+/* Frees it.  Nobody uses it any more, nor does any other call overlap; a pool's end frees what is left.  0, also for NULL; -EINVAL: no channel that
+ * this process has made. */
+TANDEM_API int tandem_channel_destroy(tandem_channel *channel);
+
+/* ---- locks ------------------------------------------------------------------------------------------------------------------------------- */
+
+/* A lock for what lies in shared memory.  Zeroed it is open, and needs no end; put it into memory of tandem_shared_alloc() (anywhere, if
+ * only threads use it).  When a worker process dies that holds it, the next to lock it is told so. */
+struct tandem_mutex {
+    uint64_t reserved[2]; /* the library's */
+};
+
+/* Locks it; timeout 0 tries once.  0: it is the caller's.  1: it is the caller's, and the process that held it has died: what it guards may be
+ * half changed; mend that, then unlock.  -EAGAIN (timeout 0), -ETIMEDOUT: another holds it; -EDEADLK: this thread does; -ENOLCK: this worker process
+ * holds, or waits for, 64 of them; -EINVAL: NULL, or not at a multiple of 8.  Only what runs in the host and in the pool's own workers may use it; a task that
+ * returns without unlocking, in a process, counts as a death; on a thread it leaves the thread its holder, and a thread that ends leaves it locked. */
+TANDEM_API int tandem_lock(tandem_mutex *mutex, int64_t timeout_ms);
+
+/* Opens it.  0; -EPERM: this thread does not hold it; -EINVAL as above. */
+TANDEM_API int tandem_unlock(tandem_mutex *mutex);
 
 /* ---- settings --------------------------------------------------------------------------------------------------------------------------- */
 

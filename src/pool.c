@@ -10,6 +10,7 @@
 #include "base/region.h"
 #include "base/symbols.h"
 #include "guards/guard_link.h"
+#include "process/belt_book.h"
 #include "quiet.h"
 #include "task/group.h"
 #include "task/talk.h"
@@ -61,6 +62,7 @@ static void settle(void)
         tdm_talk_reset();
         tdm_proc_reset();
         tdm_reactor_reset();
+        tdm_belt_book_reset();
         tdm_region_reset();
         tdm_symbols_reset();
         tdm_guards_reset();
@@ -236,6 +238,7 @@ static void end_pool(struct tandem_pool *pool)
     struct tdm_lane *processes = pool->has_processes ? &pool->processes.lane : NULL;
     struct tdm_lane *commands = pool->has_processes ? &pool->commands.lane : NULL;
     tdm_ledger_close(&core->ledger, TDM_GATE_CLOSED);
+    tdm_belt_book_close(&pool->shared);
     if (threads) threads->ops->begin_end(threads); /* what waits is cancelled before what runs is told to return */
     store_seq(&core->closing, 1);                  /* [closing] */
     tdm_sleepers_wake(&core->sleepers);
@@ -253,6 +256,7 @@ static void end_pool(struct tandem_pool *pool)
     if (threads) tdm_thread_lane_free(&pool->threads);
     if (processes) tdm_process_lane_free(&pool->processes);
     if (commands) tdm_command_lane_free(&pool->commands);
+    tdm_belt_book_forget(&pool->shared);
     tdm_shared_close(&pool->shared);
     tdm_pool_data_let_go(core->data);
     free(pool);

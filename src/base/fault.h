@@ -76,6 +76,21 @@
     X(guard_fork_guard)                                                                                                            \
     X(guard_forked_guard)                                                                                                          \
     X(guard_told_pair)                                                                                                             \
+    X(word_taken)                                                                                                                  \
+    X(word_opened)                                                                                                                 \
+    X(mutex_noted)                                                                                                                 \
+    X(mutex_opened)                                                                                                                \
+    X(belt_slept)                                                                                                                  \
+    X(belt_counted_in)                                                                                                             \
+    X(belt_answered)                                                                                                               \
+    X(belt_called)                                                                                                                 \
+    X(belt_begun)                                                                                                                  \
+    X(belt_written)                                                                                                                \
+    X(belt_sent)                                                                                                                   \
+    X(belt_copied)                                                                                                                 \
+    X(belt_taken)                                                                                                                  \
+    X(belt_joined)                                                                                                                 \
+    X(belt_opened)                                                                                                                 \
     X(host_offered)                                                                                                                \
     X(host_frame_written)                                                                                                          \
     X(host_reply_read)

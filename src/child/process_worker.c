@@ -16,6 +16,7 @@
 #include "child/worker_talk.h"
 #include "job/context.h"
 #include "job/control.h"
+#include "job/member.h"
 #include "job/payload.h"
 #include "job/setup.h"
 #include "job/stream.h"
@@ -141,6 +142,7 @@ static bool must_hide_what_is_not_there(void)
 /* At the host's addresses, which are reserved here too.  A pool that a task makes has a region of its own. */
 static bool map_shared(void)
 {
+    tdm_member_become(worker.setup.number, 0, 0, NULL);
     if (worker.setup.shared_size == 0 || worker.shared < 0) return worker.setup.shared_size == 0;
     struct tdm_span at = {shared_start(), (size_t)worker.setup.shared_size};
     int error = tdm_region_map(at, worker.shared, 0);
@@ -151,6 +153,7 @@ static bool map_shared(void)
         worker.shared = -1;
     }
     tdm_region_leave();
+    tdm_member_become(worker.setup.number, (uintptr_t)at.start, error == 0 ? at.size : 0, &worker.control->holdings);
     return error == 0;
 }
 
@@ -301,6 +304,7 @@ static void stay_clean(uint64_t ran_ns, bool next_was_there)
 {
     if (ran_ns >= worker.cheapest_call_ns) worker.may_be_unclean = true;
     worker.unlooked++;
+    if (tdm_member_holds_any()) leave(); /* nobody here would ever open it */
     if (!worker.may_be_unclean || (next_was_there && ran_ns < LONG_TASK_NS && worker.unlooked < UNLOOKED_MOST)) return;
     worker.may_be_unclean = false;
     worker.unlooked = 0;

@@ -13,6 +13,7 @@
 #define TDM_JOB_CONTROL_H
 
 #include "job/last_words.h"
+#include "job/member.h"
 #include "job/ring.h"
 
 #include <tandem.h>
@@ -53,6 +54,7 @@ struct tdm_control {
     struct tdm_use use[TDM_CONTROL_WORDS];    /* the worker's, before the reply */
     struct tdm_talk_words talk[TDM_CONTROL_WORDS];
     uint64_t memory_most;             /* the worker's: the address space that the task it has claimed may have; 0: any */
+    struct tdm_holdings holdings;     /* the worker's */
     struct tdm_last_words last_words; /* the worker's */
 };
 

@@ -42,6 +42,7 @@ struct tdm_setup {
     int32_t data_version;
     uint32_t output_nowhere, error_nowhere; /* its standard output and error */
     uint32_t no_crash_report, core_dumps;
+    uint32_t number; /* of the worker: what it is to shared memory */
     struct tdm_surroundings around;
 };
 

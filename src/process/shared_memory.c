@@ -10,6 +10,7 @@
 #include "base/fds.h"
 #include "base/memory_left.h"
 #include "base/platform.h"
+#include "job/word_lock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -257,4 +258,13 @@ bool tdm_shared_holds(struct tdm_shared *shared, const void *memory, size_t size
     bool holds = tdm_arena_holds(&shared->arena, (uintptr_t)memory, size);
     unlock(shared);
     return holds;
+}
+
+void tdm_shared_open_locks(struct tdm_shared *shared, const struct tdm_holdings *holdings, uint32_t dead)
+{
+    for (size_t i = 0; i < TDM_HOLDINGS; i++) {
+        uintptr_t at = (uintptr_t)load_seq(&holdings->at[i]); /* [holdings] */
+        if (at == 0 || at % sizeof(uint32_t) != 0 || !tdm_shared_holds(shared, (void *)at, sizeof(uint32_t))) continue;
+        tdm_word_bury((_Atomic uint32_t *)at, dead); /* what has been given back since is still mapped */
+    }
 }

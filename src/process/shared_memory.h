@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/lock.h"
 #include "base/region.h"
+#include "job/member.h"
 
 /* Zeroed: none, and nothing to close. */
 struct tdm_shared {
@@ -39,5 +40,9 @@ int tdm_shared_give(struct tdm_shared *shared, const void *memory);
 
 /* Do these bytes lie wholly within one live block?  Little more than two comparisons for what lies elsewhere. */
 bool tdm_shared_holds(struct tdm_shared *shared, const void *memory, size_t size);
+
+/* A worker has died: opens the locks that it held, and wakes those who sleep on one that it waited for.  It may have written any addresses
+ * there. */
+void tdm_shared_open_locks(struct tdm_shared *shared, const struct tdm_holdings *holdings, uint32_t dead);
 
 #endif

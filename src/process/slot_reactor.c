@@ -5,8 +5,10 @@
 #include "base/platform.h"
 #include "child/process_worker.h"
 #include "guards/adopted.h"
+#include "process/belt_book.h"
 #include "process/reading.h"
 #include "process/replies.h"
+#include "process/shared_memory.h"
 #include "process/slot_inside.h"
 #include "process/slot_start.h"
 #include "process/slot_talk.h"
@@ -217,6 +219,14 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
     return count > 0;
 }
 
+/* What it may have been in the middle of, in memory that others share: they can go on before anybody is told how its tasks have ended. */
+static void let_others_go_on(const struct tdm_slot *slot)
+{
+    uint32_t number = tdm_member_number(slot->number);
+    if (slot->control) tdm_shared_open_locks(slot->lane->shared, &slot->control->holdings, number);
+    tdm_belt_book_bury(slot->lane->shared, number);
+}
+
 /* With the right to read.  First no more offers; then what it replied before it died; then the verdict; then the grave. */
 static void bury_now(struct tdm_slot *slot, const struct tdm_death *death)
 {
@@ -225,6 +235,7 @@ static void bury_now(struct tdm_slot *slot, const struct tdm_death *death)
     tdm_slot_set_state(slot, TDM_SLOT_LEAVING);
     tdm_slot_unlock(slot);
     tdm_process_lane_not_idle(slot->lane, slot);
+    let_others_go_on(slot);
     if (slot->replies >= 0) tdm_reading_read_all(slot);
     bool left_by_itself = death->known && death->signal == 0 && death->code == TDM_EXIT_LEFT;
     bool begun = judge(slot, death, left_by_itself && slot->has_answered);

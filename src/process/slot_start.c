@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "child/process_worker.h"
 #include "guards/guard_link.h"
+#include "job/member.h"
 #include "job/setup.h"
 #include "process/reading.h"
 #include "process/shared_memory.h"
@@ -126,7 +127,8 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
                               .output_nowhere = options->worker_output == TANDEM_STDIO_NULL,
                               .error_nowhere = options->worker_error == TANDEM_STDIO_NULL,
                               .no_crash_report = options->no_crash_report,
-                              .core_dumps = options->core_dumps};
+                              .core_dumps = options->core_dumps,
+                              .number = tdm_member_number(number)};
     snprintf(setup.name, sizeof setup.name, "%s", options->name);
     tdm_surroundings_note(&setup.around);
     char *bytes = tdm_process_lane_make_setup(slot->lane, &setup);
