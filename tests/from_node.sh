@@ -85,10 +85,12 @@ void on_output(tandem_task *task, int stream, const void *data, size_t size);
 void on_worker_output(uint32_t worker, int stream, const void *data, size_t size, void *argument);
 int rows(tandem_pool *pool, tandem_task *task, tandem_task *worker, tandem_task **tasks, tandem_command *command,
          tandem_options *options, tandem_limits *limits, tandem_group *group, tandem_context *context, tandem_message *message,
-         const char *const *argv, const char *const *environment, void *bytes, size_t size, int fd);
+         tandem_mutex *mutex, tandem_channel *channel, int subscriber, const char *const *argv, const char *const *environment,
+         void *bytes, size_t size, int fd);
 int rows(tandem_pool *pool, tandem_task *task, tandem_task *worker, tandem_task **tasks, tandem_command *command,
          tandem_options *options, tandem_limits *limits, tandem_group *group, tandem_context *context, tandem_message *message,
-         const char *const *argv, const char *const *environment, void *bytes, size_t size, int fd)
+         tandem_mutex *mutex, tandem_channel *channel, int subscriber, const char *const *argv, const char *const *environment,
+         void *bytes, size_t size, int fd)
 {
     static _Atomic uint32_t word;
     tandem_message answer;

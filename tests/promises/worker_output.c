@@ -225,6 +225,23 @@ static void a_slow_hearer_holds_up_only_who_writes_much(void)
     end_pool(pool);
 }
 
+/* The last of it is in the pipe when the worker dies. */
+static void a_crash_while_the_hearer_is_slow_loses_nothing(void)
+{
+    static const struct words words = {.stream = 1, .size = (1 << 20) + 50000, .end = KILLED};
+    tandem_options options = streaming();
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, &options);
+    atomic_store(&heard.hold, 1);
+    tandem_task task = writing(&words);
+    assert_int_equal(tandem_call(pool, &task), TANDEM_CRASHED);
+    wait_until(stats_of(pool).processes == 0);
+    atomic_store(&heard.hold, 0);
+    end_pool(pool);
+    assert_int_equal(atomic_load(&heard.total), words.size);
+    assert_int_equal(atomic_load(&heard.wrong), 0);
+    tandem_task_clear(&task);
+}
+
 static void with_callbacks_by_host_it_is_heard_in_the_hosts_own_loop(void)
 {
     static const struct words words = {.stream = 1, .size = 200000};
@@ -332,6 +349,7 @@ int main(int argc, char **argv)
         test(what_a_worker_has_written_before_it_crashed_is_heard),
         test(what_a_stopped_task_has_written_is_heard),
         test(a_slow_hearer_holds_up_only_who_writes_much),
+        test(a_crash_while_the_hearer_is_slow_loses_nothing),
         test(with_callbacks_by_host_it_is_heard_in_the_hosts_own_loop),
         test(a_pools_end_takes_in_what_its_workers_say_last),
         test(it_goes_where_it_shall),
