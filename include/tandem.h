@@ -144,7 +144,8 @@ enum {
                                  thread that waits for such a task in the middle of another is stood in for by one more, up to 64 */
     TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
                                  run has done in the world is then done again; report->runs says how often it ran */
-    TANDEM_REPORT = 1u << 3   /* a report for a thread task too; process tasks always have one */
+    TANDEM_REPORT = 1u << 3,  /* a report for a thread task too; process tasks always have one */
+    TANDEM_TELL_START = 1u << 4 /* its on_message, if it has one, is first told that its function is about to be called: message->started */
 };
 
 /* ---- a task -------------------------------------------------------------------------------------------------------------- */
@@ -159,7 +160,7 @@ struct tandem_task {
     size_t input_size;         /* process: at most UINT32_MAX, unless it lies in shared memory.  Not 0 requires input; 0 passes the
                                   pointer on a thread or if it points into shared memory, else, in a process, NULL */
     int32_t isolation;         /* a tandem_isolation; a command is a process, whatever it says here */
-    uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, TANDEM_RETRY, TANDEM_REPORT */
+    uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, ... */
     int32_t priority;          /* of those that wait for their start, all 1 (high) go before all 0 (usual), and these before all -1 (low); but
                                   now and then one is let through that has been overtaken often, so that none waits for ever */
     uint32_t timeout_ms;       /* of running, from its start; see "Stopping a task" below */
@@ -238,7 +239,7 @@ struct tandem_report {
 
 /* ---- external programs ------------------------------------------------------------------------------------------------------- */
 
-/* Where a standard stream leads: of a command, and tandem_options.worker_error (there only the first four). */
+/* Where a standard stream leads: of a command, and of workers: tandem_options.worker_output and worker_error. */
 enum {
     TANDEM_STDIO_DEFAULT = 0, /* of a command: in: the task's input, or nothing if it has none; out, err: as CAPTURE (detached: as NULL).  Of a
                                  worker: as INHERIT */
@@ -246,7 +247,7 @@ enum {
     TANDEM_STDIO_INHERIT,     /* the program's own, as it is when the command starts; nowhere if the program has closed it */
     TANDEM_STDIO_NULL,        /* nowhere, or nothing */
     TANDEM_STDIO_FD,          /* the descriptor given in in_fd, out_fd, err_fd */
-    TANDEM_STDIO_STREAM       /* out, err: given to on_output as it comes, and not kept */
+    TANDEM_STDIO_STREAM       /* out, err: given to on_output, of workers to on_worker_output, as it comes, and not kept */
 };
 
 /* tandem_command.overflow: what becomes of a captured stream beyond output_limit. */
@@ -328,9 +329,15 @@ TANDEM_API int tandem_quit(void);
 /* Creates a pool and starts its threads (and its processes_ready workers); returns when on_worker_start has returned in each
  * thread.  options NULL: all defaults; the struct is not needed afterwards, what it points to is copied (argument excepted,
  * which threads get as it is).  Returns 0 and sets *pool; -EINVAL: pool NULL, an unknown when_full, argument_size without
- * argument, an unknown worker_error, reserved not zero, or neither threads nor processes; -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
+ * argument, an unknown worker_error or worker_output, STREAM without on_worker_output, reserved not zero, or neither threads nor processes; -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
  * -ENOMEM, -EMFILE: no thread, memory or descriptors to be had. */
 TANDEM_API int tandem_pool_create(tandem_pool **pool, const tandem_options *options);
+
+/* Sets what tasks that start later, and the on_worker_start of workers that start later, find under this key, in either isolation: a copy of
+ * size bytes.  data NULL: nothing any more.  A running task that has looked goes on seeing what was set before.  Each worker process gets a copy of
+ * all that is set, so it is for settings, not for much data: that is what shared memory is for.  0; -EMSGSIZE: 1 GiB in all; -ENOMEM;
+ * -EINVAL: pool or key NULL, or data NULL with a size. */
+TANDEM_API int tandem_pool_set_data(tandem_pool *pool, const char *key, const void *data, size_t size);
 
 /* Closes the pool to new tasks (-ESHUTDOWN), except those that its own running tasks and callbacks submit, and returns when all
  * tasks have ended and, without callbacks_by_host, their on_done has returned.  The pool stays closed.  Returns 0; -ETIMEDOUT
@@ -419,6 +426,13 @@ TANDEM_API int tandem_where(const tandem_context *context);
 /* What on_worker_start left for the worker that runs this, or NULL. */
 TANDEM_API void *tandem_worker_data(const tandem_context *context);
 
+/* What tandem_pool_set_data() has set under this key, and how many bytes, if size is not NULL; or NULL: nothing, or there is no memory, or this
+ * is a process that the task has forked.  Aligned for any type, followed by a 0 byte that size does not count, and only to be read; good until
+ * the task ends.  All looks of one run see the pool's data as it was at one moment, at its start or later.  The first look in a worker process that does not
+ * have the latest asks the host for all of it: some tens of microseconds.  Inside on_worker_start the context is NULL; what it is given
+ * there is good until it returns. */
+TANDEM_API const void *tandem_pool_data(tandem_context *context, const char *key, size_t *size);
+
 /* ---- fork and join --------------------------------------------------------------------------------------------------------------- */
 /* A running task splits itself: it spawns branches, goes on, and joins them.  A branch is run by the thread that joins it, unless a pool thread
  * that has nothing to do comes first; so it costs a few nanoseconds as long as all are busy.  Branches spawn branches of their own, to any depth. */
@@ -478,14 +492,19 @@ struct tandem_message {
     size_t size;      /* at most 1 GiB */
     const int *fds;   /* descriptors that go with it; received: there as long as data is, the descriptors are yours; or NULL */
     size_t fd_count;  /* at most 128 */
-    uint64_t reserved[2];
+    uint64_t request; /* received in a task, not 0: somebody waits in tandem_request() for the answer.  Sent, not 0: this is the answer to that request */
+    uint32_t started; /* to on_message, 1: not sent by the task's function, which is about to be called (TANDEM_TELL_START); size is 0 */
+    uint32_t reserved_;
+    void *owned;      /* an answer's memory: see tandem_message_clear() */
 };
 
 /* Inside a task: sends a message to its on_message.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has no
  * on_message; -ECANCELED: there is no room, and this task on a thread is to end (tandem_cancelled); -EMSGSIZE: larger than 1 GiB, more than 128
  * descriptors, or larger than limits.output, and then the task ends OVER_LIMIT; -EBADF: a descriptor that is not open; -EMFILE: no room for
  * a duplicate, or too many on their way; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: context or message NULL, data NULL
- * with a size, fds NULL with a count, or reserved not zero.  Another -errno: the system does not carry one of the descriptors. */
+ * with a size, fds NULL with a count, a request that was not received, or another field behind fd_count not zero.  Another -errno: the system does not
+ * carry one of the descriptors.  An answer (request not 0) needs no on_message and never waits for room; whether it was still waited for is
+ * not told. */
 TANDEM_API int tandem_send(tandem_context *context, const tandem_message *message, int64_t timeout_ms);
 
 /* Inside a task: the next message that was posted to it; good until the next call or the end of the run.  0; -EAGAIN (timeout 0),
@@ -495,8 +514,23 @@ TANDEM_API int tandem_receive(tandem_context *context, tandem_message *message, 
 
 /* Posts a message to a task that has been submitted.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has ended or was
  * closed; -EMSGSIZE: larger than 1 GiB, more than 128 descriptors; -EBADF: a descriptor that is not open; -EMFILE: no room for a duplicate;
- * -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, fds NULL with a count, reserved not zero, a command, or never submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
+ * -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, fds NULL with a count, a field behind fd_count not zero, a command, or never
+ * submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
 TANDEM_API int tandem_post(tandem_task *task, const tandem_message *message, int64_t timeout_ms);
+
+/* Posts a message and waits for its answer: the message that the task sends with request as it has received it; that one does not go to on_message.
+ * Any number of threads may ask one task at once, it may answer in any order, and each gets its own.  Inside the task:
+ *
+ *     tandem_receive(context, &message, -1);
+ *     tandem_send(context, &(tandem_message){.data = answer, .size = size, .request = message.request}, -1);
+ *
+ * timeout_ms is for both ways.  0: answer->data is yours until tandem_message_clear(answer).  -ETIMEDOUT, -EAGAIN (timeout 0): there is none yet, and if
+ * one comes later it is thrown away; -EPIPE: the task has ended or was closed before it took the message, ended before it answered, or its process
+ * crashed and it is run once more; -EDEADLK: inside that very task; -EINVAL: answer NULL, and the other errors of tandem_post(). */
+TANDEM_API int tandem_request(tandem_task *task, const tandem_message *message, tandem_message *answer, int64_t timeout_ms);
+
+/* Frees what tandem_request() has brought, if anything, and zeroes the struct.  0; -EINVAL: NULL. */
+TANDEM_API int tandem_message_clear(tandem_message *message);
 
 /* No more posts: after the last message tandem_receive() is -EPIPE, and so is tandem_post() from now on.  0, also if it was closed
  * before; -EPIPE: the task has ended; -EINVAL: NULL, a command, or never submitted. */
@@ -670,9 +704,9 @@ struct tandem_options {
     uint32_t kill_grace_ms;     /* a process task that is to be stopped gets SIGTERM, and SIGKILL after this; 0: SIGKILL at once */
     uint32_t start_timeout_ms;  /* a worker process that is not ready by then failed to start; 0: 10000 */
     uint32_t no_crash_report;   /* 1: no signal handlers in workers; of a crash only the signal is known */
-    uint32_t worker_error;      /* TANDEM_STDIO_...: the standard error of worker processes */
+    uint32_t worker_error;      /* TANDEM_STDIO_...: the standard error of worker processes: INHERIT (0 means that), NULL, CAPTURE, STREAM */
     uint32_t core_dumps;        /* 1: workers may dump core, as far as the program's own limit lets them */
-    uint32_t reserved_;
+    uint32_t worker_output;     /* their standard output: INHERIT (0 means that), NULL, STREAM */
     uint64_t memory_per_worker; /* a worker process that has grown by more than these bytes since its start (resident, private) is replaced after
                                    its task, as soon as another is ready; 0: no limit */
     size_t shared_size;         /* most bytes of this pool's shared memory, in whole pages; 0: no limit but the program's; see tandem_shared_alloc() */
@@ -685,8 +719,13 @@ struct tandem_options {
     void (*on_worker_stop)(void *worker_data, void *argument);  /* last thing in each that ends in peace */
     void *argument;       /* for both: threads get this pointer, worker processes a copy of argument_size bytes, */
     size_t argument_size; /*   or NULL if 0.  At most UINT32_MAX */
+    void (*on_worker_output)(uint32_t worker, int stream, const void *data, size_t size, void *argument); /* with STREAM: called where on_done
+                                   is, with bytes that a worker (report->worker) has written to stream 1 or 2, as they come; one call
+                                   after the other, unless several threads run callbacks.  All that a worker has written, also one that has crashed, is
+                                   given before tandem_pool_destroy() returns.  1 MiB of a worker waits for calls to return; beyond, that worker waits
+                                   when it writes, and nobody else.  What a process that a task has left behind writes later is lost */
     const char *name;     /* of threads and workers in ps, top and debuggers, cut to 15 bytes; NULL: "tandem" */
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 };
 
 /* ---- looking in ---------------------------------------------------------------------------------------------------------------------------- */

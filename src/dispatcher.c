@@ -17,7 +17,7 @@
 
 /* ---- is this a task at all? ---- */
 
-#define KNOWN_FLAGS ((uint32_t)(TANDEM_DEDICATED | TANDEM_NO_HELP | TANDEM_RETRY | TANDEM_REPORT))
+#define KNOWN_FLAGS ((uint32_t)(TANDEM_DEDICATED | TANDEM_NO_HELP | TANDEM_RETRY | TANDEM_REPORT | TANDEM_TELL_START))
 
 bool tdm_limits_are_valid(const tandem_limits *limits)
 {

@@ -125,12 +125,19 @@ int tandem_quit(void)
 
 #define SPIN_MOST 1000000u
 
+/* Where a worker's output may lead. */
+static bool is_place_for_output(const tandem_options *options, uint32_t place)
+{
+    return place <= TANDEM_STDIO_NULL || (place == TANDEM_STDIO_STREAM && options->on_worker_output);
+}
+
 static int check_options(const tandem_options *options)
 {
     if (options->when_full < TANDEM_FULL_BLOCK || options->when_full > TANDEM_FULL_RUN_HERE) return -EINVAL;
     if (options->callbacks_by_host > 1 || options->no_crash_report > 1 || options->core_dumps > 1) return -EINVAL;
     if (options->pipes_only > 1 || (options->spin_us > SPIN_MOST && options->spin_us != TANDEM_NONE)) return -EINVAL;
-    if (options->worker_error > TANDEM_STDIO_NULL || options->reserved_ != 0) return -EINVAL;
+    if (!is_place_for_output(options, options->worker_output) || options->worker_output == TANDEM_STDIO_CAPTURE) return -EINVAL;
+    if (!is_place_for_output(options, options->worker_error)) return -EINVAL;
     if (!tdm_limits_are_valid(&options->limits)) return -EINVAL;
     if (options->threads == TANDEM_NONE && options->processes == TANDEM_NONE) return -EINVAL;
     if (options->argument_size > 0 && !options->argument) return -EINVAL;
@@ -189,7 +196,8 @@ static int open_lanes(struct tandem_pool *pool)
         const char *step = guards == -ENOTSUP ? "tandem_init" : "zygote";
         tdm_shared_open(&pool->shared, options->shared_size); /* each worker maps it from its start on */
         pool->processes.shared = &pool->shared;
-        int error = tdm_process_lane_open(&pool->processes, core, options, -guards, step);
+        int error = options->on_worker_output ? tdm_callbacks_need(&core->callbacks) : 0;
+        if (error == 0) error = tdm_process_lane_open(&pool->processes, core, options, -guards, step);
         if (error != 0) return error;
         tdm_command_lane_open(&pool->commands, core, options, -guards, step);
         pool->has_processes = true;
@@ -251,6 +259,7 @@ static void end_pool(struct tandem_pool *pool)
     if (commands) tdm_command_lane_free(&pool->commands);
     tdm_belt_book_forget(&pool->shared);
     tdm_shared_close(&pool->shared);
+    tdm_pool_data_let_go(core->data);
     free(pool);
 }
 

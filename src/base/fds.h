@@ -36,7 +36,7 @@ ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count);
 /* How many bytes of a pipe could be read now; false: nobody tells. */
 bool tdm_fds_waiting(int fd, int *bytes);
 
-#define TDM_FDS_MOST 8 /* descriptors in one message */
+#define TDM_FDS_MOST 10 /* descriptors in one message */
 
 /* One whole message of fixed size, with descriptors.  0 or -errno; never raises SIGPIPE. */
 int tdm_fds_send(int socket, const void *message, size_t size, const int *fds, size_t count);

@@ -24,6 +24,7 @@ enum tdm_rank {
     TDM_RANK_MAIL,      /* a task's messages */
     TDM_RANK_CALLBACKS, /* a pool's waiting callbacks */
     TDM_RANK_SLEEPERS,  /* a pool's tasks that sleep until they are told something */
+    TDM_RANK_DATA,      /* what was set for a pool's tasks */
     TDM_RANK_REACTOR,   /* its timers and posted jobs */
     TDM_RANK_BELTS,     /* which channels there are */
     TDM_RANK_SHARED,    /* a pool's shared memory: who has what of it */

@@ -92,6 +92,7 @@ static void map_page(int fd)
 static void set_descriptors(const int fds[TDM_WORKER_FDS])
 {
     if (fds[TDM_WORKER_CWD] >= 0 && fchdir(fds[TDM_WORKER_CWD]) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
+    if (fds[TDM_WORKER_OUTPUT] >= 0) dup2(fds[TDM_WORKER_OUTPUT], STDOUT_FILENO);
     if (fds[TDM_WORKER_ERRORS] >= 0) dup2(fds[TDM_WORKER_ERRORS], STDERR_FILENO);
     worker.channel.in.fd = move_up(fds[TDM_WORKER_REQUESTS]);
     worker.channel.out.fd = move_up(fds[TDM_WORKER_REPLIES]);
@@ -168,6 +169,9 @@ static bool read_setup(void)
     if (!read_bytes(&environment, worker.setup.environment_size) || !read_bytes(&argument, worker.setup.argument_size))
         return false;
     worker.argument = argument;
+    tdm_worker_talk_open(channel, worker.control, worker.parcels);
+    tdm_worker_talk_share((uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size);
+    if (!tdm_worker_talk_set_data(worker.setup.data_version, worker.setup.data_size)) return false;
     if (!map_shared()) return false;
     tdm_setup_adopt(&worker.setup, environment);
     return true;
@@ -181,13 +185,17 @@ static void set_seeds(uint64_t seed)
     srand48((long)(seed >> 32));
 }
 
+static void silence(int stream)
+{
+    int null = open("/dev/null", O_WRONLY);
+    if (null >= 0) dup2(null, stream);
+    if (null > STDERR_FILENO) close(null);
+}
+
 static void set_rest(void)
 {
-    if (worker.setup.errors_to == TDM_ERRORS_NOWHERE) {
-        int null = open("/dev/null", O_WRONLY);
-        if (null >= 0) dup2(null, STDERR_FILENO);
-        if (null > STDERR_FILENO) close(null);
-    }
+    if (worker.setup.output_nowhere) silence(STDOUT_FILENO);
+    if (worker.setup.error_nowhere) silence(STDERR_FILENO);
     set_seeds(worker.setup.seed);
     if (tdm_platform_cpus() > 1) worker.channel.watch.now_ns = worker.channel.watch.most_ns = (uint32_t)worker.setup.watch_ns;
     tdm_platform_offer_to_oom();
@@ -221,7 +229,10 @@ static void note_what_is(void)
 static void start(void)
 {
     start_fn *on_start = (start_fn *)(uintptr_t)worker.setup.on_start;
+    tandem_context context = {.isolation = TANDEM_PROCESS, .home = worker.identity, .talk = &tdm_worker_talk};
+    tdm_context_starting = &context;
     int code = on_start ? on_start(&worker.data, worker.argument) : 0;
+    tdm_context_starting = NULL;
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* on_worker_start forked, and this is the child */
     note_what_is();
     fflush(NULL);
@@ -443,6 +454,7 @@ static uint64_t run(const struct tdm_frame *task, void *input)
         tdm_task_limits_set(&limits, worker.control);
     }
     size_t size = is_in_shared(task) ? (size_t)task->size : task->payload;
+    tdm_worker_talk_tell_start();
     int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, size);
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* the task forked and returned in both */
     uint64_t ran_ns = tdm_clock_ns() - worker.begun_ns;
@@ -521,8 +533,6 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     look_at_use(tdm_clock_ns());
     if (!read_setup()) _exit(TDM_EXIT_LEFT);
     set_rest();
-    tdm_worker_talk_open(&worker.channel, worker.control, worker.parcels);
-    tdm_worker_talk_share((uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size);
     tdm_fault(TDM_FAULT_worker_set_up);
     start();
     for (struct tdm_frame frame; read_header(&frame);) {

@@ -34,8 +34,11 @@ static struct {
     struct aside *first, *last;
     struct aside given; /* the last that was taken up */
     bool gave;
-    uint32_t progressed; /* entries whose words say how far some task is: one bit each */
-    bool leave;          /* the last thing it was told is to leave */
+    uint32_t progressed;   /* entries whose words say how far some task is: one bit each */
+    struct tdm_mail *data; /* what was set for the pool, as far as this worker has been told; NULL: it has not */
+    int32_t data_version;
+    bool data_lost; /* there was no memory for it */
+    bool leave;     /* the last thing it was told is to leave */
     /* of the task that runs */
     struct tdm_frame task;
     struct tdm_mail_queue queue;
@@ -56,6 +59,13 @@ void tdm_worker_talk_share(uintptr_t shared_address, size_t shared_size)
 {
     talk.shared_address = shared_address;
     talk.shared_size = shared_size;
+}
+
+bool tdm_worker_talk_set_data(int32_t version, uint64_t size)
+{
+    talk.data_version = version;
+    talk.data = version != 0 ? tdm_mail_make(NULL, (size_t)size) : NULL;
+    return version == 0 || (talk.data && tdm_channel_read(talk.channel, talk.data->data, (size_t)size));
 }
 
 static struct tdm_talk_words *words(void) { return &talk.control->talk[talk.task.entry]; }
@@ -164,6 +174,7 @@ static void take_message(const struct tdm_frame *frame)
         tdm_mail_free(mail);
         mail = NULL;
     }
+    if (mail) mail->request = frame->request;
     if (mail)
         tdm_mail_push(&talk.queue, mail);
     else
@@ -174,6 +185,17 @@ static void skip(const struct tdm_frame *frame)
 {
     read_or_skip(NULL, frame->payload);
     if (frame->kind == TDM_FRAME_MESSAGE) tdm_worker_talk_skip_fds(frame);
+}
+
+static void take_data(const struct tdm_frame *frame)
+{
+    struct tdm_mail *mail = tdm_mail_make(NULL, frame->payload);
+    read_or_skip(mail ? mail->data : NULL, frame->payload);
+    talk.data_lost = !mail;
+    if (!mail) return;
+    tdm_mail_free(talk.data);
+    talk.data = mail;
+    talk.data_version = frame->code;
 }
 
 /* One frame; false: none came in time. */
@@ -189,11 +211,22 @@ static bool read_on(uint64_t deadline_ns)
         talk.leave = true;
     else if (frame.kind == TDM_FRAME_MESSAGE && mine)
         take_message(&frame);
+    else if (frame.kind == TDM_FRAME_DATA && mine)
+        take_data(&frame);
     else if (frame.kind == TDM_FRAME_CLOSED && mine)
         talk.closed = true;
     else
         skip(&frame);
     return true;
+}
+
+static void say(enum tdm_frame_kind kind)
+{
+    struct tdm_frame frame = tdm_frame_make(kind, 0);
+    frame.entry = talk.task.entry;
+    frame.sequence = talk.task.sequence;
+    if (tdm_channel_write(talk.channel, &frame, NULL) != 0) lose();
+    tdm_channel_settle_soon(talk.channel);
 }
 
 /* ---- receiving ---- */
@@ -202,11 +235,7 @@ static bool read_on(uint64_t deadline_ns)
 static void tell(void)
 {
     if (exchange_seq(&words()->tell_host_at, 0) == 0) return; /* [talk-taken] */
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_CREDIT, 0);
-    frame.entry = talk.task.entry;
-    frame.sequence = talk.task.sequence;
-    if (tdm_channel_write(talk.channel, &frame, NULL) != 0) lose();
-    tdm_channel_settle_soon(talk.channel);
+    say(TDM_FRAME_CREDIT);
 }
 
 void tdm_worker_talk_claimed(void)
@@ -284,8 +313,9 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     bool shared = is_in_shared(message);
     size_t here = shared ? 0 : message->size, held = tdm_mail_held(here, message->fd_count);
     (void)context;
-    if (!(talk.task.flags & TDM_FRAME_HEARD)) return -EPIPE; /* nobody is there to get it */
-    int error = may_send(held) ? 0 : wait_to_send(held, timeout_ms);
+    bool answers = message->request != 0;                                /* of which there are never more than wait for one */
+    if (!answers && !(talk.task.flags & TDM_FRAME_HEARD)) return -EPIPE; /* nobody is there to get it */
+    int error = answers || may_send(held) ? 0 : wait_to_send(held, timeout_ms);
     if (error != 0) return error;
     if (message->fd_count > 0) error = send_fds(message);
     if (error != 0) return error;
@@ -294,16 +324,46 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     frame.parcel = talk.parcels_sent;
     frame.entry = talk.task.entry;
     frame.sequence = talk.task.sequence;
+    frame.request = message->request;
     if (shared) {
         frame.flags = TDM_FRAME_IN_SHARED;
         frame.address = (uint64_t)(uintptr_t)message->data;
         frame.size = message->size;
     }
-    talk.sent++;
-    talk.sent_bytes += held;
+    if (!answers) {
+        talk.sent++;
+        talk.sent_bytes += held;
+    }
     if (tdm_channel_write(talk.channel, &frame, message->data) != 0) lose();
     tdm_channel_settle_soon(talk.channel);
     return 0;
+}
+
+void tdm_worker_talk_tell_start(void)
+{
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, 0);
+    if (!(talk.task.flags & TDM_FRAME_TELL_START)) return;
+    frame.entry = talk.task.entry;
+    frame.sequence = talk.task.sequence;
+    frame.flags = TDM_FRAME_TELL_START;
+    talk.sent++;
+    if (tdm_channel_write(talk.channel, &frame, NULL) != 0) lose();
+    tdm_channel_settle_soon(talk.channel);
+}
+
+/* Versions are counted, and may wrap around. */
+static bool is_behind(void) { return (uint32_t)talk.data_version - (uint32_t)talk.task.code > (uint32_t)INT32_MAX; }
+
+/* The host has told with the task what is the latest; it may send something later still.  While the worker starts there is no task to ask for. */
+static const void *data(tandem_context *context, size_t *size)
+{
+    (void)context;
+    talk.data_lost = false;
+    if (is_behind()) say(TDM_FRAME_DATA);
+    while (is_behind() && !talk.data_lost) read_on(TDM_FOREVER);
+    if (!talk.data || talk.data_lost) return NULL;
+    *size = talk.data->size;
+    return talk.data->data;
 }
 
 static int progress(tandem_context *context, uint64_t done, uint64_t total)
@@ -314,7 +374,7 @@ static int progress(tandem_context *context, uint64_t done, uint64_t total)
     return 0;
 }
 
-const struct tdm_talk_ops tdm_worker_talk = {.send = send, .receive = receive, .progress = progress};
+const struct tdm_talk_ops tdm_worker_talk = {.send = send, .receive = receive, .data = data, .progress = progress};
 
 /* ---- what was put aside ---- */
 

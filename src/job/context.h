@@ -13,6 +13,8 @@ struct tdm_mail;
 struct tdm_talk_ops {
     int (*send)(tandem_context *context, const tandem_message *message, int64_t timeout_ms);
     int (*receive)(tandem_context *context, struct tdm_mail **mail, int64_t timeout_ms);
+    const void *(*data)(tandem_context *context,
+                        size_t *size); /* what is set for the pool, see pool_data.h; NULL: nothing, or no memory */
     int (*progress)(tandem_context *context, uint64_t done, uint64_t total);
 };
 
@@ -36,8 +38,14 @@ struct tandem_context {
     const tandem_task *task;          /* which this is */
     const struct tdm_talk_ops *talk;
     void *run;                 /* theirs: whose run this is */
+    void *core;                /* theirs: of which pool */
     struct tdm_mail *received; /* the last message; NULL: none */
+    uint64_t asked;            /* the number of the last request that was received */
+    void *data;                /* theirs: what was set for the pool, as this run sees it; NULL: it has not looked */
 };
+
+/* For on_worker_start, which is given none: that of a worker that is starting on this thread, or NULL. */
+extern _Thread_local tandem_context *tdm_context_starting;
 
 /* What a run has left when it is over: the message it received last. */
 void tdm_context_drop_received(tandem_context *context);

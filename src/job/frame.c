@@ -5,7 +5,7 @@
 
 #define MAGIC 0x6d646e74u /* "tndm" where the least byte comes first */
 
-_Static_assert(sizeof(struct tdm_frame) == 56, "no padding travels");
+_Static_assert(sizeof(struct tdm_frame) == 64, "no padding travels");
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload)
 {
@@ -16,12 +16,13 @@ static bool is_message(const struct tdm_frame *frame)
 {
     if (frame->fd_count > TDM_PARCEL_MOST) return false;
     if (frame->flags == TDM_FRAME_IN_SHARED) return frame->payload == 0 && frame->size <= TDM_MESSAGE_MOST;
+    if (frame->flags == TDM_FRAME_TELL_START) return frame->payload == 0;
     return frame->flags == 0 && frame->payload <= TDM_MESSAGE_MOST;
 }
 
 bool tdm_frame_is_from_worker(const struct tdm_frame *frame)
 {
-    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_CREDIT) return false;
+    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_DATA) return false;
     if (frame->kind == TDM_FRAME_MESSAGE) return is_message(frame);
     if (frame->flags == 0) return frame->payload == 0;
     return frame->flags == TDM_FRAME_HAS_OUTPUT && frame->kind == TDM_FRAME_REPLY;

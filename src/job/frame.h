@@ -21,14 +21,16 @@ enum tdm_frame_kind {
     /* both ways, while a task runs, with its entry and sequence; see control.h for how many there may be */
     TDM_FRAME_MESSAGE, /* payload: a message */
     TDM_FRAME_CREDIT,  /* as many have been taken as was wished to be told of; no payload */
+    TDM_FRAME_DATA, /* from the worker, no payload: it wants what was set for the pool; from the host: that, code is its version */
     /* host to worker */
     TDM_FRAME_CLOSED /* no more messages; no payload */
 };
 
-#define TDM_FRAME_HAS_OUTPUT   1u /* REPLY: there is an output, if only of 0 bytes */
-#define TDM_FRAME_HAS_LIMITS   2u /* TASK: they lie in the control page */
-#define TDM_FRAME_IN_SHARED    4u /* TASK, MESSAGE: no payload; the bytes lie in shared memory, see address and size */
-#define TDM_FRAME_HEARD        8u /* TASK: it has an on_message */
+#define TDM_FRAME_HAS_OUTPUT   1u  /* REPLY: there is an output, if only of 0 bytes */
+#define TDM_FRAME_HAS_LIMITS   2u  /* TASK: they lie in the control page */
+#define TDM_FRAME_IN_SHARED    4u  /* TASK, MESSAGE: no payload; the bytes lie in shared memory, see address and size */
+#define TDM_FRAME_HEARD        8u  /* TASK: it has an on_message */
+#define TDM_FRAME_TELL_START   16u /* TASK: a message is to tell when it has begun; MESSAGE: this is it, and has no payload */
 #define TDM_FRAME_PAYLOAD_MOST UINT32_MAX
 
 /* Both sides are the same program, so it travels as it lies in memory. */
@@ -39,9 +41,11 @@ struct tdm_frame {
     uint64_t sequence; /* of the task: counts up from 1 for each worker */
     union {
         uint64_t function; /* TASK: the address of the function, the same in both processes */
-        uint64_t parcel; /* MESSAGE: the number of its descriptors, which went ahead by the socket; 1 and on, for each direction */
+        uint64_t request;  /* MESSAGE: what request it is, or answers; 0: none */
     };
-    int32_t code; /* MESSAGE, to a worker: 0, or why its descriptors could not be sent, -errno */
+    int32_t
+        code; /* of a reply; TASK: the version of what was set for the pool, or 0; MESSAGE, to a worker: 0, or why its descriptors could
+                     not be sent, -errno */
     uint32_t flags;
     uint32_t payload; /* bytes that follow */
     union {
@@ -49,6 +53,7 @@ struct tdm_frame {
         uint32_t fd_count;   /* MESSAGE: descriptors that go with it */
     };
     uint64_t address, size; /* with IN_SHARED: the bytes */
+    uint64_t parcel; /* MESSAGE: the number of its descriptors, which went ahead by the socket; 1 and on, for each direction */
 };
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);

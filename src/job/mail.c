@@ -51,11 +51,14 @@ int tdm_mail_copy_fds(struct tdm_mail *mail, const tandem_message *message)
 tandem_message tdm_mail_hand_over(struct tdm_mail *mail)
 {
     struct tdm_mail_fds *fds = mail->fds;
-    if (!fds) return (tandem_message){.data = mail->data, .size = mail->size};
+    tandem_message message = {.data = mail->data, .size = mail->size, .request = mail->request, .started = mail->started};
+    if (!fds) return message;
     for (size_t i = 0; i < fds->count; i++)
         if (fds->fds[i] >= 0) tdm_fds_give_away(fds->fds[i]);
     fds->given = true;
-    return (tandem_message){.data = mail->data, .size = mail->size, .fds = fds->fds, .fd_count = fds->count};
+    message.fds = fds->fds;
+    message.fd_count = fds->count;
+    return message;
 }
 
 static void free_fds(struct tdm_mail_fds *fds)
@@ -99,6 +102,7 @@ void tdm_mail_drop_all(struct tdm_mail_queue *queue)
 int tdm_message_check(const tandem_message *message)
 {
     if (!message || (!message->data && message->size > 0)) return -EINVAL;
-    if ((!message->fds && message->fd_count != 0) || message->reserved[0] != 0 || message->reserved[1] != 0) return -EINVAL;
+    if ((!message->fds && message->fd_count != 0) || message->started != 0 || message->reserved_ != 0 || message->owned)
+        return -EINVAL;
     return message->size > TDM_MESSAGE_MOST || message->fd_count > TDM_PARCEL_MOST ? -EMSGSIZE : 0;
 }

@@ -13,8 +13,6 @@
 
 #define TDM_RESOURCES_MOST 16
 
-enum tdm_errors_to { TDM_ERRORS_INHERITED = 0, TDM_ERRORS_CAPTURED, TDM_ERRORS_NOWHERE };
-
 /* Not the directory, which is a descriptor. */
 struct tdm_surroundings {
     int32_t mask; /* umask, or -1 */
@@ -31,16 +29,18 @@ void tdm_surroundings_note(struct tdm_surroundings *around);
 /* In the new process; what the system refuses stays as it was.  Allocates nothing. */
 void tdm_surroundings_adopt(const struct tdm_surroundings *around, bool core_dumps);
 
-/* The payload of SETUP begins with it; behind it lie the environment, its entries ended by 0 bytes, and the argument. */
+/* The payload of SETUP begins with it; behind it lie the environment, its entries ended by 0 bytes, the argument, and what was
+ * set for the pool. */
 struct tdm_setup {
     uint64_t on_start, on_stop; /* addresses, or 0 */
     uint64_t memory_per_worker;
     uint64_t seed;
     uint64_t watch_ns; /* how long the worker may watch for its next task before it sleeps */
-    uint64_t environment_size, argument_size;
+    uint64_t environment_size, argument_size, data_size;
     uint64_t shared_address, shared_size; /* where shared memory is to be; size 0: there is none */
     char name[16];
-    uint32_t errors_to;
+    int32_t data_version;
+    uint32_t output_nowhere, error_nowhere; /* its standard output and error */
     uint32_t no_crash_report, core_dumps;
     uint32_t number; /* of the worker: what it is to shared memory */
     struct tdm_surroundings around;

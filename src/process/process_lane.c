@@ -463,15 +463,23 @@ void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slo
 
 char *tdm_process_lane_make_setup(struct tdm_process_lane *lane, struct tdm_setup *setup)
 {
+    struct tdm_pool_data *data = tdm_core_keep_data(lane->lane.core);
+    size_t data_size = data ? data->size : 0;
     lock(lane);
-    size_t environment = lane->environment ? lane->environment_size : 0;
-    char *bytes = tdm_malloc(sizeof *setup + environment + lane->options->argument_size);
+    size_t environment = lane->environment ? lane->environment_size : 0, argument = lane->options->argument_size;
+    char *bytes = tdm_malloc(sizeof *setup + environment + argument + data_size);
     if (bytes && environment > 0) memcpy(bytes + sizeof *setup, lane->environment, environment);
     unlock(lane);
-    if (!bytes) return NULL;
-    setup->environment_size = environment;
-    memcpy(bytes, setup, sizeof *setup);
-    if (setup->argument_size > 0) memcpy(bytes + sizeof *setup + environment, lane->argument, (size_t)setup->argument_size);
+    if (bytes) {
+        char *rest = bytes + sizeof *setup + environment;
+        setup->environment_size = environment;
+        setup->data_size = data_size;
+        setup->data_version = data ? data->version : 0;
+        memcpy(bytes, setup, sizeof *setup);
+        if (argument > 0) memcpy(rest, lane->argument, argument);
+        if (data_size > 0) memcpy(rest + argument, data->bytes, data_size);
+    }
+    tdm_pool_data_let_go(data);
     return bytes;
 }
 
@@ -488,6 +496,7 @@ void tdm_process_lane_free(struct tdm_process_lane *lane)
     see_guests_off(lane);
     for (struct tdm_slot *slot = lane->slots, *next; slot; slot = next) {
         next = slot->next;
+        tdm_worker_output_free(slot);
         free(slot);
     }
     free(lane->environment);

@@ -144,7 +144,10 @@ static bool is_reply(const struct tdm_frame *frame)
     return frame->kind == TDM_FRAME_REPLY || frame->kind == TDM_FRAME_REFUSED || frame->kind == TDM_FRAME_OVERSIZED;
 }
 
-static bool is_talk(const struct tdm_frame *frame) { return frame->kind == TDM_FRAME_MESSAGE || frame->kind == TDM_FRAME_CREDIT; }
+static bool is_talk(const struct tdm_frame *frame)
+{
+    return frame->kind == TDM_FRAME_MESSAGE || frame->kind == TDM_FRAME_CREDIT || frame->kind == TDM_FRAME_DATA;
+}
 
 bool tdm_replies_take_plain(struct tdm_slot *slot)
 {
@@ -258,6 +261,7 @@ void tdm_replies_take_frame(struct tdm_slot *slot)
     case TDM_FRAME_FAILED: take_failed(slot); break;
     case TDM_FRAME_TIRED: take_tired(slot); break;
     case TDM_FRAME_MESSAGE:
+    case TDM_FRAME_DATA:
     case TDM_FRAME_CREDIT: take_talk(slot); break;
     default: take_reply(slot); break;
     }

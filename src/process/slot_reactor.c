@@ -100,6 +100,7 @@ void tdm_slot_attend(struct tdm_job *job)
     if (!slot->in_use) return;
     tdm_reading_attend(slot);
     if (!slot->in_use) return;
+    tdm_worker_output_attend(slot);
     tdm_slot_lock(slot);
     bool dying = slot->state == TDM_SLOT_DYING;
     bool or_bell = slot->reader != TDM_THREAD_READS; /* who hands over the rest of an input, too */
@@ -155,12 +156,14 @@ static void close_all(struct tdm_slot *slot)
     tdm_fds_close(&slot->replies);
     tdm_fds_close(&slot->lifeline);
     tdm_error_tail_close(&slot->errors);
+    tdm_worker_output_close(slot);
     if (slot->control) munmap(slot->control, slot->control_size);
     slot->control = NULL;
     tdm_slot_lock(slot);
     slot->outbox = (struct tdm_outbox){0};
     tdm_mail_free(slot->mail);
-    slot->mail = NULL;
+    tdm_mail_free(slot->data);
+    slot->mail = slot->data = NULL;
     if (slot->heard) add_seq(&slot->lane->talkers, (uint32_t)-1); /* [lane-talkers] */
     slot->heard = false;
     slot->out = slot->in = (struct tdm_way){.fd = -1};
@@ -363,6 +366,7 @@ void tdm_slot_leave(struct tdm_slot *slot)
 /* Its tasks are stopped one by one: what the worker has not begun is ended here, what it has begun ends with it. */
 void tdm_slot_end(struct tdm_slot *slot)
 {
+    tdm_worker_output_attend(slot);
     for (;;) {
         tdm_slot_lock(slot);
         enum tdm_slot_state state = slot->state;
@@ -443,6 +447,7 @@ void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
     slot->lane = lane;
     slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = slot->parcels = -1;
     slot->out = slot->in = (struct tdm_way){.fd = -1}; /* a start may fail before there is anything: 0 would be the program's own */
+    slot->output.sources[0].fd = slot->output.sources[1].fd = -1;
     slot->deadline_ns = TDM_FOREVER;
     tdm_list_init(&slot->idle);
     slot->child.kind = TDM_SPAWN;

@@ -93,6 +93,10 @@ static int open_rest(struct tdm_slot *slot)
     int error = open_page(slot);
     if (error == 0 && slot->lane->options->worker_error == TANDEM_STDIO_CAPTURE)
         error = tdm_error_tail_open(&slot->errors, &slot->child.fds[TDM_WORKER_ERRORS]);
+    if (error == 0 && slot->lane->options->worker_output == TANDEM_STDIO_STREAM)
+        error = tdm_worker_output_open(slot, 1, &slot->child.fds[TDM_WORKER_OUTPUT]);
+    if (error == 0 && slot->lane->options->worker_error == TANDEM_STDIO_STREAM)
+        error = tdm_worker_output_open(slot, 2, &slot->child.fds[TDM_WORKER_ERRORS]);
     if (error != 0) return error;
     if (slot->lane->shared->has_file) {
         int shared = tdm_fds_duplicate(slot->lane->shared->fd);
@@ -113,12 +117,6 @@ static int watch_replies(struct tdm_slot *slot)
     return tdm_reactor_watch(&slot->reply_source, TDM_POLL_IN);
 }
 
-static uint32_t errors_to(const tandem_options *options)
-{
-    if (options->worker_error == TANDEM_STDIO_CAPTURE) return TDM_ERRORS_CAPTURED;
-    return options->worker_error == TANDEM_STDIO_NULL ? TDM_ERRORS_NOWHERE : TDM_ERRORS_INHERITED;
-}
-
 /* The environment is the lane's copy; the argument's bytes are the pool's own. */
 static int write_setup(struct tdm_slot *slot, uint32_t number)
 {
@@ -131,7 +129,8 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
                               .argument_size = options->argument_size,
                               .shared_address = (uint64_t)(uintptr_t)slot->lane->shared->window.start,
                               .shared_size = slot->lane->shared->has_file ? slot->lane->shared->window.size : 0,
-                              .errors_to = errors_to(options),
+                              .output_nowhere = options->worker_output == TANDEM_STDIO_NULL,
+                              .error_nowhere = options->worker_error == TANDEM_STDIO_NULL,
                               .no_crash_report = options->no_crash_report,
                               .core_dumps = options->core_dumps,
                               .number = tdm_member_number(number)};
@@ -140,7 +139,7 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
     char *bytes = tdm_process_lane_make_setup(slot->lane, &setup);
     if (!bytes) return -ENOMEM;
     slot->setup = bytes;
-    uint64_t size = sizeof setup + setup.environment_size + setup.argument_size;
+    uint64_t size = sizeof setup + setup.environment_size + setup.argument_size + setup.data_size;
     if (size > TDM_FRAME_PAYLOAD_MOST) return -E2BIG; /* an environment of many megabytes beside the largest argument */
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_SETUP, (size_t)size);
     tdm_slot_lock(slot);
@@ -171,7 +170,7 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->watch = (struct tdm_watch){.now_ns = slot->lane->watch_ns, .most_ns = slot->lane->watch_ns};
     slot->input_error = 0;
     slot->leave_due = slot->heard = false;
-    slot->credit_due = 0;
+    slot->credit_due = slot->data_due = 0;
     slot->parcels_full = false;
     slot->parcels_sent = slot->parcels_read = 0;
     slot->step = NULL;

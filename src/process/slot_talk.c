@@ -32,7 +32,7 @@ static void let_go_of_written(struct tdm_slot *slot)
     struct tdm_mail *mail = slot->mail;
     slot->mail = NULL;
     if (!mail) return;
-    if (is_for(slot, oldest) && tdm_slot_is(slot, oldest, TDM_OFFERED))
+    if (slot->outbox.frame.kind == TDM_FRAME_MESSAGE && is_for(slot, oldest) && tdm_slot_is(slot, oldest, TDM_OFFERED))
         tdm_mail_push(&mailbox_of(oldest->task)->written, mail);
     else
         tdm_mail_free(mail);
@@ -71,6 +71,7 @@ static void put_mail(struct tdm_slot *slot, const struct tdm_entry *entry, struc
     frame.fd_count = (uint32_t)tdm_mail_fd_count(mail);
     frame.parcel = slot->parcels_sent;
     frame.code = error;
+    frame.request = mail->request;
     if (mail->data != mail->bytes) {
         frame.flags = TDM_FRAME_IN_SHARED;
         frame.address = (uint64_t)(uintptr_t)mail->data;
@@ -78,6 +79,16 @@ static void put_mail(struct tdm_slot *slot, const struct tdm_entry *entry, struc
     }
     slot->mail = mail;
     put(slot, entry, &frame, mail->data);
+}
+
+/* What was set for the pool. */
+static void put_data(struct tdm_slot *slot, const struct tdm_entry *entry)
+{
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_DATA, slot->data->size);
+    frame.code = slot->data_version;
+    slot->mail = slot->data;
+    slot->data = NULL;
+    put(slot, entry, &frame, slot->mail->data);
 }
 
 /* How much of what was written the task has not received.  The worker may say anything: no more than was written. */
@@ -146,7 +157,12 @@ static bool put_next(struct tdm_slot *slot)
         return true;
     }
     struct tdm_mailbox *mailbox = mailbox_of(oldest->task);
-    if (!mailbox || oldest->decided != 0 || (slot->state != TDM_SLOT_READY && slot->state != TDM_SLOT_LEAVING)) return false;
+    if (oldest->decided != 0 || (slot->state != TDM_SLOT_READY && slot->state != TDM_SLOT_LEAVING)) return false;
+    if (slot->data && slot->data_due == oldest->sequence) {
+        put_data(slot, oldest);
+        return true;
+    }
+    if (!mailbox) return false;
     if (slot->credit_due == oldest->sequence) {
         slot->credit_due = 0;
         put_plain(slot, oldest, TDM_FRAME_CREDIT);
@@ -196,9 +212,11 @@ static struct tdm_mail *take_half_written(struct tdm_slot *slot, uint64_t sequen
 {
     struct tdm_mail *mail = slot->mail;
     if (!mail || slot->outbox.frame.sequence != sequence) return NULL;
+    bool is_message = slot->outbox.frame.kind == TDM_FRAME_MESSAGE;
     slot->mail = NULL;
     slot->outbox = (struct tdm_outbox){0};
-    return mail;
+    if (!is_message) tdm_mail_free(mail);
+    return is_message ? mail : NULL;
 }
 
 void tdm_slot_talk_take_back(struct tdm_slot *slot, struct tdm_task *task, uint64_t sequence)
@@ -216,6 +234,7 @@ void tdm_slot_talk_died(struct tdm_slot *slot, struct tdm_task *task, uint64_t s
     if (!mailbox) return;
     tdm_mail_drop_all(&mailbox->written);
     tdm_slot_talk_take_back(slot, task, sequence);
+    tdm_mailbox_lose_requests(mailbox);
 }
 
 /* ---- from outside ---- */
@@ -289,7 +308,12 @@ static enum tdm_said take_message(struct tdm_slot *slot, struct tdm_task *task)
 {
     struct tdm_inbox *inbox = &slot->inbox;
     struct tdm_mailbox *mailbox = mailbox_of(task);
-    if (!mailbox || !tdm_task_public(task)->on_message) return TDM_SAID_WRONG;
+    const tandem_task *public = tdm_task_public(task);
+    uint64_t request = inbox->frame.request;
+    bool tells_start = inbox->frame.flags == TDM_FRAME_TELL_START;
+    if (!mailbox || (request == 0 && !public->on_message)) return TDM_SAID_WRONG;
+    if (tells_start && (request != 0 || !(public->flags & TANDEM_TELL_START))) return TDM_SAID_WRONG;
+    if (tells_start && (inbox->mail = tdm_mail_make(NULL, 0)) != NULL) inbox->mail->started = true;
     if (inbox->frame.flags & TDM_FRAME_IN_SHARED && !inbox->mail) {
         void *data = (void *)(uintptr_t)inbox->frame.address;
         if (!tdm_shared_holds(slot->lane->shared, data, (size_t)inbox->frame.size)) return TDM_SAID_WRONG;
@@ -298,9 +322,11 @@ static enum tdm_said take_message(struct tdm_slot *slot, struct tdm_task *task)
     if (!inbox->mail) return TDM_SAID_NO_MEMORY;
     enum tdm_said said = take_fds(slot, inbox->mail);
     if (said != TDM_SAID_RIGHT) return said;
-    if (tdm_mailbox_send(mailbox, inbox->mail) != 0) return TDM_SAID_WRONG; /* more than it may */
+    if (request == 0 && tdm_mailbox_send(mailbox, inbox->mail) != 0) return TDM_SAID_WRONG; /* more than it may */
+    if (request != 0 && !tdm_mailbox_answer(mailbox, request, inbox->mail)) tdm_mail_free(inbox->mail);
     inbox->mail = NULL;
     inbox->payload = NULL;
+    if (request != 0) return TDM_SAID_RIGHT;
     store_release(&mailbox->carrier, slot); /* [mail-carrier] */
     tdm_callbacks_push_message(&slot->lane->lane.core->callbacks, mailbox);
     return TDM_SAID_RIGHT;
@@ -312,6 +338,21 @@ static enum tdm_said take_credit(struct tdm_slot *slot, struct tdm_task *task)
     struct tdm_mailbox *mailbox = mailbox_of(task);
     if (!mailbox || mailbox->tells_due == 0) return TDM_SAID_WRONG;
     mailbox->tells_due--;
+    if (tdm_outbox_empty(&slot->outbox)) push_now(slot);
+    return TDM_SAID_RIGHT;
+}
+
+/* With the lock held: it wants what was set for the pool.  No honest one does where nothing was. */
+static enum tdm_said take_wish_for_data(struct tdm_slot *slot, const struct tdm_entry *entry)
+{
+    struct tdm_pool_data *data = tdm_core_keep_data(slot->lane->lane.core);
+    if (!data) return TDM_SAID_WRONG;
+    tdm_mail_free(slot->data);
+    slot->data = tdm_mail_make(data->bytes, data->size);
+    slot->data_version = data->version;
+    slot->data_due = entry->sequence;
+    tdm_pool_data_let_go(data);
+    if (!slot->data) return TDM_SAID_NO_MEMORY;
     if (tdm_outbox_empty(&slot->outbox)) push_now(slot);
     return TDM_SAID_RIGHT;
 }
@@ -333,7 +374,9 @@ enum tdm_said tdm_slot_talk_take(struct tdm_slot *slot, bool only_plain)
                  has_begun(slot, oldest) && (is_message || !decided); /* what it sent before it was to be stopped counts */
     enum tdm_said said = TDM_SAID_WRONG;
     if (right && (!only_plain || slot->state == TDM_SLOT_READY))
-        said = is_message ? take_message(slot, oldest->task) : take_credit(slot, oldest->task);
+        said = is_message                        ? take_message(slot, oldest->task)
+               : frame->kind == TDM_FRAME_CREDIT ? take_credit(slot, oldest->task)
+                                                 : take_wish_for_data(slot, oldest);
     tdm_slot_unlock(slot);
     return decided && said != TDM_SAID_RIGHT ? TDM_SAID_TOO_LATE : said;
 }

@@ -2,6 +2,7 @@
 #ifndef TDM_TASK_CORE_H
 #define TDM_TASK_CORE_H
 
+#include "job/pool_data.h"
 #include "task/callbacks.h"
 #include "task/deadlines.h"
 #include "task/ledger.h"
@@ -16,9 +17,15 @@ struct tdm_core {
     struct tdm_callbacks callbacks;
     struct tdm_deadlines deadlines;
     struct tdm_sleepers sleepers;
+    struct tdm_lock data_lock;      /* rank DATA */
+    struct tdm_pool_data *data;     /* the latest; guarded by data_lock; NULL: nothing was ever set */
+    _Atomic int32_t data_version;   /* its; written under data_lock, 0: as NULL [data-version] */
     struct tdm_lock reactor_lock;   /* rank NEED */
     _Atomic uint32_t holds_reactor; /* written under reactor_lock, looked at without */
 };
+
+/* What is set for the pool, with a reference for the caller; NULL: nothing. */
+struct tdm_pool_data *tdm_core_keep_data(struct tdm_core *core);
 
 /* Starts the reactor for this pool if that has not been done.  0 or -errno. */
 int tdm_core_need_reactor(struct tdm_core *core);

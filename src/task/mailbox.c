@@ -17,6 +17,7 @@ struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns)
     mailbox->watch_ns = watch_ns;
     tdm_list_init(&mailbox->turn);
     tdm_list_init(&mailbox->asleep);
+    tdm_list_init(&mailbox->asking);
     return mailbox;
 }
 
@@ -104,7 +105,7 @@ void tdm_sleepers_wake(struct tdm_sleepers *sleepers)
 
 /* ---- to the task ---- */
 
-int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail)
+int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct tdm_asking *asking)
 {
     struct tdm_mail_queue *queue = &mailbox->posted;
     bool wakes = false;
@@ -115,6 +116,10 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail)
     else if (!tdm_mail_fits(queue->count, queue->bytes, mail->held))
         result = -EAGAIN;
     else {
+        if (asking) {
+            mail->request = asking->request = ++mailbox->requests;
+            tdm_list_push_back(&mailbox->asking, &asking->link);
+        }
         tdm_mail_push(queue, mail);
         wakes = ring(&mailbox->to_receive);
     }
@@ -186,6 +191,54 @@ void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *re
     *received = (struct tdm_mail_queue){0};
 }
 
+/* ---- answers ---- */
+
+/* With the lock held.  After the store he may be gone; the wake uses the address only. */
+static void tell(struct tdm_asking *asking, struct tdm_mail *answer)
+{
+    tdm_list_remove(&asking->link);
+    asking->answer = answer;
+    store_seq(&asking->done, 1); /* [asking-done] */
+    tdm_futex_wake_all(&asking->done);
+}
+
+bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint64_t request, struct tdm_mail *mail)
+{
+    lock(mailbox);
+    struct tdm_node *node = mailbox->asking.next;
+    while (node != &mailbox->asking && container_of(node, struct tdm_asking, link)->request != request) node = node->next;
+    bool waits = node != &mailbox->asking;
+    if (waits) tell(container_of(node, struct tdm_asking, link), mail);
+    unlock(mailbox);
+    return waits;
+}
+
+static bool is_posted(const struct tdm_mailbox *mailbox, uint64_t request)
+{
+    const struct tdm_mail *mail = mailbox->posted.first;
+    while (mail && mail->request != request) mail = mail->next;
+    return mail != NULL;
+}
+
+/* With the lock held. */
+static void lose_requests(struct tdm_mailbox *mailbox)
+{
+    for (struct tdm_node *node = mailbox->asking.next, *next; node != &mailbox->asking; node = next) {
+        struct tdm_asking *asking = container_of(node, struct tdm_asking, link);
+        next = node->next;
+        if (!is_posted(mailbox, asking->request)) tell(asking, NULL);
+    }
+}
+
+void tdm_mailbox_lose_requests(struct tdm_mailbox *mailbox)
+{
+    lock(mailbox);
+    lose_requests(mailbox);
+    unlock(mailbox);
+}
+
+/* ---- the end ---- */
+
 static void close_or_end(struct tdm_mailbox *mailbox, bool ends)
 {
     struct tdm_mail_queue left = {0};
@@ -195,6 +248,7 @@ static void close_or_end(struct tdm_mailbox *mailbox, bool ends)
         mailbox->ended = true;
         left = mailbox->posted;
         mailbox->posted = (struct tdm_mail_queue){0};
+        lose_requests(mailbox);
     }
     bool receives = ring(&mailbox->to_receive), posts = ring(&mailbox->to_post);
     unlock(mailbox);

@@ -21,6 +21,14 @@ struct tdm_mail_bell {
     unsigned sleepers;      /* guarded by it */
 };
 
+/* Somebody who waits for the answer to what he has posted; on his stack, in the mailbox's list until it comes. */
+struct tdm_asking {
+    struct tdm_node link;
+    uint64_t request;
+    struct tdm_mail *answer; /* NULL: there will be none */
+    _Atomic uint32_t done;   /* 1: it is off the list, and all is said; slept on; written under the mailbox's lock [asking-done] */
+};
+
 struct tdm_mailbox {
     _Atomic uint32_t references; /* written by all who have one [mail-references] */
     struct tdm_task *task;       /* there until its last callback has been called; constant */
@@ -31,6 +39,8 @@ struct tdm_mailbox {
     struct tdm_lock lock; /* rank MAIL */
     /* guarded by lock */
     struct tdm_mail_queue posted, sent;
+    struct tdm_node asking;          /* who wait for answers */
+    uint64_t requests;               /* counts them */
     bool closed;                     /* nothing more is posted */
     bool ended;                      /* the task's run is over.  Also written under the lock of talk.c */
     struct tdm_mail_bell to_receive; /* something was posted, or is to be looked at */
@@ -66,9 +76,14 @@ struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns);
 void tdm_mailbox_keep(struct tdm_mailbox *mailbox);
 void tdm_mailbox_let_go(struct tdm_mailbox *mailbox); /* also NULL */
 
-/* 0: it is taken.  -EAGAIN: there is no room; -EPIPE: nothing is taken any more. */
-int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
+/* 0: it is taken, and who asks by it, if anybody, is in the list.  -EAGAIN: there is no room; -EPIPE: nothing is taken any more. */
+int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct tdm_asking *asking);
 int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
+
+/* The answer to a request becomes his who asked; false: he waits no more. */
+bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint64_t request, struct tdm_mail *mail);
+/* Whose request has been received waits in vain: it died with its receiver. */
+void tdm_mailbox_lose_requests(struct tdm_mailbox *mailbox);
 
 /* By the task itself: the next that was posted; NULL: there is none, and if closed there will be none. */
 struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed);

@@ -107,26 +107,28 @@ static int check(tandem_task *public)
 
 /* One try.  The first finds the mailbox; if there is no room, a reference to it is the caller's, and is what tells the next try whether the
  * task still is.  Its lane is told under the lock, so that the pool is there. */
-static int try(struct tdm_task *task, struct tdm_mailbox **mailbox, struct tdm_mail *mail)
+static int try(struct tdm_task *task, struct tdm_mailbox **mailbox, struct tdm_mail *mail, struct tdm_asking *asking)
 {
     bool first = *mailbox == NULL;
     lock(task);
     int result = first ? find_or_make(task, mailbox) : (*mailbox)->ended ? -EPIPE : 0;
-    if (result == 0) result = tdm_mailbox_post(*mailbox, mail);
+    if (result == 0) result = tdm_mailbox_post(*mailbox, mail, asking);
     if ((result == 0 || result == -EAGAIN) && task->lane->ops->posted) task->lane->ops->posted(task->lane, task);
-    if (result == -EAGAIN && first) tdm_mailbox_keep(*mailbox);
+    bool keeps = result == -EAGAIN || (result == 0 && asking);
+    if (first && keeps) tdm_mailbox_keep(*mailbox);
     unlock(task);
-    if (first && result != -EAGAIN) *mailbox = NULL;
+    if (first && !keeps) *mailbox = NULL;
     return result;
 }
 
-static int wait_and_try(struct tdm_task *task, struct tdm_mailbox *mailbox, struct tdm_mail *mail, uint64_t deadline_ns)
+static int wait_and_try(struct tdm_task *task, struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct tdm_asking *asking,
+                        uint64_t deadline_ns)
 {
     int result;
     uint64_t between_ns = 0;
     for (;;) {
         uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_post);
-        result = try(task, &mailbox, mail);
+        result = try(task, &mailbox, mail, asking);
         bool over = result != -EAGAIN || tdm_clock_ns() >= deadline_ns;
         if (!over && !tdm_clock_watch(&mailbox->to_post.count, seen, mailbox->watch_ns))
             tdm_futex_wait(&mailbox->to_post.count, seen, tdm_talk_next_look(&between_ns, deadline_ns)); /* [mail-bell] */
@@ -135,14 +137,12 @@ static int wait_and_try(struct tdm_task *task, struct tdm_mailbox *mailbox, stru
     }
 }
 
-static int post(struct tdm_task *task, struct tdm_mail *mail, int64_t timeout_ms)
+static int post(struct tdm_task *task, struct tdm_mail *mail, struct tdm_asking *asking, struct tdm_mailbox **mailbox,
+                int64_t timeout_ms)
 {
-    struct tdm_mailbox *mailbox = NULL;
-    int result = try(task, &mailbox, mail);
-    if (result != -EAGAIN) return result;
-    if (timeout_ms != 0) result = wait_and_try(task, mailbox, mail, tdm_clock_deadline(timeout_ms));
-    tdm_mailbox_let_go(mailbox);
-    return result;
+    int result = try(task, mailbox, mail, asking);
+    if (result != -EAGAIN || timeout_ms == 0) return result;
+    return wait_and_try(task, *mailbox, mail, asking, tdm_clock_deadline(timeout_ms));
 }
 
 /* Where the bytes are to stay is settled by the lane.  The task may have ended by now, and the pool have gone, so under the lock. */
@@ -159,18 +159,29 @@ static struct tdm_mail *make(struct tdm_task *task, const tandem_message *messag
                   : tdm_mail_make(message->data, message->size);
 }
 
+int tdm_talk_post(tandem_task *public, const tandem_message *message, struct tdm_asking *asking, struct tdm_mailbox **mailbox,
+                  int64_t timeout_ms)
+{
+    int result = tdm_message_check(message);
+    if (result == 0 && message->request != 0) result = -EINVAL;
+    if (result == 0) result = check(public);
+    *mailbox = NULL;
+    if (result != 0) return result;
+    struct tdm_mail *mail = make(tdm_task_of(public), message);
+    result = mail ? tdm_mail_copy_fds(mail, message) : -ENOMEM;
+    if (result == 0) result = post(tdm_task_of(public), mail, asking, mailbox, timeout_ms);
+    if (result != 0) tdm_mail_free(mail);
+    return result;
+}
+
 /* A thread that is cancelled while it waits would take a reference with it. */
 int tandem_post(tandem_task *public, const tandem_message *message, int64_t timeout_ms)
 {
     int saved = errno, state;
-    int result = tdm_message_check(message);
-    if (result == 0) result = check(public);
-    if (result != 0) return result;
+    struct tdm_mailbox *mailbox;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    struct tdm_mail *mail = make(tdm_task_of(public), message);
-    result = mail ? tdm_mail_copy_fds(mail, message) : -ENOMEM;
-    if (result == 0) result = post(tdm_task_of(public), mail, timeout_ms);
-    if (result != 0) tdm_mail_free(mail);
+    int result = tdm_talk_post(public, message, NULL, &mailbox, timeout_ms);
+    tdm_mailbox_let_go(mailbox);
     pthread_setcancelstate(state, NULL);
     errno = saved;
     return result;

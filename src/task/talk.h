@@ -14,6 +14,11 @@ struct tdm_mailbox *tdm_talk_end(struct tdm_task *task);
 /* Something is wished of a task that has a mailbox: should it sleep there, it is to look. */
 void tdm_talk_wake(struct tdm_task *task);
 
+/* tandem_post(), not to be cancelled; with asking, who asks by it is in the mailbox's list if it was posted.  *mailbox: a reference for the caller to let go, or
+ * NULL; with asking and 0 never NULL. */
+int tdm_talk_post(tandem_task *task, const tandem_message *message, struct tdm_asking *asking, struct tdm_mailbox **mailbox,
+                  int64_t timeout_ms);
+
 /* Who waits for room is woken when half of what there may be has been taken; should the other side stop before, he finds room by looking
  * himself, more and more seldom. */
 #define TDM_TALK_LOOK_NS      ((uint64_t)100000)

@@ -80,7 +80,7 @@ static void live(struct tdm_dedicated_thread *thread)
 {
     const tandem_options *options = thread->options;
     tdm_platform_name_thread(options->name);
-    int error = options->on_worker_start ? options->on_worker_start(&thread->self.worker_data, options->argument) : 0;
+    int error = tdm_thread_call_start(options, thread->lane->core, &thread->self.worker_data);
     if (error != 0) {
         thread->started = true; /* and has said so */
         end_for_want_of_a_thread(thread->dedicated, thread->lane, error, "on_worker_start");

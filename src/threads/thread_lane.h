@@ -115,6 +115,8 @@ void tdm_thread_worker_join(struct tdm_thread_worker *worker);
 void *tdm_thread_worker_main(void *argument);
 
 /* Runs a held task on this thread; worker NULL: not a thread of this pool. */
+/* on_worker_start, on the thread that starts; what it returns. */
+int tdm_thread_call_start(const tandem_options *options, struct tdm_core *core, void **worker_data);
 void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *task, const struct tdm_worker_self *worker);
 
 #endif

@@ -56,8 +56,27 @@ static int wait_and_send(const tandem_context *context, struct tdm_mailbox *mail
     return error != 0 ? error : result;
 }
 
+/* Who asked may have given up waiting; that is no error of this side's. */
+static int answer(const tandem_context *context, const tandem_message *message)
+{
+    struct tdm_mailbox *mailbox = mailbox_of(context);
+    struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
+    int result = mail ? tdm_mail_copy_fds(mail, message) : -ENOMEM;
+    if (result != 0 || !tdm_mailbox_answer(mailbox, message->request, mail)) tdm_mail_free(mail);
+    return result;
+}
+
+int tdm_thread_tell_start(tandem_context *context)
+{
+    struct tdm_mail *mail = tdm_mail_make(NULL, 0);
+    if (!mail) return -ENOMEM;
+    mail->started = true;
+    return try_send(context, mailbox_of(context), mail); /* the first has room */
+}
+
 static int send(tandem_context *context, const tandem_message *message, int64_t timeout_ms)
 {
+    if (message->request != 0) return answer(context, message);
     if (!tdm_task_public(task_of(context))->on_message) return -EPIPE; /* nobody is there to get it */
     struct tdm_mailbox *mailbox = mailbox_of(context);
     struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
@@ -112,6 +131,18 @@ static int receive(tandem_context *context, struct tdm_mail **mail, int64_t time
     return is_to_end(context) ? -ECANCELED : -EAGAIN;
 }
 
+/* ---- what was set for the pool ---- */
+
+/* The run keeps what it has seen. */
+static const void *data(tandem_context *context, size_t *size)
+{
+    if (!context->data) context->data = tdm_core_keep_data(context->core);
+    const struct tdm_pool_data *data = context->data;
+    if (!data) return NULL;
+    *size = data->size;
+    return data->bytes;
+}
+
 /* ---- how far it is ---- */
 
 static int progress(tandem_context *context, uint64_t done, uint64_t total)
@@ -123,4 +154,4 @@ static int progress(tandem_context *context, uint64_t done, uint64_t total)
     return 0;
 }
 
-const struct tdm_talk_ops tdm_thread_talk = {.send = send, .receive = receive, .progress = progress};
+const struct tdm_talk_ops tdm_thread_talk = {.send = send, .receive = receive, .data = data, .progress = progress};

@@ -4,6 +4,9 @@
 
 #include "job/context.h"
 
-extern const struct tdm_talk_ops tdm_thread_talk; /* for a context whose run is its struct tdm_task */
+extern const struct tdm_talk_ops tdm_thread_talk;
+
+/* To a task's on_message, which it has: it begins.  0 or -errno. */
+int tdm_thread_tell_start(tandem_context *context); /* for a context whose run is its struct tdm_task */
 
 #endif

@@ -8,6 +8,7 @@
 #include "threads/thread_lane.h"
 #include "threads/thread_talk.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -56,6 +57,7 @@ static void end_run(struct run *run, struct tdm_tally *tally)
 {
     if (tdm_task_public(run->task)->timeout_ms != 0) tdm_deadlines_disarm(&run->lane->core->deadlines, run->task);
     if (run->context.received) tdm_context_drop_received(&run->context);
+    if (run->context.data) tdm_pool_data_let_go(run->context.data);
     run->outcome.output = run->context.output;
     run->outcome.output_size = run->context.output_size;
     run->outcome.release = run->context.release;
@@ -86,6 +88,7 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
                                   .home = core->home,
                                   .talk = &tdm_thread_talk,
                                   .run = private,
+                                  .core = core,
                                   .worker_data = worker ? worker->worker_data : NULL,
                                   .wishes = &private->wishes,
                                   .closing = &core->closing,
@@ -94,6 +97,11 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
                                   .branches = &branches,
                                   .task = task},
                       .outcome = {.started_ns = start_time(private)}};
+    if (task->flags & TANDEM_TELL_START && task->on_message && tdm_thread_tell_start(&run.context) != 0) {
+        struct tdm_outcome outcome = {.status = TANDEM_NOT_STARTED, .code = ENOMEM, .step = "memory"};
+        tdm_task_finish(private, &outcome, tally);
+        return;
+    }
     if (task->report) {
         tandem_report *report = (tandem_report *)(uintptr_t)task->report;
         tdm_report_start(report, run.outcome.started_ns, worker ? worker->number : 0, 0);
@@ -115,12 +123,23 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
 
 static bool is_stopping(const struct tdm_thread_lane *lane) { return load_seq(&lane->stopping) != 0; /* [lane-stopping] */ }
 
+int tdm_thread_call_start(const tandem_options *options, struct tdm_core *core, void **worker_data)
+{
+    tandem_context context = {.isolation = TANDEM_THREAD, .home = core->home, .core = core, .talk = &tdm_thread_talk};
+    if (!options->on_worker_start) return 0;
+    tdm_context_starting = &context;
+    int error = options->on_worker_start(worker_data, options->argument);
+    tdm_context_starting = NULL;
+    if (context.data) tdm_pool_data_let_go(context.data);
+    return error;
+}
+
 static bool start(struct tdm_thread_worker *worker)
 {
     const tandem_options *options = worker->lane->options;
     tdm_platform_name_thread(options->name);
     if (!options->on_worker_start) return true;
-    worker->has_data = options->on_worker_start(&worker->data, options->argument) == 0;
+    worker->has_data = tdm_thread_call_start(options, worker->lane->lane.core, &worker->data) == 0;
     return worker->has_data;
 }
 

@@ -231,7 +231,7 @@ static inline void answer_otherwise(struct own *own)
 }
 
 /* What its task has not to say: nobody listens to it, and nothing was posted to it.  Or of another task, or larger than there may be. */
-#define OTHER_MESSAGES 8
+#define OTHER_MESSAGES 12
 static inline void talk_out_of_turn(struct own *own)
 {
     struct tdm_frame frame = forge(own, TDM_FRAME_MESSAGE, 0);
@@ -243,6 +243,10 @@ static inline void talk_out_of_turn(struct own *own)
     case 4: frame.entry++; break;
     case 5: frame.flags = TDM_FRAME_IN_SHARED, frame.address = (uintptr_t)own, frame.size = 64; break;
     case 6: frame.payload = (UINT32_C(1) << 30) + 1; break;
+    case 7: frame.kind = TDM_FRAME_DATA; break; /* nothing was set for its pool */
+    case 8: frame.kind = TDM_FRAME_DATA, frame.payload = 16; break;
+    case 9: frame.function = 1; break; /* an answer, and nobody has asked */
+    case 10: frame.flags = TDM_FRAME_TELL_START; break;
     default: frame.kind = TDM_FRAME_CREDIT, frame.sequence = 0; break;
     }
     send_frame(own, &frame);

@@ -45,7 +45,7 @@ static void expect_ends(int ends)
 static int misuse_task(tandem_context *context, void *input, size_t size)
 {
     (void)input, (void)size;
-    tandem_message message = {0}, sized = {.size = 1}, reserved = {.reserved = {1, 0}}, fds = {.fd_count = 1};
+    tandem_message message = {0}, sized = {.size = 1}, reserved = {.started = 1}, fds = {.fd_count = 1};
     tandem_message huge = {.data = &message, .size = ((size_t)1 << 30) + 1};
     if (tandem_send(NULL, &message, 0) != -EINVAL || tandem_send(context, NULL, 0) != -EINVAL) return __LINE__;
     if (tandem_send(context, &sized, 0) != -EINVAL || tandem_send(context, &reserved, 0) != -EINVAL) return __LINE__;
@@ -58,7 +58,7 @@ static void bad_messages_are_EINVAL_and_nobody_to_get_them_is_EPIPE(int isolatio
 {
     tandem_pool *pool = pool_of(isolation, 1, NULL);
     tandem_task task = task_of(isolation, misuse_task, NULL, 0);
-    tandem_message sized = {.size = 1}, reserved = {.reserved = {0, 1}}, fds = {.fd_count = 1};
+    tandem_message sized = {.size = 1}, reserved = {.request = 1}, fds = {.fd_count = 1};
     tandem_message huge = {.data = &task, .size = ((size_t)1 << 30) + 1};
     assert_int_equal(tandem_post(&task, &empty, 0), -EINVAL);
     assert_int_equal(tandem_close(&task), -EINVAL);

@@ -45,7 +45,7 @@ static void a_task_that_makes_no_sense_is_refused(int isolation)
     for (unsigned bit = 0; bit < 32; bit++) {
         bad = good;
         bad.flags = 1u << bit;
-        if ((bad.flags & (TANDEM_DEDICATED | TANDEM_NO_HELP | TANDEM_RETRY | TANDEM_REPORT)) == 0)
+        if ((bad.flags & (TANDEM_DEDICATED | TANDEM_NO_HELP | TANDEM_RETRY | TANDEM_REPORT | TANDEM_TELL_START)) == 0)
             expect_refused(pool, bad, -EINVAL);
     }
     expect_refused(NULL, good, -EINVAL);

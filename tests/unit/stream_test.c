@@ -350,7 +350,7 @@ static int pull_header(const struct tdm_frame *frame)
 /* A frame of any kind and without flags has no payload; a reply with an output may have one, and a message. */
 static int expected_of(const struct tdm_frame *frame)
 {
-    if (frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_CREDIT) return -EPROTO;
+    if (frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_DATA) return -EPROTO;
     if (frame->kind == TDM_FRAME_MESSAGE && frame->flags == TDM_FRAME_IN_SHARED) return frame->payload == 0 ? 1 : -EPROTO;
     if (frame->kind == TDM_FRAME_MESSAGE && frame->flags == 0 && frame->payload > TDM_MESSAGE_MOST) return -EPROTO;
     if (frame->kind == TDM_FRAME_MESSAGE && frame->flags == 0) return frame->payload == 0 ? 1 : -EAGAIN;
