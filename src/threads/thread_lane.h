@@ -2,6 +2,7 @@
 #ifndef TDM_THREADS_THREAD_LANE_H
 #define TDM_THREADS_THREAD_LANE_H
 
+#include "job/context.h"
 #include "task/lane.h"
 #include "task/self.h"
 #include "threads/dedicated.h"
@@ -20,6 +21,15 @@ enum tdm_life { TDM_LIFE_NONE = 0, TDM_LIFE_BEGINNING, TDM_LIFE_GOES_ON, TDM_LIF
 /* What it would have left undone if the program ended its thread now. */
 enum tdm_worker_phase { TDM_WORKER_STARTS = 0, TDM_WORKER_STARTS_AGAIN, TDM_WORKER_WORKS, TDM_WORKER_LEAVES };
 
+/* One run of a task. */
+struct tdm_run {
+    struct tdm_task *task; /* NULL: none, or its function has returned */
+    tandem_context context;
+    tandem_context branches; /* the context as its branches see it; filled in when it spawns */
+    struct tdm_outcome outcome;
+    struct tdm_inside inside;
+};
+
 struct tdm_thread_worker {
     struct tdm_tally tally; /* its own: only it writes */
     struct tdm_hand hand;
@@ -37,6 +47,8 @@ struct tdm_thread_worker {
     enum tdm_life life;
     struct tdm_parker parker;
     struct tdm_deque deque; /* what its task has spawned */
+    struct tdm_run run;     /* its task's; what a wait in the middle of that one runs lies on the stack */
+    bool runs;              /* that is in use */
 };
 
 struct tdm_thread_lane {

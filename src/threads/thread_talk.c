@@ -32,10 +32,10 @@ static int sleep_once(const tandem_context *context, struct tdm_mail_bell *bell,
 
 /* ---- sending ---- */
 
-static int try_send(const tandem_context *context, struct tdm_mailbox *mailbox, struct tdm_mail *mail)
+static int try_send(const struct tdm_task *task, struct tdm_mailbox *mailbox, struct tdm_mail *mail)
 {
     int result = tdm_mailbox_send(mailbox, mail);
-    if (result == 0) tdm_callbacks_push_message(&task_of(context)->lane->core->callbacks, mailbox);
+    if (result == 0) tdm_callbacks_push_message(&task->lane->core->callbacks, mailbox);
     return result;
 }
 
@@ -47,7 +47,7 @@ static int wait_and_send(const tandem_context *context, struct tdm_mailbox *mail
     tdm_sleepers_add(sleepers, mailbox);
     do {
         uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_send);
-        result = try_send(context, mailbox, mail);
+        result = try_send(task_of(context), mailbox, mail);
         if (result == -EAGAIN && !tdm_clock_watch(&mailbox->to_send.count, seen, mailbox->watch_ns))
             error = sleep_once(context, &mailbox->to_send, seen, tdm_talk_next_look(&between_ns, deadline_ns), deadline_ns);
         tdm_mail_end_sleep(mailbox, &mailbox->to_send);
@@ -66,12 +66,13 @@ static int answer(const tandem_context *context, const tandem_message *message)
     return result;
 }
 
-int tdm_thread_tell_start(tandem_context *context)
+int tdm_thread_tell_start(struct tdm_task *task)
 {
     struct tdm_mail *mail = tdm_mail_make(NULL, 0);
     if (!mail) return -ENOMEM;
     mail->started = true;
-    return try_send(context, mailbox_of(context), mail); /* the first has room */
+    return try_send(task, load_acquire(&task->mail),
+                    mail); /* the first has room; one with on_message has a mailbox from its submit [task-mail] */
 }
 
 static int send(tandem_context *context, const tandem_message *message, int64_t timeout_ms)
@@ -82,7 +83,7 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
     if (!mail) return -ENOMEM;
     int result = tdm_mail_copy_fds(mail, message);
-    if (result == 0) result = try_send(context, mailbox, mail);
+    if (result == 0) result = try_send(task_of(context), mailbox, mail);
     if (result == -EAGAIN && timeout_ms != 0)
         result = wait_and_send(context, mailbox, mail, tdm_clock_deadline(timeout_ms));
     else if (result == -EAGAIN && is_to_end(context))

@@ -7,6 +7,6 @@
 extern const struct tdm_talk_ops tdm_thread_talk;
 
 /* To a task's on_message, which it has: it begins.  0 or -errno. */
-int tdm_thread_tell_start(tandem_context *context); /* for a context whose run is its struct tdm_task */
+int tdm_thread_tell_start(struct tdm_task *task); /* 0; -ENOMEM */
 
 #endif

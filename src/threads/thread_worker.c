@@ -26,97 +26,127 @@ static uint64_t start_time(const struct tdm_task *private)
     return load_relaxed(&private->state) & TDM_TIMED ? tdm_clock_ns() : 0; /* relaxed: set before it was put anywhere */
 }
 
-/* One run of a task; on the stack. */
-struct run {
-    struct tdm_lane *lane;
-    struct tdm_task *task;
-    const struct tdm_worker_self *worker;
-    tandem_context context;
-    struct tdm_outcome outcome;
-    struct tdm_inside inside;
-};
-
-static void call_function(struct run *run)
+static void call_function(const struct tdm_core *core, struct tdm_run *run)
 {
     tandem_task *task = tdm_task_public(run->task);
-    tdm_self_enter(&run->inside, run->lane->core, task, task->group);
+    tdm_self_enter(&run->inside, core, task, task->group);
     run->outcome.code = task->run(&run->context, task->input, task->input_size);
     tdm_self_leave(&run->inside);
 }
 
 /* A host's thread that helps must not be cancelled in the middle of somebody's task, which would then never end. */
-static void call_function_on_a_strange_thread(struct run *run)
+static void call_function_on_a_strange_thread(const struct tdm_core *core, struct tdm_run *run)
 {
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    call_function(run);
+    call_function(core, run);
     pthread_setcancelstate(cancel_state, NULL);
 }
 
-static void end_run(struct run *run, struct tdm_tally *tally)
+/* What it is for any task of this thread. */
+static void open_run(struct tdm_run *run, struct tdm_core *core, const struct tdm_worker_self *worker)
 {
-    if (tdm_task_public(run->task)->timeout_ms != 0) tdm_deadlines_disarm(&run->lane->core->deadlines, run->task);
+    *run = (struct tdm_run){.context = {.isolation = TANDEM_THREAD,
+                                        .home = core->home,
+                                        .talk = &tdm_thread_talk,
+                                        .core = core,
+                                        .worker_data = worker ? worker->worker_data : NULL,
+                                        .closing = &core->closing,
+                                        .reply_most = SIZE_MAX,
+                                        .worker = worker ? worker->worker : NULL,
+                                        .branches = &run->branches}};
+}
+
+/* What it is for this one. */
+static void begin_run(struct tdm_run *run, struct tdm_core *core, struct tdm_task *private, const struct tdm_worker_self *worker)
+{
+    const tandem_task *task = tdm_task_public(private);
+    run->task = private;
+    run->context.run = private;
+    run->context.task = task;
+    run->context.wishes = &private->wishes;
+    run->outcome.started_ns = start_time(private);
+    if (task->report) {
+        tandem_report *report = (tandem_report *)(uintptr_t)task->report;
+        tdm_report_start(report, run->outcome.started_ns, worker ? worker->number : 0, 0);
+        tdm_report_count_run(report);
+    }
+    if (task->timeout_ms != 0)
+        tdm_deadlines_arm(&core->deadlines, private, tdm_clock_deadline((int64_t)task->timeout_ms), TDM_OF_RUNNING);
+}
+
+/* Leaves it as it was opened. */
+static void end_run(struct tdm_run *run, struct tdm_tally *tally)
+{
+    struct tdm_task *task = run->task;
+    run->task = NULL;
+    if (tdm_task_public(task)->timeout_ms != 0) tdm_deadlines_disarm(&task->lane->core->deadlines, task);
     if (run->context.received) tdm_context_drop_received(&run->context);
     if (run->context.data) tdm_pool_data_let_go(run->context.data);
+    run->context.data = NULL;
+    run->context.asked = 0;
     run->outcome.output = run->context.output;
     run->outcome.output_size = run->context.output_size;
     run->outcome.release = run->context.release;
-    tdm_task_finish(run->task, &run->outcome, tally);
+    run->context.output = NULL;
+    run->context.output_size = 0;
+    run->context.deque = NULL;
+    tdm_task_finish(task, &run->outcome, tally);
 }
 
 /* The function has ended its thread.  With its own tally it would call on_done here, in a thread that is ending. */
 static void end_for_want_of_a_return(void *argument)
 {
-    struct run *run = argument;
+    struct tdm_run *run = argument;
     tdm_self_leave(&run->inside);
     run->outcome.status = TANDEM_CRASHED;
+    run->outcome.code = 0;
     run->outcome.step = "pthread_exit";
     end_run(run, NULL);
 }
 
-void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struct tdm_worker_self *worker)
+/* On a thread that is not of the queue, or in the middle of another run: on the stack, with a handler for its end. */
+static void run_on_the_stack(struct tdm_core *core, struct tdm_task *task, const struct tdm_worker_self *worker)
 {
-    struct tdm_core *core = lane->core;
-    struct tdm_tally *tally = worker ? worker->tally : NULL;
-    if (!tdm_lane_begin(lane, private, tally)) return;
-    tandem_context branches; /* filled in when it spawns */
-    const tandem_task *task = tdm_task_public(private);
-    struct run run = {.lane = lane,
-                      .task = private,
-                      .worker = worker,
-                      .context = {.isolation = TANDEM_THREAD,
-                                  .home = core->home,
-                                  .talk = &tdm_thread_talk,
-                                  .run = private,
-                                  .core = core,
-                                  .worker_data = worker ? worker->worker_data : NULL,
-                                  .wishes = &private->wishes,
-                                  .closing = &core->closing,
-                                  .reply_most = SIZE_MAX,
-                                  .worker = worker ? worker->worker : NULL,
-                                  .branches = &branches,
-                                  .task = task},
-                      .outcome = {.started_ns = start_time(private)}};
-    if (task->flags & TANDEM_TELL_START && task->on_message && tdm_thread_tell_start(&run.context) != 0) {
-        struct tdm_outcome outcome = {.status = TANDEM_NOT_STARTED, .code = ENOMEM, .step = "memory"};
-        tdm_task_finish(private, &outcome, tally);
-        return;
-    }
-    if (task->report) {
-        tandem_report *report = (tandem_report *)(uintptr_t)task->report;
-        tdm_report_start(report, run.outcome.started_ns, worker ? worker->number : 0, 0);
-        tdm_report_count_run(report);
-    }
-    if (task->timeout_ms != 0)
-        tdm_deadlines_arm(&core->deadlines, private, tdm_clock_deadline((int64_t)task->timeout_ms), TDM_OF_RUNNING);
+    struct tdm_run run;
+    open_run(&run, core, worker);
+    begin_run(&run, core, task, worker);
     pthread_cleanup_push(end_for_want_of_a_return, &run);
     if (worker)
-        call_function(&run);
+        call_function(core, &run);
     else
-        call_function_on_a_strange_thread(&run);
+        call_function_on_a_strange_thread(core, &run);
     pthread_cleanup_pop(0);
-    run.outcome.status = status_of(private, core, run.outcome.code);
-    end_run(&run, tally);
+    run.outcome.status = status_of(task, core, run.outcome.code);
+    end_run(&run, worker ? worker->tally : NULL);
+}
+
+/* True: its on_message, if that is to be, has been told that it starts.  Else it has ended. */
+static bool tell_start(struct tdm_task *task, struct tdm_tally *tally)
+{
+    const tandem_task *public = tdm_task_public(task);
+    if (!(public->flags & TANDEM_TELL_START) || !public->on_message || tdm_thread_tell_start(task) == 0) return true;
+    tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_NOT_STARTED, .code = ENOMEM, .step = "memory"}, tally);
+    return false;
+}
+
+/* A worker's first run lies in its record, where its only handler finds it: one for each task would take as long as a small task does. */
+void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *task, const struct tdm_worker_self *self)
+{
+    struct tdm_core *core = lane->core;
+    struct tdm_thread_worker *worker = self ? self->worker : NULL;
+    struct tdm_tally *tally = self ? self->tally : NULL;
+    if (!tdm_lane_begin(lane, task, tally) || !tell_start(task, tally)) return;
+    if (!worker || worker->runs) {
+        run_on_the_stack(core, task, self);
+        return;
+    }
+    worker->runs = true;
+    begin_run(&worker->run, core, task, self);
+    call_function(core, &worker->run);
+    worker->run.outcome.status = status_of(task, core, worker->run.outcome.code);
+    end_run(&worker->run, tally);
+    worker->runs = false;
 }
 
 /* ---- a pool thread's life ---- */
@@ -179,6 +209,8 @@ static void work(struct tdm_thread_worker *worker)
                                             .worker = worker,
                                             .block = tdm_spare_block};
     tdm_self_set_worker(&worker->self);
+    open_run(&worker->run, lane->lane.core, &worker->self);
+    worker->runs = false;
     worker->phase = TDM_WORKER_WORKS;
     for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;)
         tdm_thread_run(&lane->lane, task, &worker->self);
@@ -217,6 +249,7 @@ static void be_replaced(void *argument)
     struct tdm_thread_worker *worker = argument;
     struct tdm_thread_lane *lane = worker->lane;
     pthread_t unused;
+    if (worker->run.task) end_for_want_of_a_return(&worker->run);
     tdm_deque_drop(&worker->deque);
     if (worker->phase == TDM_WORKER_STARTS) tell_of_start(worker, true);
     if (worker->phase == TDM_WORKER_STARTS_AGAIN) nap();

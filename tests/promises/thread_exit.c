@@ -12,6 +12,12 @@ static int exit_task(tandem_context *context, void *input, size_t size)
     pthread_exit(NULL);
 }
 
+static int fail_task(tandem_context *context, void *input, size_t size)
+{
+    (void)input, (void)size;
+    return tandem_reply(context, "no", 3) == 0 ? 7 : 8;
+}
+
 static tandem_task ending(tandem_fn *run)
 {
     tandem_task task = task_of(TANDEM_THREAD, run, NULL, 0);
@@ -24,6 +30,7 @@ static void expect_thread_ended(tandem_task *task)
     expect_end(task, TANDEM_CRASHED);
     assert_int_equal(task->signal, 0);
     assert_int_equal(task->code, 0);
+    assert_null(task->output);
     assert_string_equal(task->report->step, "pthread_exit");
     tandem_task_clear(task);
 }
@@ -49,9 +56,12 @@ static void a_task_that_ends_its_thread_ends_and_the_pool_is_as_large_as_before(
 {
     tandem_pool *pool = pool_of(TANDEM_THREAD, 3, NULL);
     for (size_t i = 0; i < scaled(10000); i++) {
-        tandem_task task = ending(exit_task);
+        tandem_task task = ending(exit_task), before = ending(fail_task);
+        assert_int_equal(tandem_submit(pool, &before), 0);
         assert_int_equal(tandem_submit(pool, &task), 0);
         expect_thread_ended(&task);
+        expect_end(&before, TANDEM_FAILED);
+        tandem_task_clear(&before);
     }
     expect_threads(pool, 3);
     end_pool(pool);
