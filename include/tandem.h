@@ -98,6 +98,7 @@ typedef struct tandem_pool tandem_pool;       /* threads and worker processes, a
 typedef struct tandem_task tandem_task;       /* one piece of work, in a struct of the caller's */
 typedef struct tandem_context tandem_context; /* a running task, as its function sees it */
 typedef struct tandem_group tandem_group;     /* tasks waited for together */
+typedef struct tandem_branch tandem_branch;   /* a part of a running task, forked off and joined by it */
 typedef struct tandem_message tandem_message; /* bytes between a running task and its submitter */
 typedef struct tandem_options tandem_options; /* how a pool is to be */
 typedef struct tandem_limits tandem_limits;   /* what a task may use of its process */
@@ -139,8 +140,8 @@ typedef enum tandem_status {
 enum {
     TANDEM_DEDICATED = 1u << 0, /* a thread or process of its own: started for this task, beyond the pool's, and ended after it.  NOT_STARTED if
                                    it cannot be had.  A command has a process anyway: it is started at once, however many run */
-    TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A task
-                                 that itself waits for such a task occupies its thread until the other has ended */
+    TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A pool
+                                 thread that waits for such a task in the middle of another is stood in for by one more, up to 64 */
     TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
                                  run has done in the world is then done again; report->runs says how often it ran */
     TANDEM_REPORT = 1u << 3   /* a report for a thread task too; process tasks always have one */
@@ -418,6 +419,29 @@ TANDEM_API int tandem_where(const tandem_context *context);
 /* What on_worker_start left for the worker that runs this, or NULL. */
 TANDEM_API void *tandem_worker_data(const tandem_context *context);
 
+/* ---- fork and join --------------------------------------------------------------------------------------------------------------- */
+/* A running task splits itself: it spawns branches, goes on, and joins them.  A branch is run by the thread that joins it, unless a pool thread
+ * that has nothing to do comes first; so it costs a few nanoseconds as long as all are busy.  Branches spawn branches of their own, to any depth. */
+
+/* In a struct of yours, often on the stack; it stays alive and untouched until it is joined. */
+struct tandem_branch {
+    tandem_fn *run;    /* what to run.  tandem_reply(), tandem_send() and tandem_receive() inside of it are -EPERM; tandem_cancelled() and
+                          tandem_progress() are the task's.  It has to return */
+    void *input;       /* its argument, passed on as it is */
+    size_t input_size; /* the same */
+    int32_t code;      /* once it is joined: what it returned */
+    int32_t reserved_;
+    uint64_t reserved[4]; /* the library's */
+};
+
+/* Forks it off, with the context that the calling function was given.  In a process, and on a thread that merely helps, it is run at
+ * once. */
+TANDEM_API void tandem_spawn(tandem_context *context, tandem_branch *branch);
+
+/* Returns when it has run, with what it returned.  Each branch is joined once, by the function that has spawned it, in the reverse order of
+ * spawning and before that function returns. */
+TANDEM_API int tandem_join(tandem_context *context, tandem_branch *branch);
+
 /* ---- messages -------------------------------------------------------------------------------------------------------------------- */
 /* Between a running task and its submitter: whole, in order, both ways at once, on a thread and in a process alike.
  *
@@ -425,7 +449,7 @@ TANDEM_API void *tandem_worker_data(const tandem_context *context);
  *                      task.on_message  <-   tandem_send()
  *
  * What is posted is copied, and so is what is sent: the sender's bytes are its own again when the call returns.  A direction holds 256
- * messages of 1 MiB in all, or one larger message of up to 1 GiB (in a process as much again on its way); beyond that the sender
+ * messages of 1 MiB in all, or one larger message of up to 1 GiB (and as much again on its way); beyond that the sender
  * waits.  A task may be posted to as soon as it is submitted, before it has started.
  *
  * Callbacks of one task never overlap: on_message for each of its messages in order, then on_done; those of different tasks may, and they
@@ -501,7 +525,8 @@ TANDEM_API int tandem_group_cancel(tandem_group *group);
  * libuv, GLib.  The pool's: never read, write or close it.  -EINVAL: pool NULL, or without callbacks_by_host. */
 TANDEM_API int tandem_fd(tandem_pool *pool);
 
-/* Runs waiting callbacks on this thread, at most so many; most 0: all that wait when it is called.  Returns how many it ran.
+/* Runs waiting callbacks on this thread, at most so many; most 0: all that wait when it is called.  Before, it looks for messages that
+ * workers have sent and nobody has read yet.  Returns how many it ran.
  * -EINVAL: pool NULL, or without callbacks_by_host. */
 TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 

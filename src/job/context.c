@@ -30,6 +30,7 @@ static int take_output(tandem_context *context, void *data, size_t size, void (*
 static int check_reply(tandem_context *context, const void *data, size_t size)
 {
     if (!context || (!data && size > 0)) return -EINVAL;
+    if (context->in_branch != 0) return -EPERM;
     if (size <= context->reply_most) return 0;
     context->oversized = true;
     return -EMSGSIZE;
@@ -95,7 +96,7 @@ int tandem_send(tandem_context *context, const tandem_message *message, int64_t 
 int tandem_receive(tandem_context *context, tandem_message *message, int64_t timeout_ms)
 {
     if (!context || !message) return -EINVAL;
-    if (tdm_identity() != context->home) return -EPERM;
+    if (tdm_identity() != context->home || context->in_branch != 0) return -EPERM;
     int saved = errno;
     struct tdm_mail *mail = NULL;
     tdm_context_drop_received(context);

@@ -142,6 +142,8 @@ static void close_all(struct tdm_slot *slot)
     slot->outbox = (struct tdm_outbox){0};
     tdm_mail_free(slot->mail);
     slot->mail = NULL;
+    if (slot->heard) add_seq(&slot->lane->talkers, (uint32_t)-1); /* [lane-talkers] */
+    slot->heard = false;
     slot->out = slot->in = (struct tdm_way){.fd = -1};
     tdm_slot_unlock(slot);
     free(slot->setup);

@@ -165,7 +165,7 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->has_held = slot->deaf = slot->has_answered = false;
     slot->watch = (struct tdm_watch){.now_ns = slot->lane->watch_ns, .most_ns = slot->lane->watch_ns};
     slot->input_error = 0;
-    slot->leave_due = false;
+    slot->leave_due = slot->heard = false;
     slot->credit_due = 0;
     slot->step = NULL;
     tdm_slot_unlock(slot);

@@ -178,12 +178,14 @@ static void push_now(struct tdm_slot *slot)
     if (result != 0 && (result != -EAGAIN || !tdm_way_has_ring(&slot->out))) tdm_reactor_post(&slot->attend);
 }
 
-void tdm_slot_posted(struct tdm_slot *slot, struct tdm_task *task)
+bool tdm_slot_posted(struct tdm_slot *slot, struct tdm_task *task)
 {
     tdm_slot_lock(slot);
     const struct tdm_entry *oldest = tdm_slot_oldest(slot);
-    if (oldest && oldest->task == task && tdm_outbox_empty(&slot->outbox)) push_now(slot);
+    bool is_its = oldest && oldest->task == task;
+    if (is_its && tdm_outbox_empty(&slot->outbox)) push_now(slot);
     tdm_slot_unlock(slot);
+    return is_its;
 }
 
 /* With the lock held: the worker is told if it waits for it. */

@@ -22,7 +22,7 @@ void tdm_slot_progress(struct tdm_slot *slot, const struct tdm_entry *entry, uin
 
 void tdm_slot_read_progress(struct tdm_slot *slot, const struct tdm_task *task, uint64_t *done, uint64_t *total);
 
-void tdm_slot_posted(struct tdm_slot *slot, struct tdm_task *task);
+bool tdm_slot_posted(struct tdm_slot *slot, struct tdm_task *task); /* false: that is not its task now */
 void tdm_slot_consumed(struct tdm_mailbox *mailbox);
 
 enum tdm_said { TDM_SAID_RIGHT, TDM_SAID_TOO_LATE, TDM_SAID_WRONG, TDM_SAID_NO_MEMORY };

@@ -8,12 +8,13 @@ static void unlock(struct tdm_mailbox *mailbox) { tdm_unlock(&mailbox->lock, TDM
 
 /* ---- making, and letting go ---- */
 
-struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task)
+struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns)
 {
     struct tdm_mailbox *mailbox = tdm_calloc(1, sizeof *mailbox);
     if (!mailbox) return NULL;
     store_seq(&mailbox->references, 1); /* [mail-references] */
     mailbox->task = task;
+    mailbox->watch_ns = watch_ns;
     tdm_list_init(&mailbox->turn);
     tdm_list_init(&mailbox->asleep);
     return mailbox;
@@ -24,6 +25,7 @@ void tdm_mailbox_keep(struct tdm_mailbox *mailbox) { add_seq(&mailbox->reference
 void tdm_mailbox_let_go(struct tdm_mailbox *mailbox)
 {
     if (!mailbox || add_seq(&mailbox->references, (uint32_t)-1) != 1) return; /* [mail-references] */
+    tdm_mail_drop_all(&mailbox->taken);
     tdm_mail_drop_all(&mailbox->written);
     tdm_mail_drop_all(&mailbox->posted);
     tdm_mail_drop_all(&mailbox->sent);
@@ -121,10 +123,21 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail)
     return result;
 }
 
+/* All that is there, for one at a time would have both sides meet at the lock. */
 struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed)
 {
-    bool more;
-    return tdm_mailbox_receive_within(mailbox, 0, 0, closed, &more);
+    bool wakes = false;
+    *closed = false;
+    if (!mailbox->taken.first) {
+        lock(mailbox);
+        mailbox->taken = mailbox->posted;
+        mailbox->posted = (struct tdm_mail_queue){0};
+        *closed = mailbox->closed;
+        wakes = mailbox->taken.first && mailbox->to_post.sleepers > 0 && ring(&mailbox->to_post);
+        unlock(mailbox);
+    }
+    wake_if(wakes, &mailbox->to_post);
+    return tdm_mail_pop(&mailbox->taken);
 }
 
 struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t count, size_t bytes, bool *closed, bool *more)

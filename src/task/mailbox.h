@@ -24,6 +24,7 @@ struct tdm_mail_bell {
 struct tdm_mailbox {
     _Atomic uint32_t references; /* written by all who have one [mail-references] */
     struct tdm_task *task;       /* there until its last callback has been called; constant */
+    uint32_t watch_ns;           /* how long who waits watches before it sleeps; constant */
 
     _Atomic uint64_t done, total; /* of one on a thread: how far it says it is; written by its function [progress] */
 
@@ -43,12 +44,16 @@ struct tdm_mailbox {
 
     struct tdm_node asleep; /* guarded by the sleepers' lock */
 
+    /* of a task on a thread: its own */
+    struct tdm_mail_queue taken; /* out of posted, all at once */
+
     /* in a worker: guarded by the lock of its slot */
     struct tdm_mail_queue
         written; /* what may have to be written once more: the worker has not begun the task, as far as is known */
     uint64_t count_written, bytes_written; /* to this worker */
     uint64_t tells_due;                    /* so often it may still tell that it has received some */
     bool told_closed;
+    void *last_slot; /* where it was found last; under the lock of talk.c */
     _Atomic(void *)
         carrier; /* the slot, once the worker has sent something; written by who reads, looked at by who hands over [mail-carrier] */
     /* who has its turn's: taken and the worker not told yet */
@@ -56,7 +61,7 @@ struct tdm_mailbox {
 };
 
 /* With one reference.  NULL: no memory. */
-struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task);
+struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns);
 void tdm_mailbox_keep(struct tdm_mailbox *mailbox);
 void tdm_mailbox_let_go(struct tdm_mailbox *mailbox); /* also NULL */
 
@@ -64,9 +69,9 @@ void tdm_mailbox_let_go(struct tdm_mailbox *mailbox); /* also NULL */
 int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
 int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
 
-/* The next that was posted; NULL: there is none, and if closed there will be none. */
+/* By the task itself: the next that was posted; NULL: there is none, and if closed there will be none. */
 struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed);
-/* The same, if it fits where so many of so many bytes are; else *more says that there is one. */
+/* For its worker: the next, if it fits where so many of so many bytes are; else *more says that there is one. */
 struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t count, size_t bytes, bool *closed, bool *more);
 bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox);
 /* What was received will be received again, before the others. */
@@ -78,7 +83,7 @@ void tdm_mailbox_close(struct tdm_mailbox *mailbox); /* nothing more is posted *
 void tdm_mailbox_end(struct tdm_mailbox *mailbox);   /* nothing in either direction; what was posted is of no use */
 void tdm_mailbox_wake(struct tdm_mailbox *mailbox);  /* the task, to look around */
 
-/* ---- sleeping: begin, look once more, sleep or not, end ---- */
+/* ---- sleeping: begin, look once more, watch, sleep or not, end ---- */
 
 uint32_t tdm_mail_begin_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell);
 void tdm_mail_end_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell);

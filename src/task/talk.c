@@ -44,7 +44,7 @@ static int find_or_make(struct tdm_task *task, struct tdm_mailbox **mailbox)
     if (is_settled(word)) return tdm_task_is_new(word) ? -EINVAL : -EPIPE;
     *mailbox = load_acquire(&task->mail); /* [task-mail] */
     if (*mailbox) return 0;
-    if (!(*mailbox = tdm_mailbox_make(task))) return -ENOMEM;
+    if (!(*mailbox = tdm_mailbox_make(task, task->lane->core->watch_ns))) return -ENOMEM;
     store_release(&task->mail, *mailbox); /* [task-mail] */
     while (!is_settled(word))
         if (cas_seq(&task->state, &word, word | (uint32_t)TDM_TALKS)) return 0;
@@ -128,7 +128,8 @@ static int wait_and_try(struct tdm_task *task, struct tdm_mailbox *mailbox, stru
         uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_post);
         result = try(task, &mailbox, mail);
         bool over = result != -EAGAIN || tdm_clock_ns() >= deadline_ns;
-        if (!over) tdm_futex_wait(&mailbox->to_post.count, seen, tdm_talk_next_look(&between_ns, deadline_ns)); /* [mail-bell] */
+        if (!over && !tdm_clock_watch(&mailbox->to_post.count, seen, mailbox->watch_ns))
+            tdm_futex_wait(&mailbox->to_post.count, seen, tdm_talk_next_look(&between_ns, deadline_ns)); /* [mail-bell] */
         tdm_mail_end_sleep(mailbox, &mailbox->to_post);
         if (over) return result == -EAGAIN ? -ETIMEDOUT : result;
     }

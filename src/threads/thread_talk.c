@@ -48,7 +48,7 @@ static int wait_and_send(const tandem_context *context, struct tdm_mailbox *mail
     do {
         uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_send);
         result = try_send(context, mailbox, mail);
-        if (result == -EAGAIN)
+        if (result == -EAGAIN && !tdm_clock_watch(&mailbox->to_send.count, seen, mailbox->watch_ns))
             error = sleep_once(context, &mailbox->to_send, seen, tdm_talk_next_look(&between_ns, deadline_ns), deadline_ns);
         tdm_mail_end_sleep(mailbox, &mailbox->to_send);
     } while (result == -EAGAIN && error == 0);
@@ -85,9 +85,14 @@ static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *m
 {
     struct tdm_sleepers *sleepers = &task_of(context)->lane->core->sleepers;
     int result, error = 0;
+    uint32_t seen = load_seq(&mailbox->to_receive.count); /* [mail-bell] */
+    result = try_receive(mailbox, mail);
+    if (result == -EAGAIN && tdm_clock_watch(&mailbox->to_receive.count, seen, mailbox->watch_ns))
+        result = try_receive(mailbox, mail);
+    if (result != -EAGAIN) return result;
     tdm_sleepers_add(sleepers, mailbox);
     do {
-        uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_receive);
+        seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_receive);
         result = try_receive(mailbox, mail);
         if (result == -EAGAIN) error = sleep_once(context, &mailbox->to_receive, seen, deadline_ns, deadline_ns);
         tdm_mail_end_sleep(mailbox, &mailbox->to_receive);
