@@ -36,6 +36,7 @@ struct row {
 extern const struct row row_thread_submit;
 extern const struct row row_thread_submit_4;
 extern const struct row row_thread_round_trip;
+extern const struct row row_fork_join;
 extern const struct row row_parallel_for;
 extern const struct row row_parallel_for_skewed;
 extern const struct row row_process_round_trip;
@@ -47,6 +48,8 @@ extern const struct row row_shared_handover;
 extern const struct row row_shared_handover_64k;
 extern const struct row row_idle_cpu;
 extern const struct row row_task_memory;
+extern const struct row row_message_round_trip;
+extern const struct row row_message_stream;
 extern const struct row row_worker_start;
 extern const struct row row_crash_recovery;
 extern const struct row row_crash_cost;

@@ -98,6 +98,7 @@ typedef struct tandem_pool tandem_pool;       /* threads and worker processes, a
 typedef struct tandem_task tandem_task;       /* one piece of work, in a struct of the caller's */
 typedef struct tandem_context tandem_context; /* a running task, as its function sees it */
 typedef struct tandem_group tandem_group;     /* tasks waited for together */
+typedef struct tandem_branch tandem_branch;   /* a part of a running task, forked off and joined by it */
 typedef struct tandem_message tandem_message; /* bytes between a running task and its submitter */
 typedef struct tandem_options tandem_options; /* how a pool is to be */
 typedef struct tandem_limits tandem_limits;   /* what a task may use of its process */
@@ -139,8 +140,8 @@ typedef enum tandem_status {
 enum {
     TANDEM_DEDICATED = 1u << 0, /* a thread or process of its own: started for this task, beyond the pool's, and ended after it.  NOT_STARTED if
                                    it cannot be had.  A command has a process anyway: it is started at once, however many run */
-    TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A task
-                                 that itself waits for such a task occupies its thread until the other has ended */
+    TANDEM_NO_HELP = 1u << 1, /* this thread task is never run by a thread that waits for it, only by pool threads.  A pool
+                                 thread that waits for such a task in the middle of another is stood in for by one more, up to 64 */
     TANDEM_RETRY = 1u << 2,   /* may run twice: if its process crashes under it, it is run once more, in another.  What the first
                                  run has done in the world is then done again; report->runs says how often it ran */
     TANDEM_REPORT = 1u << 3,  /* a report for a thread task too; process tasks always have one */
@@ -425,12 +426,34 @@ TANDEM_API int tandem_where(const tandem_context *context);
 /* What on_worker_start left for the worker that runs this, or NULL. */
 TANDEM_API void *tandem_worker_data(const tandem_context *context);
 
-/* What tandem_pool_set_data() has set under this key, and how many bytes, if size is not NULL; or NULL: nothing, or there is no memory, or this
- * is a process that the task has forked.  Aligned for any type, followed by a 0 byte that size does not count, and only to be read; good until
+/* What tandem_pool_set_data() has set under this key, and how many bytes, if size is not NULL;  or NULL: nothing, or there is no memory, or this
+ * is a branch, or a process that the task has forked.  Aligned for any type, followed by a 0 byte that size does not count, and only to be read; good until
  * the task ends.  All looks of one run see the pool's data as it was at one moment, at its start or later.  The first look in a worker process that does not
  * have the latest asks the host for all of it: some tens of microseconds.  Inside on_worker_start the context is NULL; what it is given
  * there is good until it returns. */
 TANDEM_API const void *tandem_pool_data(tandem_context *context, const char *key, size_t *size);
+/* ---- fork and join --------------------------------------------------------------------------------------------------------------- */
+/* A running task splits itself: it spawns branches, goes on, and joins them.  A branch is run by the thread that joins it, unless a pool thread
+ * that has nothing to do comes first; so it costs a few nanoseconds as long as all are busy.  Branches spawn branches of their own, to any depth. */
+
+/* In a struct of yours, often on the stack; it stays alive and untouched until it is joined. */
+struct tandem_branch {
+    tandem_fn *run;    /* what to run.  tandem_reply(), tandem_send() and tandem_receive() inside of it are -EPERM; tandem_cancelled() and
+                          tandem_progress() are the task's.  It has to return */
+    void *input;       /* its argument, passed on as it is */
+    size_t input_size; /* the same */
+    int32_t code;      /* once it is joined: what it returned */
+    int32_t reserved_;
+    uint64_t reserved[4]; /* the library's */
+};
+
+/* Forks it off, with the context that the calling function was given.  In a process, and on a thread that merely helps, it is run at
+ * once. */
+TANDEM_API void tandem_spawn(tandem_context *context, tandem_branch *branch);
+
+/* Returns when it has run, with what it returned.  Each branch is joined once, by the function that has spawned it, in the reverse order of
+ * spawning and before that function returns. */
+TANDEM_API int tandem_join(tandem_context *context, tandem_branch *branch);
 
 /* ---- messages -------------------------------------------------------------------------------------------------------------------- */
 /* Between a running task and its submitter: whole, in order, both ways at once, on a thread and in a process alike.
@@ -439,7 +462,7 @@ TANDEM_API const void *tandem_pool_data(tandem_context *context, const char *key
  *                      task.on_message  <-   tandem_send()
  *
  * What is posted is copied, and so is what is sent: the sender's bytes are its own again when the call returns.  A direction holds 256
- * messages of 1 MiB in all, or one larger message of up to 1 GiB (in a process as much again on its way); beyond that the sender
+ * messages of 1 MiB in all, or one larger message of up to 1 GiB (and as much again on its way); beyond that the sender
  * waits.  A task may be posted to as soon as it is submitted, before it has started.
  *
  * Callbacks of one task never overlap: on_message for each of its messages in order, then on_done; those of different tasks may, and they
@@ -452,6 +475,13 @@ TANDEM_API const void *tandem_pool_data(tandem_context *context, const char *key
  * leave them alone until it has them.  (A task that sends bytes of shared memory that was not allocated has broken the rules, and its
  * process is killed.)
  *
+ * Descriptors may go with a message, up to 128.  They are duplicated when it is sent or posted, so the sender's are its own to close.  The
+ * receiver's are its own, too, close-on-exec: whoever receives a message closes them; what a task has not closed when it ends stays open in
+ * its worker, like a file that it has opened.  Those of a message that nobody receives, for the task ends, is cancelled, its process dies,
+ * are closed.  Where the receiving process has no room for a descriptor, its entry is -EMFILE, and the message arrives all the same; another
+ * negative errno says that the system would not carry it.  In a direction a descriptor counts as 4096 bytes.  To a process they are not sent
+ * before it has begun the task.
+ *
  * What was sent before the task ended is handed over, also when its process has crashed.  What was posted and not received is lost when the
  * task ends; with TANDEM_RETRY the second run gets what the first one was not sent yet.  A process task with TANDEM_RETRY has no on_message:
  * nobody could tell the messages of its two runs apart. */
@@ -459,8 +489,8 @@ struct tandem_message {
     const void *data; /* received: aligned for any type, and followed by a 0 byte that size does not count; yours until the next
                          tandem_receive(), or until on_message returns */
     size_t size;      /* at most 1 GiB */
-    const int *fds;   /* not yet: NULL */
-    size_t fd_count;  /* 0 */
+    const int *fds;   /* descriptors that go with it; received: there as long as data is, the descriptors are yours; or NULL */
+    size_t fd_count;  /* at most 128 */
     uint64_t request; /* received in a task, not 0: somebody waits in tandem_request() for the answer.  Sent, not 0: this is the answer to that request */
     uint32_t started; /* to on_message, 1: not sent by the task's function, which is about to be called (TANDEM_TELL_START); size is 0 */
     uint32_t reserved_;
@@ -468,10 +498,12 @@ struct tandem_message {
 };
 
 /* Inside a task: sends a message to its on_message.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has no
- * on_message; -ECANCELED: there is no room, and this task on a thread is to end (tandem_cancelled); -EMSGSIZE: larger than 1 GiB, or than
- * limits.output, and then the task ends OVER_LIMIT; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: context or message
- * NULL, data NULL with a size, a request that was not received, or another field behind fd_count not zero.  An answer (request not 0) needs no
- * on_message and never waits for room; whether it was still waited for is not told. */
+ * on_message; -ECANCELED: there is no room, and this task on a thread is to end (tandem_cancelled); -EMSGSIZE: larger than 1 GiB, more than 128
+ * descriptors, or larger than limits.output, and then the task ends OVER_LIMIT; -EBADF: a descriptor that is not open; -EMFILE: no room for
+ * a duplicate, or too many on their way; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: context or message NULL, data NULL
+ * with a size, fds NULL with a count, a request that was not received, or another field behind fd_count not zero.  Another -errno: the system
+ * does not carry one of the descriptors.  An answer (request not 0) needs no on_message and never waits for room; whether it was still waited for
+ * is not told. */
 TANDEM_API int tandem_send(tandem_context *context, const tandem_message *message, int64_t timeout_ms);
 
 /* Inside a task: the next message that was posted to it; good until the next call or the end of the run.  0; -EAGAIN (timeout 0),
@@ -480,8 +512,9 @@ TANDEM_API int tandem_send(tandem_context *context, const tandem_message *messag
 TANDEM_API int tandem_receive(tandem_context *context, tandem_message *message, int64_t timeout_ms);
 
 /* Posts a message to a task that has been submitted.  0; -EAGAIN (timeout 0), -ETIMEDOUT: there was no room; -EPIPE: the task has ended or was
- * closed; -EMSGSIZE: larger than 1 GiB; -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, a field behind fd_count not zero, a command, or
- * never submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
+ * closed; -EMSGSIZE: larger than 1 GiB, more than 128 descriptors; -EBADF: a descriptor that is not open; -EMFILE: no room for a duplicate;
+ * -ENOMEM; -EINVAL: task or message NULL, data NULL with a size, fds NULL with a count, a field behind fd_count not zero, a command, or never
+ * submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
 TANDEM_API int tandem_post(tandem_task *task, const tandem_message *message, int64_t timeout_ms);
 
 /* Posts a message and waits for its answer: the message that the task sends with request as it has received it; that one does not go to on_message.
@@ -533,7 +566,8 @@ TANDEM_API int tandem_group_cancel(tandem_group *group);
  * libuv, GLib.  The pool's: never read, write or close it.  -EINVAL: pool NULL, or without callbacks_by_host. */
 TANDEM_API int tandem_fd(tandem_pool *pool);
 
-/* Runs waiting callbacks on this thread, at most so many; most 0: all that wait when it is called.  Returns how many it ran.
+/* Runs waiting callbacks on this thread, at most so many; most 0: all that wait when it is called.  Before, it looks for messages that
+ * workers have sent and nobody has read yet.  Returns how many it ran.
  * -EINVAL: pool NULL, or without callbacks_by_host. */
 TANDEM_API int tandem_run_callbacks(tandem_pool *pool, size_t most);
 

@@ -114,22 +114,49 @@ static void put_results(tandem_task *task, const struct results *results, uint32
     if (before & TDM_PROGRESSED) private->progress.done = results->done, private->progress.total = results->total;
 }
 
-/* All but the state word. */
-static void prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report, struct tdm_mailbox *mailbox)
+/* What only some tasks need lies in memory that others need not touch. */
+static void prepare_for_process(struct tdm_task *private, const tandem_report *report)
 {
-    struct tdm_task *private = tdm_task_of(task);
-    store_relaxed(&private->wishes, 0); /* relaxed: the queue's lock publishes it with all the rest */
-    private->home = (uint16_t)pool->core.home;
-    private->lane = lane_of(pool, task);
     private->place = NULL;
-    if (mailbox) store_relaxed(&private->mail, mailbox); /* relaxed: the state publishes it [task-mail] */
     private->deaths = 0;
     private->retried = false;
-    bool timed = task->timeout_ms != 0 || task->queue_timeout_ms != 0;
-    if (timed) private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
     private->queued_ns = report ? report->queued_ns : 0;
     tdm_list_init(&private->link);
+}
+
+/* A thread task is timed for its report, and one in so many of each thread's tasks for the statistics. */
+static uint32_t note_time(struct tdm_task *private, const tandem_report *report)
+{
+    static _Thread_local uint32_t count;
+    if (!report && count++ % TDM_SAMPLE_EVERY != 0) return 0;
+    private->queued_ns = report ? report->queued_ns : tdm_clock_ns();
+    return TDM_TIMED;
+}
+
+/* All but the state word; the marks that it is to have. */
+static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report, struct tdm_mailbox *mailbox)
+{
+    struct tdm_task *private = tdm_task_of(task);
+    struct tdm_lane *lane = lane_of(pool, task);
+    store_relaxed(&private->wishes, 0); /* relaxed: the store of the state publishes it with all the rest */
+    if (private->lane != lane || private->home != (uint16_t)pool->core.home) {
+        private->home = (uint16_t)pool->core.home;
+        private->lane = lane;
+    }
+    uint32_t marks = mailbox ? (uint32_t)TDM_TALKS : 0;
+    if (mailbox) store_relaxed(&private->mail, mailbox); /* relaxed: the state publishes it [task-mail] */
+    if (task->timeout_ms != 0 || task->queue_timeout_ms != 0) {
+        private->deadline = (struct tdm_heap_node){.key = tdm_clock_deadline((int64_t)task->queue_timeout_ms)};
+        private->retried = false;
+    }
     task->report = report;
+    if (task->isolation == TANDEM_PROCESS || task->command) {
+        prepare_for_process(private, report);
+        return marks;
+    }
+    tdm_link_init(tdm_thread_link_of(private));
+    if (task->flags & TANDEM_DEDICATED || task->priority != 0) tdm_list_init(&private->link);
+    return marks | note_time(private, report);
 }
 
 /* The lane did not take it.  Meanwhile it was QUEUED in name, and somebody may have begun to wait for it. */
@@ -145,6 +172,7 @@ static void take_away(struct tdm_task *private, uint32_t before)
 /* One task on its way to its lane, and what to put back if it is not taken. */
 struct way {
     uint32_t before; /* its state, and whether its last run said how far it was */
+    bool runs_here;  /* asked: may this thread run it at once; then: it does */
     tandem_group *group;
     struct results old;
 };
@@ -168,7 +196,15 @@ static int make_report(struct tandem_pool *pool, const tandem_task *task, tandem
     return task->command ? tdm_command_lane_order(&pool->commands, task, *report) : 0;
 }
 
-/* With the state PREPARING: no other call touches the task.  0: it is QUEUED in name; else it is as it was. */
+/* May the calling thread run it at once?  If it would help anyway. */
+static bool begin_here(struct tdm_task *private)
+{
+    const struct tdm_lane *lane = private->lane;
+    if (!lane->ops->begin_here || tdm_task_public(private)->queue_timeout_ms != 0 || !tdm_wait_may_help(private)) return false;
+    return lane->ops->begin_here(private->lane);
+}
+
+/* With the state PREPARING: no other call touches the task.  0: it is QUEUED in name, or HELD to be run here; else it is as it was. */
 static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *way)
 {
     struct tdm_task *private = tdm_task_of(task);
@@ -176,17 +212,18 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
     struct tdm_mailbox *mailbox = NULL;
     int error = make_report(pool, task, &report);
     if (error == 0) error = start_helpers(pool, task);
-    if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private))) error = -ENOMEM;
+    if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private, pool->core.watch_ns))) error = -ENOMEM;
     if (error != 0) {
         tdm_task_free_results(NULL, NULL, report);
         take_away(private, way->before);
         return error;
     }
     if (tdm_task_state(way->before) == TDM_ENDED) way->old = take_results(task, way->before); /* a new one has none: it is zeroed */
-    prepare(pool, task, report, mailbox);
+    uint32_t marks = prepare(pool, task, report, mailbox);
     if (way->group) tdm_group_join(way->group, private);
-    uint32_t queued = mailbox ? (uint32_t)TDM_QUEUED | (uint32_t)TDM_TALKS : (uint32_t)TDM_QUEUED;
-    store_release(&private->state, queued); /* all that prepare wrote; read by who cancels or waits [task-prepared] */
+    way->runs_here = way->runs_here && begin_here(private);
+    /* all that prepare wrote; read by who cancels or waits [task-prepared] */
+    store_release(&private->state, (way->runs_here ? (uint32_t)TDM_HELD : (uint32_t)TDM_QUEUED) | marks);
     return 0;
 }
 
@@ -196,8 +233,7 @@ static void put_back(tandem_task *task, struct way *way)
     struct tdm_task *private = tdm_task_of(task);
     const tandem_report *report = task->report;
     if (way->group) tdm_group_unjoin(way->group, private);
-    if (tdm_task_state(way->before) == TDM_ENDED) put_results(task, &way->old, way->before);
-    task->report = way->old.report;
+    put_results(task, &way->old, way->before); /* of a new one: it had none */
     tdm_task_free_results(NULL, NULL, report);
     take_away(private, way->before);
 }
@@ -208,15 +244,18 @@ static void drop_old_results(const struct way *way)
 }
 
 /* Once the lane has it, it may end at any moment and be gone. */
-static int submit(struct tandem_pool *pool, tandem_task *task)
+static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
 {
     struct way way;
     int error = check(pool, task);
     if (error == 0) error = claim(task, &way);
+    way.runs_here = run_here;
     if (error == 0) error = make_ready(pool, task, &way);
     if (error != 0) return error;
     struct tdm_task *private = tdm_task_of(task);
-    error = private->lane->ops->submit(private->lane, private);
+    if (way.runs_here)
+    private->lane->ops->run_here(private->lane, private);
+    else error = private->lane->ops->submit(private->lane, private);
     if (error == 0)
         drop_old_results(&way);
     else
@@ -225,17 +264,19 @@ static int submit(struct tandem_pool *pool, tandem_task *task)
 }
 
 /* A command is prepared for its start on this thread, by calls in the middle of which it could be cancelled. */
-int tandem_submit(tandem_pool *pool, tandem_task *task)
+static int submit_quietly(tandem_pool *pool, tandem_task *task, bool run_here)
 {
     if (task && task->command) {
         struct quiet quiet = begin_quietly();
-        return end_quietly(&quiet, submit(pool, task));
+        return end_quietly(&quiet, submit(pool, task, false));
     }
     int saved = errno;
-    int error = submit(pool, task);
+    int error = submit(pool, task, run_here);
     errno = saved;
     return error;
 }
+
+int tandem_submit(tandem_pool *pool, tandem_task *task) { return submit_quietly(pool, task, false); }
 
 int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count)
 {
@@ -306,8 +347,9 @@ int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count)
     return end_quietly(&quiet, submit_pipeline(pool, tasks, count));
 }
 
+/* A task that this thread would take back to run it is not put anywhere first. */
 int tandem_call(tandem_pool *pool, tandem_task *task)
 {
-    int error = tandem_submit(pool, task);
+    int error = submit_quietly(pool, task, true);
     return error != 0 ? error : tandem_wait(task);
 }

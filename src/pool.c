@@ -172,6 +172,7 @@ static int open_core(struct tandem_pool *pool)
     struct tdm_core *core = &pool->core;
     core->home = tdm_identity();
     core->waiters_help = !pool->options.on_worker_start;
+    core->watch_ns = pool->cpus > 1 && pool->options.spin_us != TANDEM_NONE ? pool->options.spin_us * 1000u : 0;
     core->ledger.limit = pool->options.queue_limit;
     core->ledger.when_full = pool->options.when_full;
     core->ledger.others.shared = true;
@@ -307,6 +308,7 @@ int tandem_pool_drain(tandem_pool *pool, int64_t timeout_ms)
     if (error != 0) return error;
     if (tdm_self_inside_pool(&pool->core)) return -EDEADLK;
     tdm_ledger_close(&pool->core.ledger, TDM_GATE_DRAINING);
+    if (pool->has_threads) pool->threads.lane.ops->collect(&pool->threads.lane, true);
     return tdm_ledger_wait_quiet(&pool->core.ledger, tdm_clock_deadline(timeout_ms));
 }
 
@@ -330,6 +332,7 @@ int tandem_pool_stats(tandem_pool *pool, tandem_stats *stats)
     int error = tdm_pool_check(pool);
     if (error != 0) return error;
     *stats = (tandem_stats){0};
+    if (pool->has_threads) pool->threads.lane.ops->collect(&pool->threads.lane, false);
     tdm_ledger_fill_stats(&pool->core.ledger, stats);
     if (pool->has_threads) pool->threads.lane.ops->fill_stats(&pool->threads.lane, stats);
     if (pool->has_processes) pool->processes.lane.ops->fill_stats(&pool->processes.lane, stats);
@@ -355,5 +358,9 @@ int tandem_run_callbacks(tandem_pool *pool, size_t most)
 {
     int error = tdm_pool_check(pool);
     if (error != 0) return error;
-    return pool->core.callbacks.by_host ? tdm_callbacks_run(&pool->core.callbacks, most) : -EINVAL;
+    if (!pool->core.callbacks.by_host) return -EINVAL;
+    if (!pool->has_processes || !tdm_process_lane_talks(&pool->processes)) return tdm_callbacks_run(&pool->core.callbacks, most);
+    tdm_callbacks_begin_look(&pool->core.callbacks);
+    tdm_process_lane_look(&pool->processes);
+    return tdm_callbacks_end_look(&pool->core.callbacks, most);
 }

@@ -1,22 +1,22 @@
 #!/bin/sh
 # Sets up, builds and runs the tests; the last line says how many passed, failed and were skipped.
 #
-#   sh tests/run.sh [--build DIR] [--only NAMES] [--label LABELS] [--without LABELS] [-DNAME=VALUE ...]
+#   sh tests/run.sh [--build DIR] [--only NAMES] [--label LABELS] [--without LABELS] [--jobs N] [-DNAME=VALUE ...]
 #
 # --build DIR: where to build, default build/ beside this folder. --only, --label, --without: only tests with such a name, with such
 # a CTest label, or without it, each a regular expression. The labels: promises, unit, faults, example, tree (checks of the source tree),
-# library (checks of what was built). -D: a setting of the build, as for cmake; it stays with that folder. With TANDEM_FULL=1 in
-# the environment the tests run their full counts, which takes hours.
+# library (checks of what was built). --jobs: how many run at a time, default one. -D: a setting of the build, as for cmake; it stays
+# with that folder. With TANDEM_FULL=1 in the environment the tests run their full counts, which takes hours.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 
 usage() { sed -n '4s/^# */usage: /p' "$0" >&2; exit 2; }
-build=$root/build only='' label='' without='' timeout=120
+build=$root/build only='' label='' without='' jobs=1 timeout=120
 [ "${TANDEM_FULL:-0}" = 0 ] || timeout=7200
 while [ $# -gt 0 ]; do
     case $1 in
     -D?*) break ;;
-    --build | --only | --label | --without) [ $# -ge 2 ] || usage ;;
+    --build | --only | --label | --without | --jobs) [ $# -ge 2 ] || usage ;;
     *) usage ;;
     esac
     case $1 in
@@ -24,6 +24,7 @@ while [ $# -gt 0 ]; do
     --only) only=$2 ;;
     --label) label=$2 ;;
     --without) without=$2 ;;
+    --jobs) jobs=$2 ;;
     esac
     shift 2
 done
@@ -42,6 +43,6 @@ echo "building in $build"
 
 echo "running the tests; all that they print is in $build/tests.log"
 cd "$build"
-# One at a time: they count processes and descriptors, and look at the clock. CTest's verdict arrives as lines, like all the rest.
-{ ctest -V ${only:+-R "$only"} ${label:+-L "$label"} ${without:+-LE "$without"} 2>&1 </dev/null || :; } | tee tests.log |
+# CTest's verdict arrives as lines, like all the rest.
+{ ctest -V -j "$jobs" ${only:+-R "$only"} ${label:+-L "$label"} ${without:+-LE "$without"} 2>&1 </dev/null || :; } | tee tests.log |
     awk -f "$root/tests/summary.awk"

@@ -32,4 +32,11 @@ group '   Passed' | expect '0 passed, 1 failed, 0 skipped' 1                   #
     printf '      Start  2: check\n2: fine\n 2/3 Test  #2: check ............   Passed    0.01 sec\n'
     printf '      Start  3: other\n3: no tool\n 3/3 Test  #3: other ............***Skipped   0.01 sec\n'
 } | expect '2 passed, 0 failed, 1 skipped' 0
+{ # two side by side
+    printf '      Start  4: four\n      Start  5: five\n4: [==========] Running 2 test(s).\n5: [==========] Running 1 test(s).\n'
+    printf '4: %s\n5: %s\n4: %s\n' "$run a" "$run a" "$ok a"
+    printf '5: %s\n 1/2 Test  #5: five ............***Failed    0.01 sec\n' "$bad a"
+    printf '4: %s\n 2/2 Test  #4: four ............   Passed    0.01 sec\n' "$run b
+4: $ok b"
+} | expect '2 passed, 1 failed, 0 skipped' 1
 printf 'No tests were found!!!\n' | expect '0 passed, 0 failed, 0 skipped' 1

@@ -62,8 +62,17 @@ struct peer {
 
 extern const struct peer peer_tandem_threads;
 extern const struct peer peer_tandem_no_help;
+extern const struct peer peer_tandem_fork;
+extern const struct peer peer_tandem_fork_1;
 extern const struct peer peer_tandem_process;
+extern const struct peer peer_tandem_call;
 extern const struct peer peer_tandem_processes;
+extern const struct peer peer_message_thread;
+extern const struct peer peer_message_process;
+extern const struct peer peer_message_pipe;
+extern const struct peer peer_stream_thread;
+extern const struct peer peer_stream_process;
+extern const struct peer peer_stream_pipe;
 extern const struct peer peer_tandem_pipe;
 extern const struct peer peer_tandem_working;
 extern const struct peer peer_tandem_working_2;
@@ -118,6 +127,7 @@ extern const struct peer limit_pipe;
 extern const struct peer limit_pipe_batched;
 extern const struct peer limit_pipe_payload;
 extern const struct peer limit_posix_spawn;
+extern const struct peer limit_serial;
 extern const struct peer limit_spin;
 extern const struct peer limit_spsc;
 

@@ -145,6 +145,7 @@ static void stop(void *pool)
 const struct peer peer_tandem_threads = {.name = "tandem", .start = start_threads, EVERY_POOL};
 const struct peer peer_tandem_no_help = {.name = "tandem_no_help", .start = start_no_help, EVERY_POOL};
 const struct peer peer_tandem_process = {.name = "tandem", .processes = 1, .start = start_one_process, EVERY_POOL};
+const struct peer peer_tandem_call = {.name = "tandem_call", .processes = 1, .start = start_one_process, EVERY_POOL};
 const struct peer peer_tandem_processes = {.name = "tandem_2", .processes = 2, .start = start_two_processes, EVERY_POOL};
 const struct peer peer_tandem_pipe = {.name = "tandem_pipe", .processes = 1, .start = start_pipe, EVERY_POOL};
 const struct peer peer_tandem_working = {.name = "tandem", .processes = 1, .start = start_one_working, EVERY_POOL};

@@ -3,7 +3,7 @@
 #include "row.h"
 
 static const struct peer *const peers[] = {
-    &peer_tandem_threads, &peer_tandem_no_help, &peer_libuv, &peer_glib, &peer_textbook, &limit_futex, NULL,
+    &peer_tandem_threads, &peer_tandem_no_help, &peer_libuv, &peer_glib, &peer_textbook, &limit_futex, &limit_spin, NULL,
 };
 
 const struct row row_thread_round_trip = {

@@ -4,9 +4,14 @@
 
 #include "base/futex.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 uint64_t tdm_clock_ns(void);
+
+/* Looks at the word until it differs or the time is over; false: it has not.  After a moment others go first, for who is to change it may wait for
+ * this very processor. */
+bool tdm_clock_watch(const _Atomic uint32_t *word, uint32_t seen, uint64_t ns);
 
 /* When a timeout argument of the public header ends: negative never, 0 now. */
 uint64_t tdm_clock_deadline(int64_t timeout_ms);

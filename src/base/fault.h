@@ -52,7 +52,10 @@
     X(worker_write)                                                                                                                \
     X(guard_send) /* either side */                                                                                                \
     X(guard_receive)                                                                                                               \
-    X(guard_rights) /* a message's descriptors do not all arrive */
+    X(guard_rights) /* a message's descriptors do not all arrive */                                                                \
+    X(parcel_send)  /* descriptors of a task's message, either side */                                                             \
+    X(parcel_receive)                                                                                                              \
+    X(parcel_rights) /* the last of them does not arrive */
 
 /* Steps of the protocol: a process can be killed or stopped there.  The name says what has just been done, but for the two
  * *_fork_*, which can fail too. */

@@ -159,6 +159,8 @@ int tdm_fds_nonblocking(int fd)
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
+void tdm_fds_give_away(int fd) { forget(fd); }
+
 /* Forgotten before it is closed: after the close the number may be another thread's at once. */
 void tdm_fds_close(int *fd)
 {

@@ -22,6 +22,7 @@ int tdm_fds_duplicate(int fd); /* one more for the same, or -errno */
 int tdm_fds_take_in(int fd);   /* remembers one opened elsewhere; it, moved above 2 if need be, or -errno and it is closed */
 
 int tdm_fds_nonblocking(int fd); /* 0 or -errno */
+void tdm_fds_give_away(int fd);  /* forgets it: it is the program's own from now on */
 void tdm_fds_close(int *fd);     /* and sets it to -1; -1 is fine */
 void tdm_fds_close_bell(int fds[2]);
 

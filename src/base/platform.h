@@ -21,6 +21,9 @@ int tdm_platform_pipe(int fds[2]);
 /* A connected pair of local sockets that carry whole messages and descriptors, close-on-exec.  0 or -errno. */
 int tdm_platform_socketpair(int fds[2]);
 
+/* What recvmsg() is to be told for descriptors to arrive close-on-exec; 0 where there is no such thing: they are made so a moment later. */
+int tdm_platform_receives_close_on_exec(void);
+
 /* A bell: fds[0] is readable after a ring, until emptied.  One descriptor twice, or two.  Non-blocking, close-on-exec. */
 int tdm_platform_bell(int fds[2]);
 

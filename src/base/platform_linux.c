@@ -63,6 +63,8 @@ int tdm_platform_socketpair(int fds[2])
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : -errno;
 }
 
+int tdm_platform_receives_close_on_exec(void) { return MSG_CMSG_CLOEXEC; }
+
 int tdm_platform_bell(int fds[2])
 {
     int fault = tdm_fault(TDM_FAULT_bell);

@@ -58,6 +58,8 @@ int tdm_platform_socketpair(int fds[2])
     return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 ? close_on_exec(fds, 0) : -errno;
 }
 
+int tdm_platform_receives_close_on_exec(void) { return 0; }
+
 int tdm_platform_bell(int fds[2])
 {
     int fault = tdm_fault(TDM_FAULT_bell);

@@ -42,6 +42,7 @@ static struct {
     struct tdm_channel channel;
     struct tdm_control *control;
     int lifeline;
+    int parcels;
     int shared;        /* -1 once it is mapped, but see reach() */
     size_t reached;    /* of the shared memory's window */
     uint32_t identity; /* differs in a child that a task has forked */
@@ -96,9 +97,10 @@ static void set_descriptors(const int fds[TDM_WORKER_FDS])
     worker.channel.in.fd = move_up(fds[TDM_WORKER_REQUESTS]);
     worker.channel.out.fd = move_up(fds[TDM_WORKER_REPLIES]);
     worker.lifeline = move_up(fds[TDM_WORKER_LIFELINE]);
+    worker.parcels = move_up(fds[TDM_WORKER_PARCELS]);
     worker.shared = fds[TDM_WORKER_SHARED] < 0 ? -1 : move_up(fds[TDM_WORKER_SHARED]);
     map_page(fds[TDM_WORKER_CONTROL]);
-    int keep[] = {worker.channel.in.fd, worker.channel.out.fd, worker.lifeline, worker.shared};
+    int keep[] = {worker.channel.in.fd, worker.channel.out.fd, worker.lifeline, worker.parcels, worker.shared};
     tdm_after_fork_close_all_but(keep, sizeof keep / sizeof *keep);
 }
 
@@ -167,7 +169,7 @@ static bool read_setup(void)
     if (!read_bytes(&environment, worker.setup.environment_size) || !read_bytes(&argument, worker.setup.argument_size))
         return false;
     worker.argument = argument;
-    tdm_worker_talk_open(channel, worker.control, (uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size);
+    tdm_worker_talk_open(channel, worker.control, worker.parcels);
     if (!tdm_worker_talk_set_data(worker.setup.data_version, worker.setup.data_size)) return false;
     if (!map_shared()) return false;
     tdm_setup_adopt(&worker.setup, environment);
@@ -253,8 +255,13 @@ static bool has_lost_or_left_something(void)
 {
     siginfo_t info;
     if (!worker.had_child && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) return true;
-    struct pollfd fds[] = {
-        {.fd = 0}, {.fd = 1}, {.fd = 2}, {.fd = worker.channel.in.fd}, {.fd = worker.channel.out.fd}, {.fd = worker.lifeline}};
+    struct pollfd fds[] = {{.fd = 0},
+                           {.fd = 1},
+                           {.fd = 2},
+                           {.fd = worker.channel.in.fd},
+                           {.fd = worker.channel.out.fd},
+                           {.fd = worker.lifeline},
+                           {.fd = worker.parcels}};
     nfds_t count = sizeof fds / sizeof *fds;
     poll(fds, count, 0);
     for (nfds_t i = 0; i < count; i++)
@@ -346,6 +353,7 @@ static bool read_input(const struct tdm_frame *frame, void **input)
 static void skip_input(const struct tdm_frame *frame)
 {
     void *input;
+    if (frame->kind == TDM_FRAME_MESSAGE) tdm_worker_talk_skip_fds(frame);
     if (tdm_worker_talk_gave()) {
         tdm_worker_talk_input(&input);
         tdm_payload_free(input);
@@ -479,6 +487,7 @@ static void take(const struct tdm_frame *task)
         return;
     }
     tdm_fault(TDM_FAULT_worker_claimed);
+    tdm_worker_talk_claimed();
     note_start(task);
     void *input;
     bool have = read_input(task, &input);
@@ -523,6 +532,7 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     look_at_use(tdm_clock_ns());
     if (!read_setup()) _exit(TDM_EXIT_LEFT);
     set_rest();
+    tdm_worker_talk_share((uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size);
     tdm_fault(TDM_FAULT_worker_set_up);
     start();
     for (struct tdm_frame frame; read_header(&frame);) {

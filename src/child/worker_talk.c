@@ -11,6 +11,7 @@
 #include "job/mail.h"
 #include "job/payload.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 /* A task that waits for this one to end. */
@@ -24,6 +25,10 @@ struct aside {
 static struct {
     struct tdm_channel *channel;
     struct tdm_control *control;
+    int socket; /* of the parcels */
+    uint64_t parcels_sent;
+    uint64_t parcels_seen,
+        parcels_taken; /* numbers: of the last that a message has told of, and that was received or thrown away */
     uintptr_t shared_address;
     size_t shared_size;
     struct aside *first, *last;
@@ -43,10 +48,15 @@ static struct {
     uint64_t sent, sent_bytes;
 } talk;
 
-void tdm_worker_talk_open(struct tdm_channel *channel, struct tdm_control *control, uintptr_t shared_address, size_t shared_size)
+void tdm_worker_talk_open(struct tdm_channel *channel, struct tdm_control *control, int socket)
 {
     talk.channel = channel;
     talk.control = control;
+    talk.socket = socket;
+}
+
+void tdm_worker_talk_share(uintptr_t shared_address, size_t shared_size)
+{
     talk.shared_address = shared_address;
     talk.shared_size = shared_size;
 }
@@ -78,10 +88,44 @@ void tdm_worker_talk_begin(const struct tdm_frame *task)
 
 bool tdm_worker_talk_has_progressed(void) { return talk.progressed & UINT32_C(1) << talk.task.entry; }
 
+/* ---- descriptors ---- */
+
+/* The descriptors of the messages up to this one are closed, before they are anybody's.  If that cannot be done, all that come are: a worker
+ * without its socket leaves after its task.  (A task may have read out of the socket: then there are none.) */
+static void throw_away_up_to(uint64_t number)
+{
+    int error = 0;
+    while (talk.parcels_taken < number && error == 0) error = tdm_parcel_receive(talk.socket, &talk.parcels_taken, NULL, 0);
+    talk.parcels_taken = number;
+    if (error == 0 || error == -EAGAIN || talk.socket < 0) return;
+    close(talk.socket);
+    talk.socket = -1;
+}
+
+void tdm_worker_talk_skip_fds(const struct tdm_frame *message)
+{
+    if (message->fd_count == 0 || message->fd_error != 0) return;
+    talk.parcels_seen = message->parcel;
+    throw_away_up_to(message->parcel);
+}
+
+/* Only when the task receives the message, for until then it may still make room for them.  What is left in the socket after an error is
+ * thrown away later. */
+static void fetch_fds(struct tdm_mail_fds *fds)
+{
+    if (fds->number == 0) return;
+    throw_away_up_to(fds->number - 1);
+    uint64_t number = 0;
+    int error = tdm_parcel_receive(talk.socket, &number, fds->fds, fds->count);
+    if (error == 0) talk.parcels_taken = number;
+    for (size_t i = 0; error != 0 && i < fds->count; i++) fds->fds[i] = error == -ENOMEM ? error : -EBADF;
+}
+
 /* Its words are left as they were found; the host's are its own. */
 void tdm_worker_talk_end(void)
 {
     if (talk.queue.first) tdm_mail_drop_all(&talk.queue);
+    if (talk.parcels_taken < talk.parcels_seen) throw_away_up_to(talk.parcels_seen);
     if (talk.received > 0) {
         store_seq(&words()->received, 0); /* [talk-taken] */
         store_seq(&words()->received_bytes, 0);
@@ -111,13 +155,26 @@ static void put_aside(const struct tdm_frame *frame)
     talk.last = aside;
 }
 
+/* They are on their way, or could not be sent. */
+static bool take_fds(struct tdm_mail *mail, const struct tdm_frame *frame)
+{
+    if (!tdm_mail_expect_fds(mail, frame->fd_count, frame->fd_error != 0 ? frame->fd_error : -EBADF)) return false;
+    if (frame->fd_error == 0) mail->fds->number = frame->parcel;
+    return true;
+}
+
 static void take_message(const struct tdm_frame *frame)
 {
     bool shared = frame->flags & TDM_FRAME_IN_SHARED;
     struct tdm_mail *mail = shared ? tdm_mail_make_of_shared((void *)(uintptr_t)frame->address, (size_t)frame->size)
                                    : tdm_mail_make(NULL, frame->payload);
     read_or_skip(mail ? mail->data : NULL, frame->payload);
-    if (mail) mail->request = frame->function;
+    if (mail) mail->request = frame->request;
+    if (frame->fd_count > 0 && frame->fd_error == 0) talk.parcels_seen = frame->parcel;
+    if (frame->fd_count > 0 && mail && !take_fds(mail, frame)) {
+        tdm_mail_free(mail);
+        mail = NULL;
+    }
     if (mail)
         tdm_mail_push(&talk.queue, mail);
     else
@@ -133,6 +190,12 @@ static void take_data(const struct tdm_frame *frame)
     tdm_mail_free(talk.data);
     talk.data = mail;
     talk.data_version = frame->code;
+}
+
+static void skip(const struct tdm_frame *frame)
+{
+    read_or_skip(NULL, frame->payload);
+    if (frame->kind == TDM_FRAME_MESSAGE) tdm_worker_talk_skip_fds(frame);
 }
 
 /* One frame; false: none came in time. */
@@ -153,7 +216,7 @@ static bool read_on(uint64_t deadline_ns)
     else if (frame.kind == TDM_FRAME_CLOSED && mine)
         talk.closed = true;
     else
-        read_or_skip(NULL, frame.payload);
+        skip(&frame);
     return true;
 }
 
@@ -168,14 +231,24 @@ static void say(enum tdm_frame_kind kind)
 
 /* ---- receiving ---- */
 
+/* If the host still wishes it. */
+static void tell(void)
+{
+    if (exchange_seq(&words()->tell_host_at, 0) != 0) say(TDM_FRAME_CREDIT); /* [talk-taken] */
+}
+
+void tdm_worker_talk_claimed(void)
+{
+    if (load_seq(&words()->tell_host_at) == TDM_TELL_BEGUN) tell(); /* [talk-taken] */
+}
+
 static void count_received(size_t held)
 {
     talk.received_bytes += held;
     store_seq(&words()->received_bytes, talk.received_bytes);
     store_seq(&words()->received, ++talk.received); /* [talk-taken] */
     uint64_t wish = load_seq(&words()->tell_host_at);
-    if (wish == 0 || talk.received < wish || exchange_seq(&words()->tell_host_at, 0) == 0) return; /* [talk-taken] */
-    say(TDM_FRAME_CREDIT);
+    if (wish != 0 && talk.received >= wish) tell();
 }
 
 /* What was lost is told once, and is out of order then. */
@@ -186,8 +259,11 @@ static int receive(tandem_context *context, struct tdm_mail **mail, int64_t time
     while (!talk.queue.first && !talk.closed && talk.lost == 0)
         if (!read_on(deadline_ns)) return timeout_ms == 0 ? -EAGAIN : -ETIMEDOUT;
     *mail = tdm_mail_pop(&talk.queue);
-    if (*mail) count_received((*mail)->held);
-    if (*mail) return 0;
+    if (*mail) {
+        if ((*mail)->fds) fetch_fds((*mail)->fds);
+        count_received((*mail)->held);
+        return 0;
+    }
     if (talk.lost == 0) return -EPIPE;
     talk.lost--;
     count_received(0);
@@ -223,19 +299,31 @@ static bool is_in_shared(const tandem_message *message)
     return message->size > 0 && at < talk.shared_size && message->size <= talk.shared_size - at;
 }
 
+/* They go ahead, so that they are there when the message is read.  The host reads on whatever its program does, so there is room soon. */
+static int send_fds(const tandem_message *message)
+{
+    int error = tdm_parcel_send(talk.socket, talk.parcels_sent + 1, message->fds, message->fd_count, true);
+    if (error == 0) talk.parcels_sent++;
+    return error;
+}
+
 static int send(tandem_context *context, const tandem_message *message, int64_t timeout_ms)
 {
     bool shared = is_in_shared(message);
-    size_t held = shared ? 0 : message->size;
+    size_t here = shared ? 0 : message->size, held = tdm_mail_held(here, message->fd_count);
     (void)context;
     bool answers = message->request != 0;                                /* of which there are never more than wait for one */
     if (!answers && !(talk.task.flags & TDM_FRAME_HEARD)) return -EPIPE; /* nobody is there to get it */
     int error = answers || may_send(held) ? 0 : wait_to_send(held, timeout_ms);
     if (error != 0) return error;
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, held);
+    if (message->fd_count > 0) error = send_fds(message);
+    if (error != 0) return error;
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, here);
+    frame.fd_count = (uint16_t)message->fd_count;
+    frame.parcel = talk.parcels_sent;
     frame.entry = talk.task.entry;
     frame.sequence = talk.task.sequence;
-    frame.function = message->request;
+    frame.request = (uint32_t)message->request;
     if (shared) {
         frame.flags = TDM_FRAME_IN_SHARED;
         frame.address = (uint64_t)(uintptr_t)message->data;

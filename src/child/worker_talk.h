@@ -8,19 +8,25 @@
 
 #include <stdbool.h>
 
-/* Once.  shared: the window of the pool's shared memory, or none. */
-void tdm_worker_talk_open(struct tdm_channel *channel, struct tdm_control *control, uintptr_t shared_address, size_t shared_size);
+/* Once.  socket: for descriptors. */
+void tdm_worker_talk_open(struct tdm_channel *channel, struct tdm_control *control, int socket);
+/* The window of the pool's shared memory, or none. */
+void tdm_worker_talk_share(uintptr_t address, size_t size);
 
 /* Reads what was set for the pool by then; version 0: nothing.  False: it could not be had. */
 bool tdm_worker_talk_set_data(int32_t version, uint64_t size);
 
 extern const struct tdm_talk_ops tdm_worker_talk;
 
-/* The task is about to be claimed; and its run is over: before its reply. */
+/* The task is about to be claimed; has been; and its run is over: before its reply. */
 void tdm_worker_talk_begin(const struct tdm_frame *task);
+void tdm_worker_talk_claimed(void);
 void tdm_worker_talk_tell_start(void); /* it begins, if that is to be told */
 void tdm_worker_talk_end(void);
 bool tdm_worker_talk_has_progressed(void); /* it has said how far it is */
+
+/* A message that is thrown away: what has come with it. */
+void tdm_worker_talk_skip_fds(const struct tdm_frame *message);
 
 /* ---- what came while a task listened, and was not for it ---- */
 

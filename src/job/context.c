@@ -32,6 +32,7 @@ static int take_output(tandem_context *context, void *data, size_t size, void (*
 static int check_reply(tandem_context *context, const void *data, size_t size)
 {
     if (!context || (!data && size > 0)) return -EINVAL;
+    if (context->in_branch != 0) return -EPERM;
     if (size <= context->reply_most) return 0;
     context->oversized = true;
     return -EMSGSIZE;
@@ -84,7 +85,7 @@ int tandem_send(tandem_context *context, const tandem_message *message, int64_t 
 {
     if (!context) return -EINVAL;
     int error = tdm_message_check(message);
-    if (error == 0 && message->request > context->asked) error = -EINVAL;
+    if (error == 0 && (message->request > UINT32_MAX || (message->request != 0 && !context->asked))) error = -EINVAL;
     if (error == 0 && tdm_identity() != context->home) error = -EPERM;
     if (error == 0) error = check_reply(context, message->data, message->size);
     if (error != 0) return error;
@@ -98,14 +99,14 @@ int tandem_send(tandem_context *context, const tandem_message *message, int64_t 
 int tandem_receive(tandem_context *context, tandem_message *message, int64_t timeout_ms)
 {
     if (!context || !message) return -EINVAL;
-    if (tdm_identity() != context->home) return -EPERM;
+    if (tdm_identity() != context->home || context->in_branch != 0) return -EPERM;
     int saved = errno;
     struct tdm_mail *mail = NULL;
     tdm_context_drop_received(context);
     int error = context->talk->receive(context, &mail, timeout_ms);
     context->received = mail;
-    if (mail && mail->request > context->asked) context->asked = mail->request;
-    if (error == 0) *message = (tandem_message){.data = mail->data, .size = mail->size, .request = mail->request};
+    if (mail && mail->request != 0) context->asked = true;
+    if (error == 0) *message = tdm_mail_hand_over(mail);
     errno = saved;
     return error;
 }

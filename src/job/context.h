@@ -30,11 +30,17 @@ struct tandem_context {
     void *output;   /* the last reply; NULL: none */
     size_t output_size;
     void (*release)(void *data); /* what frees it */
+    /* fork and join; see threads/fork_join.c */
+    unsigned in_branch;               /* not 0: it is a branch that sees it; there is no reply */
+    struct tdm_thread_worker *worker; /* a pool thread's; NULL: branches are run at once */
+    struct tdm_deque *deque;          /* that worker's; NULL: nothing has been spawned yet */
+    tandem_context *branches;         /* as its branches see it, where this thread runs them; valid with deque */
+    const tandem_task *task;          /* which this is */
     const struct tdm_talk_ops *talk;
     void *run;                 /* theirs: whose run this is */
     void *core;                /* theirs: of which pool */
     struct tdm_mail *received; /* the last message; NULL: none */
-    uint64_t asked;            /* the number of the last request that was received */
+    bool asked;                /* a request was received */
     void *data;                /* theirs: what was set for the pool, as this run sees it; NULL: it has not looked */
 };
 

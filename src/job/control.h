@@ -41,11 +41,14 @@ struct tdm_talk_words {
     _Atomic uint64_t received, received_bytes; /* the worker's: of those posted */
     _Atomic uint64_t tell_worker_at;           /* the worker's wish, taken back by the host; 0: none */
     _Atomic uint64_t consumed, consumed_bytes; /* the host's: of those sent */
-    _Atomic uint64_t tell_host_at;             /* the host's wish, taken back by the worker */
+    _Atomic uint64_t tell_host_at;             /* the host's wish, taken back by the worker; or TDM_TELL_BEGUN */
     _Atomic uint64_t done, total;              /* the worker's: how far it says it is; 0 when it claims the task [progress] */
 };
 
 _Static_assert(sizeof(struct tdm_talk_words) == TDM_CACHE_LINE, "those of two tasks do not meet in one");
+
+/* Instead of how many: that the worker has begun the task.  It has descriptors for it, which it sends to none that might not [talk-taken]. */
+#define TDM_TELL_BEGUN UINT64_MAX
 
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */
 struct tdm_control {

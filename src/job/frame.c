@@ -14,8 +14,9 @@ struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload)
 
 static bool is_message(const struct tdm_frame *frame)
 {
+    if (frame->fd_count > TDM_PARCEL_MOST) return false;
     if (frame->flags == TDM_FRAME_IN_SHARED) return frame->payload == 0 && frame->size <= TDM_MESSAGE_MOST;
-    if (frame->flags == TDM_FRAME_TELL_START) return frame->payload == 0;
+    if (frame->flags == TDM_FRAME_TELL_START) return frame->payload == 0 && frame->fd_count == 0;
     return frame->flags == 0 && frame->payload <= TDM_MESSAGE_MOST;
 }
 

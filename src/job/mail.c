@@ -1,6 +1,7 @@
 /* mail.c - a message as bytes. */
 #include "job/mail.h"
 
+#include "base/fds.h"
 #include "base/memory.h"
 #include "job/payload.h"
 
@@ -25,7 +26,53 @@ struct tdm_mail *tdm_mail_make_of_shared(void *data, size_t size)
     return mail;
 }
 
-void tdm_mail_free(struct tdm_mail *mail) { free(mail); }
+bool tdm_mail_expect_fds(struct tdm_mail *mail, size_t count, int error)
+{
+    struct tdm_mail_fds *fds = tdm_malloc(sizeof *fds + count * sizeof *fds->fds);
+    if (!fds) return false;
+    *fds = (struct tdm_mail_fds){.count = count};
+    for (size_t i = 0; i < count; i++) fds->fds[i] = error;
+    mail->fds = fds;
+    mail->held += tdm_mail_held(0, count);
+    return true;
+}
+
+/* What is missing after an error is not there to be closed. */
+int tdm_mail_copy_fds(struct tdm_mail *mail, const tandem_message *message)
+{
+    if (message->fd_count == 0) return 0;
+    if (!tdm_mail_expect_fds(mail, message->fd_count, -EBADF)) return -ENOMEM;
+    int *fds = mail->fds->fds;
+    for (size_t i = 0; i < message->fd_count; i++)
+        if ((fds[i] = tdm_fds_duplicate(message->fds[i])) < 0) return fds[i];
+    return 0;
+}
+
+tandem_message tdm_mail_hand_over(struct tdm_mail *mail)
+{
+    struct tdm_mail_fds *fds = mail->fds;
+    tandem_message message = {.data = mail->data, .size = mail->size, .request = mail->request, .started = mail->started};
+    if (!fds) return message;
+    for (size_t i = 0; i < fds->count; i++)
+        if (fds->fds[i] >= 0) tdm_fds_give_away(fds->fds[i]);
+    fds->given = true;
+    message.fds = fds->fds;
+    message.fd_count = fds->count;
+    return message;
+}
+
+static void free_fds(struct tdm_mail_fds *fds)
+{
+    for (size_t i = 0; i < fds->count && !fds->given; i++)
+        if (fds->fds[i] >= 0) tdm_fds_close(&fds->fds[i]);
+    free(fds);
+}
+
+void tdm_mail_free(struct tdm_mail *mail)
+{
+    if (mail && mail->fds) free_fds(mail->fds);
+    free(mail);
+}
 
 void tdm_mail_push(struct tdm_mail_queue *queue, struct tdm_mail *mail)
 {
@@ -55,7 +102,7 @@ void tdm_mail_drop_all(struct tdm_mail_queue *queue)
 int tdm_message_check(const tandem_message *message)
 {
     if (!message || (!message->data && message->size > 0)) return -EINVAL;
-    if (message->fds || message->fd_count != 0 || message->started != 0 || message->reserved_ != 0 || message->owned)
-        return -EINVAL;
-    return message->size > TDM_MESSAGE_MOST ? -EMSGSIZE : 0;
+    if (!message->fds && message->fd_count != 0) return -EINVAL;
+    if (message->started != 0 || message->reserved_ != 0 || message->owned) return -EINVAL;
+    return message->size > TDM_MESSAGE_MOST || message->fd_count > TDM_PARCEL_MOST ? -EMSGSIZE : 0;
 }

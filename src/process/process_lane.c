@@ -234,9 +234,20 @@ static bool cancel(struct tdm_lane *base, struct tdm_task *task)
     return slot && tdm_slot_stop(slot, task, TANDEM_CANCELLED);
 }
 
+void tdm_process_lane_look(struct tdm_process_lane *lane)
+{
+    lock(lane);
+    struct tdm_slot *slot = lane->slots;
+    unlock(lane);
+    for (; slot; slot = slot->next) tdm_reading_pass_heard(slot);
+}
+
 static void posted(struct tdm_lane *base, struct tdm_task *task)
 {
-    struct tdm_slot *slot = slot_of(mine(base), task);
+    struct tdm_mailbox *mailbox = load_acquire(&task->mail); /* [task-mail] */
+    struct tdm_slot *slot = mailbox->last_slot;
+    if (slot && tdm_slot_posted(slot, task)) return;
+    mailbox->last_slot = slot = slot_of(mine(base), task);
     if (slot) tdm_slot_posted(slot, task);
 }
 

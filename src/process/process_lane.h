@@ -31,6 +31,7 @@ struct tdm_process_lane {
     const tandem_options *options; /* the pool's resolved copy */
     _Atomic uint32_t
         busy; /* workers that have a task; written under their slots' locks, a hint for who wants to watch [lane-busy] */
+    _Atomic uint32_t talkers;  /* workers that had a task that may send messages; written under their slots' locks [lane-talkers] */
     _Atomic uint32_t looks;    /* 1: the reactor will soon look for replies that it is told of later [lane-looks] */
     uint32_t processors;       /* constant */
     uint32_t watch_ns;         /* how long host and workers watch for each other before they sleep, at most */
@@ -71,6 +72,13 @@ struct tdm_process_lane {
 int tdm_process_lane_open(struct tdm_process_lane *lane, struct tdm_core *core, const tandem_options *options, int error,
                           const char *step);
 void tdm_process_lane_free(struct tdm_process_lane *lane);
+
+static inline bool tdm_process_lane_talks(const struct tdm_process_lane *lane)
+{
+    return load_seq(&lane->talkers) > 0;
+} /* [lane-talkers] */
+/* Any thread of the program's: reads what workers that may have sent messages have sent, if nobody else does. */
+void tdm_process_lane_look(struct tdm_process_lane *lane);
 
 #define TDM_HOST_LEAVES (1u << 31)
 

@@ -352,15 +352,18 @@ bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t dea
 
 /* ---- a thread that comes by ---- */
 
-void tdm_reading_pass(struct tdm_slot *slot)
+static void pass(struct tdm_slot *slot, bool only_heard)
 {
     tdm_slot_lock(slot);
     bool can = slot->state == TDM_SLOT_READY && tdm_way_has_ring(&slot->in) && slot->reader == TDM_NOBODY_READS && !slot->unread;
-    bool reads = can && tdm_ring_has_news(&slot->in.ring, false);
+    bool reads = can && (slot->heard || !only_heard) && tdm_ring_has_news(&slot->in.ring, false);
     if (reads) slot->reader = TDM_THREAD_READS;
     tdm_slot_unlock(slot);
     if (reads) read_until(slot, NULL, 0);
 }
+
+void tdm_reading_pass(struct tdm_slot *slot) { pass(slot, false); }
+void tdm_reading_pass_heard(struct tdm_slot *slot) { pass(slot, true); }
 
 /* ---- the reactor ---- */
 

@@ -83,6 +83,10 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .next_ns = now_ns, .begun_ns = now_ns};
     struct tdm_frame frame = make_frame(slot, entry, copied);
     if (tdm_task_talks(private)) tdm_slot_talk_begin(slot, entry);
+    if (task->on_message && !slot->heard) {
+        slot->heard = true;
+        add_seq(&slot->lane->talkers, 1); /* [lane-talkers] */
+    }
     tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_fault(TDM_FAULT_host_offered);
@@ -226,6 +230,7 @@ static void take_back(struct tdm_slot *slot, struct tdm_entry *entry)
 {
     if (!tdm_outbox_empty(&slot->outbox) && slot->outbox.frame.kind == TDM_FRAME_TASK) tdm_slot_set_state(slot, TDM_SLOT_DYING);
     slot->handed--;
+    tdm_slot_talk_revoked(slot, entry);
     tdm_slot_drop(slot, entry, tdm_clock_ns());
     tdm_reading_look_up(slot);
     if (slot->in_hand == 0) slot->freed = true;

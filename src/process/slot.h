@@ -62,7 +62,10 @@ struct tdm_slot {
     struct tdm_mail *mail; /* the message that is in it; the slot's until it is written; NULL: none */
     struct tdm_mail *data; /* what was set for the pool, for the task of: */
     int32_t data_version;
-    uint64_t data_due;        /* that sequence; the rest of its way is that of a message */
+    uint64_t data_due; /* that sequence; the rest of its way is that of a message */
+    bool heard;        /* it has had a task that may send messages */
+    uint64_t parcels_sent, parcels_read;
+    bool parcels_full;        /* the socket takes no more: the reactor waits for room */
     uint64_t credit_due;      /* the sequence of the task that is to be told that it may send on; 0: none */
     bool leave_due;           /* it is to be told to leave, once the outbox is empty */
     struct tdm_way out;       /* requests */
@@ -89,6 +92,7 @@ struct tdm_slot {
     /* set up before READY and gone after the burial; in between constant */
     int requests[2]; /* both ends are kept open, so that a write never meets a pipe without a reader */
     int replies, lifeline;
+    int parcels; /* socket: descriptors of messages */
     struct tdm_control *control;
     size_t control_size; /* of what is mapped there: the page, and the rings if there are any */
     void *setup;         /* what it is sent first */
@@ -97,7 +101,7 @@ struct tdm_slot {
     struct tdm_child child;
     struct tdm_error_tail errors;    /* its size is for all; constant while there is a process */
     struct tdm_worker_output output; /* also others', with the lock */
-    struct tdm_source reply_source, request_source;
+    struct tdm_source reply_source, request_source, parcel_source;
     struct tdm_timer timer; /* of what the state is about: its start, its oldest task, its leaving, its death */
     struct tdm_job attend;
     int start_error;

@@ -86,6 +86,13 @@ static void fail_input(struct tdm_slot *slot, int error)
     tdm_slot_set_state(slot, TDM_SLOT_DYING);
 }
 
+static void set_room(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    slot->parcels_full = false;
+    tdm_slot_unlock(slot);
+}
+
 /* What another thread has left to do here: the rest of a frame, a kill, a slot that has no task after all. */
 void tdm_slot_attend(struct tdm_job *job)
 {
@@ -110,7 +117,9 @@ void tdm_slot_attend(struct tdm_job *job)
         dying = true;
     }
     if (written) slot->freed = false;
+    bool full = slot->parcels_full && !dying;
     tdm_slot_unlock(slot);
+    if (slot->parcels >= 0 && tdm_reactor_watch(&slot->parcel_source, full ? TDM_POLL_OUT : 0) != 0) set_room(slot);
     if (slot->requests[1] >= 0 && !tdm_way_has_ring(&slot->out)) /* of a ring, the worker rings the bell */
         tdm_reactor_watch(&slot->request_source, left == -EAGAIN ? TDM_POLL_OUT : 0);
     if (broken) tdm_slot_set_dying(slot, tdm_slot_broken);
@@ -124,6 +133,14 @@ void tdm_slot_requests_ready(struct tdm_source *source, unsigned events)
     tdm_slot_attend(&container_of(source, struct tdm_slot, request_source)->attend);
 }
 
+void tdm_slot_parcels_ready(struct tdm_source *source, unsigned events)
+{
+    struct tdm_slot *slot = container_of(source, struct tdm_slot, parcel_source);
+    (void)events;
+    set_room(slot);
+    tdm_slot_attend(&slot->attend);
+}
+
 /* ---- the end of a worker ---- */
 
 static void close_all(struct tdm_slot *slot)
@@ -132,6 +149,8 @@ static void close_all(struct tdm_slot *slot)
     tdm_guards_forget(&slot->child);
     if (slot->replies >= 0) tdm_reactor_watch(&slot->reply_source, 0);
     if (slot->requests[1] >= 0) tdm_reactor_watch(&slot->request_source, 0);
+    if (slot->parcels >= 0) tdm_reactor_watch(&slot->parcel_source, 0);
+    tdm_fds_close(&slot->parcels);
     tdm_fds_close(&slot->requests[0]);
     tdm_fds_close(&slot->requests[1]);
     tdm_fds_close(&slot->replies);
@@ -145,6 +164,8 @@ static void close_all(struct tdm_slot *slot)
     tdm_mail_free(slot->mail);
     tdm_mail_free(slot->data);
     slot->mail = slot->data = NULL;
+    if (slot->heard) add_seq(&slot->lane->talkers, (uint32_t)-1); /* [lane-talkers] */
+    slot->heard = false;
     slot->out = slot->in = (struct tdm_way){.fd = -1};
     tdm_slot_unlock(slot);
     free(slot->setup);
@@ -424,7 +445,7 @@ static void time_over(struct tdm_timer *timer)
 void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
 {
     slot->lane = lane;
-    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
+    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = slot->parcels = -1;
     slot->out = slot->in = (struct tdm_way){.fd = -1}; /* a start may fail before there is anything: 0 would be the program's own */
     slot->output.sources[0].fd = slot->output.sources[1].fd = -1;
     slot->deadline_ns = TDM_FOREVER;

@@ -22,7 +22,7 @@
 
 static int open_pipes(struct tdm_slot *slot)
 {
-    int replies[2], lifeline[2];
+    int replies[2], lifeline[2], parcels[2];
     int error = tdm_fds_pipe(slot->requests);
     if (error != 0) return error;
     error = tdm_fds_pipe(replies);
@@ -32,6 +32,10 @@ static int open_pipes(struct tdm_slot *slot)
     error = tdm_fds_pipe(lifeline);
     slot->lifeline = lifeline[1];
     slot->child.fds[TDM_WORKER_LIFELINE] = lifeline[0];
+    if (error != 0) return error;
+    error = tdm_fds_socketpair(parcels);
+    slot->parcels = parcels[0];
+    slot->child.fds[TDM_WORKER_PARCELS] = parcels[1];
     if (error == 0) error = tdm_fds_nonblocking(slot->requests[1]);
     if (error == 0) error = tdm_fds_nonblocking(slot->replies);
     return error;
@@ -109,6 +113,7 @@ static int watch_replies(struct tdm_slot *slot)
 {
     slot->reply_source = (struct tdm_source){.fd = slot->replies, .ready = tdm_reading_ready};
     slot->request_source = (struct tdm_source){.fd = slot->requests[1], .ready = tdm_slot_requests_ready};
+    slot->parcel_source = (struct tdm_source){.fd = slot->parcels, .ready = tdm_slot_parcels_ready};
     return tdm_reactor_watch(&slot->reply_source, TDM_POLL_IN);
 }
 
@@ -151,8 +156,8 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->said_ready = slot->was_ready = slot->said_tired = slot->was_offered = false;
     slot->seated = slot->stands = slot->retiring = slot->replaced = slot->recycled = slot->orphan = slot->asked = slot->kill_sent =
         false;
-    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = -1;
-    slot->reply_source.wants = slot->request_source.wants = 0;
+    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = slot->parcels = -1;
+    slot->reply_source.wants = slot->request_source.wants = slot->parcel_source.wants = 0;
     for (int i = 0; i < TDM_FDS_MOST; i++) slot->child.fds[i] = -1;
     tdm_slot_lock(slot);
     tdm_slot_set_state(slot, TDM_SLOT_STARTING);
@@ -164,8 +169,10 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->has_held = slot->deaf = slot->has_answered = false;
     slot->watch = (struct tdm_watch){.now_ns = slot->lane->watch_ns, .most_ns = slot->lane->watch_ns};
     slot->input_error = 0;
-    slot->leave_due = false;
+    slot->leave_due = slot->heard = false;
     slot->credit_due = slot->data_due = 0;
+    slot->parcels_full = false;
+    slot->parcels_sent = slot->parcels_read = 0;
     slot->step = NULL;
     tdm_slot_unlock(slot);
 }

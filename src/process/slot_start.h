@@ -6,5 +6,6 @@
 
 void tdm_slot_start_failed(struct tdm_slot *slot, const char *step, int error);
 void tdm_slot_requests_ready(struct tdm_source *source, unsigned events);
+void tdm_slot_parcels_ready(struct tdm_source *source, unsigned events);
 
 #endif

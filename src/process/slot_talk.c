@@ -4,7 +4,8 @@
  * not have begun: what is written before it is known to have is kept, for it may have to be written again, to another worker. */
 #include "process/slot_talk.h"
 
-#include "base/fault.h"
+#include "base/fds.h"
+#include "base/parcel.h"
 #include "process/shared_memory.h"
 #include "process/slot_inside.h"
 
@@ -50,10 +51,27 @@ static void put_plain(struct tdm_slot *slot, const struct tdm_entry *entry, enum
     put(slot, entry, &frame, NULL);
 }
 
-static void put_mail(struct tdm_slot *slot, const struct tdm_entry *entry, struct tdm_mail *mail)
+/* Descriptors go ahead, so that they are there when the message is read; what is wrong with them the receiver is told with it.  False: there
+ * is no room for them now, and the reactor waits for it. */
+static bool send_fds(struct tdm_slot *slot, const struct tdm_mail *mail, int *error)
 {
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, mail->held);
-    frame.function = mail->request;
+    *error = 0;
+    if (!mail->fds) return true;
+    *error = tdm_parcel_send(slot->parcels, slot->parcels_sent + 1, mail->fds->fds, mail->fds->count, false);
+    if (*error == 0) slot->parcels_sent++;
+    if (*error != -EAGAIN) return true;
+    slot->parcels_full = true;
+    tdm_reactor_post(&slot->attend);
+    return false;
+}
+
+static void put_mail(struct tdm_slot *slot, const struct tdm_entry *entry, struct tdm_mail *mail, int error)
+{
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, tdm_mail_bytes_here(mail));
+    frame.fd_count = (uint16_t)tdm_mail_fd_count(mail);
+    frame.parcel = slot->parcels_sent;
+    frame.fd_error = (int16_t)error;
+    frame.request = mail->request;
     if (mail->data != mail->bytes) {
         frame.flags = TDM_FRAME_IN_SHARED;
         frame.address = (uint64_t)(uintptr_t)mail->data;
@@ -94,6 +112,39 @@ static struct tdm_mail *next_mail(struct tdm_mailbox *mailbox, struct tdm_talk_w
     }
 }
 
+/* Descriptors cannot be sent twice, and those that were sent to a worker that dies before it begins the task would be lost; so they wait
+ * until it tells that it has. */
+static bool holds_fds_back(struct tdm_slot *slot, const struct tdm_entry *oldest, struct tdm_mailbox *mailbox)
+{
+    if (!tdm_slot_is(slot, oldest, TDM_OFFERED) || !tdm_mailbox_has_fds_next(mailbox)) return false;
+    if (mailbox->asked_begun) return true;
+    struct tdm_talk_words *words = words_of(slot, oldest);
+    uint64_t wish = TDM_TELL_BEGUN;
+    mailbox->tells_due++;
+    mailbox->asked_begun = true;
+    store_seq(&words->tell_host_at, wish); /* [talk-taken] */
+    if (tdm_slot_is(slot, oldest, TDM_OFFERED)) return true;
+    if (cas_seq(&words->tell_host_at, &wish, 0)) mailbox->tells_due--; /* it had begun before it could see the wish */
+    return false;
+}
+
+static bool put_message(struct tdm_slot *slot, const struct tdm_entry *oldest, struct tdm_mailbox *mailbox, bool *closed)
+{
+    int error;
+    if (slot->parcels_full || holds_fds_back(slot, oldest, mailbox)) return false;
+    struct tdm_mail *mail = next_mail(mailbox, words_of(slot, oldest), closed);
+    if (mail && send_fds(slot, mail, &error)) {
+        mailbox->count_written++;
+        mailbox->bytes_written += mail->held;
+        put_mail(slot, oldest, mail, error);
+        return true;
+    }
+    struct tdm_mail_queue back = {0};
+    if (mail) tdm_mail_push(&back, mail);
+    tdm_mailbox_put_back(mailbox, &back);
+    return false;
+}
+
 /* Into an empty outbox, if there is something. */
 static bool put_next(struct tdm_slot *slot)
 {
@@ -119,17 +170,10 @@ static bool put_next(struct tdm_slot *slot)
     }
     bool closed = false;
     if (mailbox->written.first && !tdm_slot_is(slot, oldest, TDM_OFFERED)) tdm_mail_drop_all(&mailbox->written);
-    struct tdm_mail *mail = next_mail(mailbox, words_of(slot, oldest), &closed);
-    if (mail) {
-        mailbox->count_written++;
-        mailbox->bytes_written += mail->held;
-        put_mail(slot, oldest, mail);
-    } else if (closed && !mailbox->told_closed && !tdm_mailbox_has_posted(mailbox)) {
-        mailbox->told_closed = true;
-        put_plain(slot, oldest, TDM_FRAME_CLOSED);
-    } else {
-        return false;
-    }
+    if (put_message(slot, oldest, mailbox, &closed)) return true;
+    if (!closed || mailbox->told_closed || tdm_mailbox_has_posted(mailbox)) return false;
+    mailbox->told_closed = true;
+    put_plain(slot, oldest, TDM_FRAME_CLOSED);
     return true;
 }
 
@@ -152,10 +196,15 @@ void tdm_slot_talk_begin(struct tdm_slot *slot, const struct tdm_entry *entry)
     struct tdm_mailbox *mailbox = mailbox_of(entry->task);
     mailbox->count_written = mailbox->bytes_written = 0;
     mailbox->tells_due = 0;
-    mailbox->told_closed = false;
+    mailbox->told_closed = mailbox->asked_begun = false;
     store_seq(&words->consumed, 0);
     store_seq(&words->consumed_bytes, 0);
     store_seq(&words->tell_host_at, 0);
+}
+
+void tdm_slot_talk_revoked(struct tdm_slot *slot, const struct tdm_entry *entry)
+{
+    if (mailbox_of(entry->task)) store_seq(&words_of(slot, entry)->tell_host_at, 0); /* [talk-taken] */
 }
 
 /* What of this task's is in the outbox is nobody's any more: the worker will not read on. */
@@ -197,12 +246,14 @@ static void push_now(struct tdm_slot *slot)
     if (result != 0 && (result != -EAGAIN || !tdm_way_has_ring(&slot->out))) tdm_reactor_post(&slot->attend);
 }
 
-void tdm_slot_posted(struct tdm_slot *slot, struct tdm_task *task)
+bool tdm_slot_posted(struct tdm_slot *slot, struct tdm_task *task)
 {
     tdm_slot_lock(slot);
     const struct tdm_entry *oldest = tdm_slot_oldest(slot);
-    if (oldest && oldest->task == task && tdm_outbox_empty(&slot->outbox)) push_now(slot);
+    bool is_its = oldest && oldest->task == task;
+    if (is_its && tdm_outbox_empty(&slot->outbox)) push_now(slot);
     tdm_slot_unlock(slot);
+    return is_its;
 }
 
 /* With the lock held: the worker is told if it waits for it. */
@@ -231,13 +282,34 @@ void tdm_slot_consumed(struct tdm_mailbox *mailbox)
 
 /* ---- what it sends ---- */
 
+/* They were sent before the message, so they are there, under the next number.  What a thread could not take is tried again. */
+static enum tdm_said take_fds(struct tdm_slot *slot, struct tdm_mail *mail)
+{
+    const struct tdm_frame *frame = &slot->inbox.frame;
+    uint64_t number;
+    if (frame->fd_count == 0 || (mail->fds && mail->fds->number == 0)) return TDM_SAID_RIGHT;
+    if (frame->parcel != slot->parcels_read + 1) return TDM_SAID_WRONG;
+    if (!mail->fds && !tdm_mail_expect_fds(mail, frame->fd_count, -EBADF)) return TDM_SAID_NO_MEMORY;
+    int *fds = mail->fds->fds;
+    mail->fds->number = frame->parcel;
+    int error = tdm_parcel_receive(slot->parcels, &number, fds, frame->fd_count);
+    if (error == -EAGAIN || error == -EPIPE || error == -EPROTO) return TDM_SAID_WRONG;
+    if (error != 0) return TDM_SAID_NO_MEMORY;
+    for (size_t i = 0; i < frame->fd_count; i++)
+        if (fds[i] >= 0) fds[i] = tdm_fds_take_in(fds[i]);
+    if (number != frame->parcel) return TDM_SAID_WRONG;
+    slot->parcels_read = number;
+    mail->fds->number = 0;
+    return TDM_SAID_RIGHT;
+}
+
 /* With the lock held: the message becomes the mailbox's. */
 static enum tdm_said take_message(struct tdm_slot *slot, struct tdm_task *task)
 {
     struct tdm_inbox *inbox = &slot->inbox;
     struct tdm_mailbox *mailbox = mailbox_of(task);
     const tandem_task *public = tdm_task_public(task);
-    uint64_t request = inbox->frame.function;
+    uint32_t request = inbox->frame.request;
     bool tells_start = inbox->frame.flags == TDM_FRAME_TELL_START;
     if (!mailbox || (request == 0 && !public->on_message)) return TDM_SAID_WRONG;
     if (tells_start && (request != 0 || !(public->flags & TANDEM_TELL_START))) return TDM_SAID_WRONG;
@@ -248,6 +320,8 @@ static enum tdm_said take_message(struct tdm_slot *slot, struct tdm_task *task)
         inbox->mail = tdm_mail_make_of_shared(data, (size_t)inbox->frame.size);
     }
     if (!inbox->mail) return TDM_SAID_NO_MEMORY;
+    enum tdm_said said = take_fds(slot, inbox->mail);
+    if (said != TDM_SAID_RIGHT) return said;
     if (request == 0 && tdm_mailbox_send(mailbox, inbox->mail) != 0) return TDM_SAID_WRONG; /* more than it may */
     if (request != 0 && !tdm_mailbox_answer(mailbox, request, inbox->mail)) tdm_mail_free(inbox->mail);
     inbox->mail = NULL;

@@ -15,6 +15,9 @@ void tdm_slot_talk_take_back(struct tdm_slot *slot, struct tdm_task *task, uint6
 /* The worker has died with a task that it had begun: what it was not sent wholly may be for the next run. */
 void tdm_slot_talk_died(struct tdm_slot *slot, struct tdm_task *task, uint64_t sequence);
 
+/* It was taken back before the worker has begun it, which works on: what was wished of it is wished no more. */
+void tdm_slot_talk_revoked(struct tdm_slot *slot, const struct tdm_entry *entry);
+
 /* How far the task that the worker has begun says it is. */
 void tdm_slot_progress(struct tdm_slot *slot, const struct tdm_entry *entry, uint64_t *done, uint64_t *total);
 
@@ -22,7 +25,7 @@ void tdm_slot_progress(struct tdm_slot *slot, const struct tdm_entry *entry, uin
 
 void tdm_slot_read_progress(struct tdm_slot *slot, const struct tdm_task *task, uint64_t *done, uint64_t *total);
 
-void tdm_slot_posted(struct tdm_slot *slot, struct tdm_task *task);
+bool tdm_slot_posted(struct tdm_slot *slot, struct tdm_task *task); /* false: that is not its task now */
 void tdm_slot_consumed(struct tdm_mailbox *mailbox);
 
 enum tdm_said { TDM_SAID_RIGHT, TDM_SAID_TOO_LATE, TDM_SAID_WRONG, TDM_SAID_NO_MEMORY };

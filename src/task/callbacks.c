@@ -1,6 +1,7 @@
 /* callbacks.c - tasks whose on_done is still to be called. */
 #include "task/callbacks.h"
 
+#include "base/clock.h"
 #include "base/fds.h"
 #include "base/platform.h"
 #include "base/thread.h"
@@ -29,7 +30,7 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 static void set_bell(struct tdm_callbacks *callbacks)
 {
     bool ready = !tdm_list_empty(&callbacks->calls) || !tdm_list_empty(&callbacks->waiting) || !tdm_list_empty(&callbacks->talking);
-    if (!callbacks->by_host || ready == callbacks->rung) return;
+    if (!callbacks->by_host || ready == callbacks->rung || callbacks->looking) return;
     callbacks->rung = ready;
     if (ready)
         tdm_fds_ring(callbacks->bell);
@@ -45,7 +46,7 @@ static void pushed(struct tdm_callbacks *callbacks)
     set_bell(callbacks);
     bool wakes = callbacks->asleep;
     callbacks->asleep = false;
-    if (wakes) add_seq(&callbacks->pushed, 1); /* [callback-pushed] */
+    if (!callbacks->by_host) add_seq(&callbacks->pushed, 1); /* [callback-pushed] */
     unlock(callbacks);
     if (wakes) tdm_futex_wake_all(&callbacks->pushed);
 }
@@ -127,7 +128,7 @@ static bool pop(struct tdm_callbacks *callbacks, struct due *due)
 static void hand_over(const struct tdm_core *core, tandem_task *task, struct tdm_mail *mail)
 {
     struct tdm_inside inside;
-    tandem_message message = {.data = mail->data, .size = mail->size, .started = mail->started};
+    tandem_message message = tdm_mail_hand_over(mail);
     tdm_self_enter(&inside, core, NULL, task->group);
     task->on_message(task, &message);
     tdm_self_leave(&inside);
@@ -177,11 +178,11 @@ static void call_one(struct tdm_callbacks *callbacks, const struct due *due)
         tdm_task_call_back(due->task, NULL);
 }
 
-int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
+/* With the lock held, which it lets go. */
+static int run_locked(struct tdm_callbacks *callbacks, size_t most)
 {
     struct due due;
     int done = 0;
-    lock(callbacks);
     size_t left = most == 0 || callbacks->count < most ? callbacks->count : most;
     for (; left > 0 && done < INT_MAX && pop(callbacks, &due); left--) {
         unlock(callbacks);
@@ -189,8 +190,30 @@ int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
         done++;
         lock(callbacks);
     }
+    set_bell(callbacks); /* also for what was found by a look and is left */
     unlock(callbacks);
     return done;
+}
+
+int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
+{
+    lock(callbacks);
+    return run_locked(callbacks, most);
+}
+
+void tdm_callbacks_begin_look(struct tdm_callbacks *callbacks)
+{
+    lock(callbacks);
+    callbacks->looking = true;
+    unlock(callbacks);
+}
+
+/* What was found and is called at once has not rung the bell, which would be two system calls. */
+int tdm_callbacks_end_look(struct tdm_callbacks *callbacks, size_t most)
+{
+    lock(callbacks);
+    callbacks->looking = false;
+    return run_locked(callbacks, most);
 }
 
 static void *run(void *argument)
@@ -198,8 +221,13 @@ static void *run(void *argument)
     struct tdm_callbacks *callbacks = argument;
     tdm_thread_begin();
     tdm_platform_name_thread("tandem-done");
+    bool has_watched = false;
     for (;;) {
-        tdm_callbacks_run(callbacks, 0);
+        uint32_t before = load_seq(&callbacks->pushed);
+        if (tdm_callbacks_run(callbacks, 0) > 0) has_watched = false;
+        /* who has handed over a message will most likely have another soon [callback-pushed] */
+        if (callbacks->talked && !has_watched && tdm_clock_watch(&callbacks->pushed, before, callbacks->core->watch_ns)) continue;
+        has_watched = true;
         lock(callbacks);
         bool idle = callbacks->count == 0, stopping = callbacks->stopping;
         callbacks->asleep = idle;

@@ -33,7 +33,8 @@ struct tdm_callbacks {
     struct tdm_node talking; /* mailboxes whose turn comes */
     size_t count;            /* calls to be made, also of mailboxes that have their turn now */
     bool rung;
-    bool talked; /* the last turn was a mailbox's: the next is a task's, if there is one */
+    bool looking; /* by_host: somebody looks for what is due and is about to call it: the bell is set after that */
+    bool talked;  /* the last turn was a mailbox's: the next is a task's, if there is one */
     bool stopping;
     bool asleep; /* the thread */
     /* not guarded */
@@ -59,6 +60,10 @@ void tdm_callbacks_push_end(struct tdm_callbacks *callbacks, struct tdm_mailbox 
 void tdm_callbacks_push_call(struct tdm_callbacks *callbacks, struct tdm_call *call);
 /* False: it has begun, or ended. */
 bool tdm_callbacks_withdraw_call(struct tdm_callbacks *callbacks, struct tdm_call *call);
+
+/* by_host: between these two a thread looks for what is due; the second calls it, as tdm_callbacks_run. */
+void tdm_callbacks_begin_look(struct tdm_callbacks *callbacks);
+int tdm_callbacks_end_look(struct tdm_callbacks *callbacks, size_t most);
 
 /* Calls at most so many here; 0: all there are now.  How many. */
 int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most);

@@ -87,6 +87,13 @@ static int take_status(struct group *group)
     return status;
 }
 
+static void sleep_until_emptied(struct group *group, uint32_t seen, uint64_t deadline)
+{
+    tdm_self_block(true);
+    tdm_futex_wait(&group->emptied, seen, deadline);
+    tdm_self_block(false);
+}
+
 int tandem_group_wait(tandem_group *public, int64_t timeout_ms)
 {
     if (!public) return -EINVAL;
@@ -106,7 +113,7 @@ int tandem_group_wait(tandem_group *public, int64_t timeout_ms)
         else if (deadline != TDM_FOREVER && tdm_clock_ns() >= deadline)
             return TANDEM_PENDING;
         else
-            tdm_futex_wait(&group->emptied, seen, deadline);
+            sleep_until_emptied(group, seen, deadline);
     }
 }
 

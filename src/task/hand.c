@@ -1,12 +1,10 @@
 /* hand.c - tasks that a worker has taken from the queue and not begun. */
 #include "task/hand.h"
 
-/* The task's own note of its place is written and read under the front lock. */
 void tdm_hand_put(struct tdm_hand *hand, struct tdm_task *task)
 {
     if (hand->next == hand->end) hand->next = hand->end = 0;
     tdm_hand_place *place = &hand->places[hand->end++];
-    task->place = place;
     store_seq(place, task); /* [hand] */
     tdm_prefetch(tdm_task_public(task));
     tdm_prefetch(&task->state);
@@ -32,12 +30,13 @@ struct tdm_task *tdm_hand_steal(struct tdm_hand *hand)
     return task;
 }
 
-/* The place may hold another task by now: then this one was taken, and its note is old. */
-bool tdm_hand_take_back(struct tdm_task *task)
+bool tdm_hand_take_back(struct tdm_hand *hand, struct tdm_task *task)
 {
-    struct tdm_task *expected = task;
-    tdm_hand_place *place = task->place;
-    return place && cas_seq(place, &expected, NULL); /* [hand] */
+    for (unsigned i = 0; i < TDM_HAND_PLACES; i++) {
+        struct tdm_task *expected = task;
+        if (load_relaxed(&hand->places[i]) == task && cas_seq(&hand->places[i], &expected, NULL)) return true; /* [hand] */
+    }
+    return false;
 }
 
 unsigned tdm_hand_count(const struct tdm_hand *hand)

@@ -24,8 +24,8 @@ void tdm_hand_put(struct tdm_hand *hand, struct tdm_task *task);
 struct tdm_task *tdm_hand_take(struct tdm_hand *hand);
 /* Anybody: the next one, held now, or NULL. */
 struct tdm_task *tdm_hand_steal(struct tdm_hand *hand);
-/* Anybody, under the front lock: this very one, which is QUEUED and in no queue; held if true. */
-bool tdm_hand_take_back(struct tdm_task *task);
+/* Anybody, under the front lock: this very one, if it is there; held if true. */
+bool tdm_hand_take_back(struct tdm_hand *hand, struct tdm_task *task);
 /* Anybody: how many there are, if nothing moves. */
 unsigned tdm_hand_count(const struct tdm_hand *hand);
 

@@ -93,24 +93,18 @@ struct tdm_task *tdm_lane_peek_locked(struct tdm_lane *lane)
     return container_of((queue ? queue : &lane->queue)->next, struct tdm_task, link);
 }
 
-/* A QUEUED task is in the queue or its front part, or in a hand, or still on its way from submit: then its links point to themselves and
- * it has no place, and it cannot be had yet. */
-static bool take_back_locked(struct tdm_lane *lane, struct tdm_task *task)
-{
-    if (tdm_task_state(load_seq(&task->state)) != TDM_QUEUED) return false;
-    if (tdm_list_empty(&task->link)) return tdm_hand_take_back(task);
-    take_out_locked(lane, task);
-    return true;
-}
-
 bool tdm_lane_take_back(struct tdm_lane *lane, struct tdm_task *task)
 {
+    return lane->ops->take_back ? lane->ops->take_back(lane, task) : tdm_lane_take_back_from_list(lane, task);
+}
+
+bool tdm_lane_take_back_from_list(struct tdm_lane *lane, struct tdm_task *task)
+{
     struct tdm_ledger *ledger = &lane->core->ledger;
-    if (lane->front_lock) tdm_lock(lane->front_lock, TDM_RANK_FRONT);
     tdm_ledger_lock(ledger);
-    bool taken = take_back_locked(lane, task);
+    bool taken = tdm_task_state(load_seq(&task->state)) == TDM_QUEUED && !tdm_list_empty(&task->link);
+    if (taken) take_out_locked(lane, task);
     tdm_ledger_unlock(ledger);
-    if (lane->front_lock) tdm_unlock(lane->front_lock, TDM_RANK_FRONT);
     return taken;
 }
 

@@ -12,6 +12,9 @@ struct tdm_lane;
 struct tdm_lane_ops {
     /* Takes a task that is QUEUED in name and in no queue yet.  0, or a negative errno value and it was not taken. */
     int (*submit)(struct tdm_lane *lane, struct tdm_task *task);
+    /* The calling thread is going to run a task at once, by run_here, without having it wait anywhere: true, it is counted.  NULL where
+     * nobody does that. */
+    bool (*begin_here)(struct tdm_lane *lane);
     /* The task was HELD a moment ago and a wish of cancel has been noted in it: stops it, if it still runs here.  True: it had not begun
      * and is the caller's now, to be ended as CANCELLED. */
     bool (*cancel)(struct tdm_lane *lane, struct tdm_task *task);
@@ -22,6 +25,9 @@ struct tdm_lane_ops {
     /* That thread waits until the task has ended or the deadline has passed, and does meanwhile what brings the end nearer.  When it returns,
      * maybe earlier, the pool may be gone.  Both NULL: there is nothing that a waiter could do. */
     void (*await)(struct tdm_lane *lane, struct tdm_task *task, uint64_t deadline_ns);
+    /* Takes this very task out of wherever it waits: it is the caller's then, though it may still be called QUEUED.  NULL: it can only be in
+     * the queue. */
+    bool (*take_back)(struct tdm_lane *lane, struct tdm_task *task);
     /* Something was posted to a task that has not ended, or it will be posted nothing more.  NULL: it looks by itself. */
     void (*posted)(struct tdm_lane *lane, struct tdm_task *task);
     /* Do these bytes lie where the task sees them too, and are not to be copied?  NULL: never. */
@@ -32,6 +38,8 @@ struct tdm_lane_ops {
     void (*consumed)(struct tdm_mailbox *mailbox);
     /* Runs a task on the calling thread that has taken it back; NULL where that makes no sense. */
     void (*run_here)(struct tdm_lane *lane, struct tdm_task *task);
+    /* Counts in the ledger what has come in past it; closing: from now on nothing comes in that way.  NULL: nothing does. */
+    void (*collect)(struct tdm_lane *lane, bool closing);
     void (*fill_stats)(struct tdm_lane *lane, tandem_stats *stats);
     /* In this order, after the gate is closed: begin_end cancels what waits and asks for the end of what runs; end waits for it. */
     void (*begin_end)(struct tdm_lane *lane);
@@ -41,9 +49,8 @@ struct tdm_lane_ops {
 struct tdm_lane {
     const struct tdm_lane_ops *ops;
     struct tdm_core *core;
-    struct tdm_lock *front_lock; /* of the lane's own part of the queue, from which it takes, or NULL: it has no such part */
-    struct tdm_node queue;       /* first come, first served; guarded by the ledger's lock, as are the calls with _locked */
-    struct tdm_ranks ranks;      /* those of another priority than the usual one */
+    struct tdm_node queue;  /* first come, first served; guarded by the ledger's lock, as are the calls with _locked */
+    struct tdm_ranks ranks; /* those of another priority than the usual one */
 };
 
 void tdm_lane_open(struct tdm_lane *lane, const struct tdm_lane_ops *ops, struct tdm_core *core);
@@ -63,8 +70,10 @@ struct tdm_task *tdm_lane_dequeue_locked(struct tdm_lane *lane);
 struct tdm_task *tdm_lane_dequeue_ranked_locked(struct tdm_lane *lane, bool usual_waits);
 struct tdm_task *tdm_lane_dequeue_from_locked(struct tdm_lane *lane, struct tdm_node *part);
 
-/* Takes this very task out if it still waits: then it is HELD by the caller.  Takes the front lock and the ledger's. */
+/* Takes this very task out if it still waits: then it is held by the caller.  Takes the lane's locks and the ledger's. */
 bool tdm_lane_take_back(struct tdm_lane *lane, struct tdm_task *task);
+/* The same for one that can only be in a list under the ledger's lock. */
+bool tdm_lane_take_back_from_list(struct tdm_lane *lane, struct tdm_task *task);
 
 /* The clock of its waiting ends: it is HELD and about to start.  False: it had waited too long or was cancelled, and has been ended. */
 bool tdm_lane_begin(struct tdm_lane *lane, struct tdm_task *task, struct tdm_tally *tally);

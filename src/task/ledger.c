@@ -10,11 +10,11 @@
 
 /* ---- coming in ---- */
 
-/* taken first: it never overtakes entered, so the difference is never negative [ledger-waiting] */
+/* What has gone is read first: it never overtakes what has come, so the difference is never negative [ledger-waiting] */
 uint64_t tdm_ledger_waiting(const struct tdm_ledger *ledger)
 {
-    uint64_t taken = load_seq(&ledger->taken);
-    return load_seq(&ledger->entered) - taken;
+    uint64_t gone = load_seq(&ledger->taken) + load_seq(&ledger->left);
+    return load_seq(&ledger->entered) + load_seq(&ledger->arrived) - gone;
 }
 
 /* relaxed: the lock orders it among those that write; see [ledger-waiting] for who looks without */
@@ -76,6 +76,23 @@ void tdm_ledger_taken(struct tdm_ledger *ledger, uint64_t count)
     if (ledger->limit != 0 && ledger->room_waiters > 0) wake_room_waiters(ledger);
 }
 
+/* A release: who reads the count of those that have gone finds those counted that have come. [ledger-arrived] [ledger-waiting] */
+void tdm_ledger_arrived(struct tdm_ledger *ledger, uint64_t count)
+{
+    store_release(&ledger->arrived, load_relaxed(&ledger->arrived) + count); /* relaxed: only who holds the front lock writes */
+}
+
+void tdm_ledger_left(struct tdm_ledger *ledger, uint64_t count)
+{
+    if (ledger->limit == 0) {
+        store_release(&ledger->left, load_relaxed(&ledger->left) + count); /* relaxed: as above */
+        return;
+    }
+    tdm_ledger_lock(ledger); /* somebody may wait for room */
+    tdm_ledger_taken(ledger, count);
+    tdm_ledger_unlock(ledger);
+}
+
 /* ---- ending ---- */
 
 /* relaxed: the release that publishes the end carries it to who acquires that [task-end] */
@@ -88,23 +105,39 @@ void tdm_tally_count(struct tdm_tally *tally, int status)
         store_relaxed(count, load_relaxed(count) + 1);
 }
 
+/* The counts wrap around; they are far enough apart for half of 32 bits to tell what is open. */
+uint32_t tdm_ledger_open(const struct tdm_ledger *ledger)
+{
+    uint64_t open = ledger->open + load_seq(&ledger->arrived) + load_seq(&ledger->called); /* [ledger-arrived] [ledger-called] */
+    return (uint32_t)(open - (load_seq(&ledger->departed) >> 1)) & UINT32_MAX >> 1;        /* [ledger-departed] */
+}
+
+/* Who sleeps until it is quiet does so on the word that others count their ends in: so that one is counted here which is none. */
 static void close_some(struct tdm_ledger *ledger, uint64_t some)
 {
     ledger->open -= some;
-    if (ledger->open > 0 || ledger->quiet_waiters == 0) return;
-    add_seq(&ledger->quiet, 1);
-    tdm_futex_wake_all(&ledger->quiet);
+    if (ledger->quiet_waiters == 0 || tdm_ledger_open(ledger) > 0) return;
+    ledger->open++;
+    add_seq(&ledger->departed, 2); /* [ledger-departed] */
+    tdm_futex_wake_all(&ledger->departed);
 }
 
+void tdm_ledger_uncall(struct tdm_ledger *ledger)
+{
+    add_seq(&ledger->called, (uint64_t)-1); /* [ledger-called] */
+    tdm_ledger_lock(ledger);
+    close_some(ledger, 0);
+    tdm_ledger_unlock(ledger);
+}
+
+/* The count is the last access to the ledger: if it was the last task, who waits for quiet may free all of it now.  The wake uses the
+ * address only. */
 void tdm_ledger_settle_one(struct tdm_ledger *ledger, struct tdm_tally *tally)
 {
-    if (!tally->shared) {
+    if (!tally->shared)
         tally->unsettled++;
-        return;
-    }
-    tdm_ledger_lock(ledger);
-    close_some(ledger, 1);
-    tdm_ledger_unlock(ledger);
+    else if (add_seq(&ledger->departed, 2) & 1) /* [ledger-departed] */
+        tdm_futex_wake_all(&ledger->departed);
 }
 
 void tdm_ledger_settle(struct tdm_ledger *ledger, struct tdm_tally *tally)
@@ -125,16 +158,19 @@ int tdm_ledger_wait_quiet(struct tdm_ledger *ledger, uint64_t deadline_ns)
 {
     tdm_ledger_lock(ledger);
     ledger->quiet_waiters++;
-    while (ledger->open > 0 && (deadline_ns == TDM_FOREVER || tdm_clock_ns() < deadline_ns)) {
-        uint32_t seen = load_seq(&ledger->quiet);
+    or_seq(&ledger->departed, 1);
+    uint32_t open;
+    for (;;) {
+        uint32_t seen = load_seq(&ledger->departed); /* before the look: an end after it changes the word [ledger-departed] */
+        open = tdm_ledger_open(ledger);
+        if (open == 0 || (deadline_ns != TDM_FOREVER && tdm_clock_ns() >= deadline_ns)) break;
         tdm_ledger_unlock(ledger);
-        tdm_futex_wait(&ledger->quiet, seen, deadline_ns);
+        tdm_futex_wait(&ledger->departed, seen, deadline_ns);
         tdm_ledger_lock(ledger);
     }
-    ledger->quiet_waiters--;
-    int result = ledger->open > 0 ? -ETIMEDOUT : 0;
+    if (--ledger->quiet_waiters == 0) and_seq(&ledger->departed, ~(uint32_t)1);
     tdm_ledger_unlock(ledger);
-    return result;
+    return open > 0 ? -ETIMEDOUT : 0;
 }
 
 /* ---- looking in ---- */
@@ -181,9 +217,9 @@ void tdm_ledger_fill_stats(struct tdm_ledger *ledger, tandem_stats *stats)
     tdm_ledger_lock(ledger);
     uint64_t ended = add_tally(&ledger->others, stats);
     for (struct tdm_tally *tally = ledger->tallies; tally; tally = tally->next) ended += add_tally(tally, stats);
-    stats->submitted = ledger->submitted;
-    stats->waiting = tdm_ledger_waiting(ledger);
-    stats->running = ledger->submitted - stats->waiting - ended;
+    stats->waiting = tdm_ledger_waiting(ledger); /* in this order, so that no difference is negative */
+    stats->submitted = ledger->submitted + load_seq(&ledger->arrived) + load_seq(&ledger->called); /* [ledger-called] */
+    stats->running = stats->submitted - stats->waiting - ended;
     size_t count = ledger->samples < TDM_SAMPLES ? (size_t)ledger->samples : TDM_SAMPLES;
     memcpy(waits, ledger->wait_samples, sizeof waits);
     memcpy(runs, ledger->run_samples, sizeof runs);

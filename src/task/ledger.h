@@ -33,8 +33,10 @@ struct tdm_ledger {
     uint32_t limit;
     int32_t when_full;
     /* guarded by lock */
-    uint64_t submitted;
-    uint64_t open; /* not ended, or its on_done has not returned; what a tally has not settled counts as open */
+    uint64_t submitted; /* those that came in under the lock */
+    uint64_t
+        open; /* of them not ended, or on_done has not returned; what a tally has not settled counts as open.  Ends of tasks that came in
+                      otherwise are taken off here too, so it may lie below zero: see tdm_ledger_open */
     enum tdm_gate gate;
     struct tdm_tally *tallies; /* the threads' own */
     unsigned room_waiters, quiet_waiters;
@@ -44,8 +46,18 @@ struct tdm_ledger {
     _Atomic uint64_t entered;   /* tasks that ever waited; written under lock, a hint for who looks without [ledger-waiting] */
     char apart[TDM_CACHE_LINE]; /* submitters write what is before, workers what is behind */
     _Atomic uint64_t taken;     /* those of them that wait no more; any thread adds [ledger-waiting] */
+    _Atomic uint64_t
+        arrived; /* tasks that came in past the lock, counted by the thread lane when it takes them over; written under its
+                                   front lock [ledger-arrived] */
+    _Atomic uint64_t left; /* tasks that left the thread lane's queue; written under its front lock [ledger-waiting] */
+    char apart_too[TDM_CACHE_LINE];
     struct tdm_tally others;
-    _Atomic uint32_t room, quiet; /* counts of changes; waiters sleep on them, who makes room or quiet adds [ledger-room] */
+    _Atomic uint64_t
+        called; /* tasks that never waited, because who submitted them ran them at once; any thread adds [ledger-called] */
+    _Atomic uint32_t
+        departed; /* twice the tasks that others have ended, so that the lowest bit is free: somebody sleeps on this word until
+                                  it is quiet [ledger-departed] */
+    _Atomic uint32_t room; /* counts changes; waiters sleep on it, who makes room adds [ledger-room] */
 };
 
 static inline void tdm_ledger_lock(struct tdm_ledger *ledger) { tdm_lock(&ledger->lock, TDM_RANK_LEDGER); }
@@ -67,10 +79,20 @@ void tdm_ledger_entered(struct tdm_ledger *ledger);
 /* So many wait no more.  With the lock held; without it only if the queue has no limit, for then nobody waits for room. */
 void tdm_ledger_taken(struct tdm_ledger *ledger, uint64_t count);
 
+/* The thread lane, under its front lock: so many have come in past the lock; so many wait no more. */
+void tdm_ledger_arrived(struct tdm_ledger *ledger, uint64_t count);
+void tdm_ledger_left(struct tdm_ledger *ledger, uint64_t count);
+
 /* Before an end is published. */
 void tdm_tally_count(struct tdm_tally *tally, int status);
 
-/* One task is no longer open; its own tally settles later, others at once. */
+/* One that was counted as called is none after all. */
+void tdm_ledger_uncall(struct tdm_ledger *ledger);
+
+/* With the lock held: how many tasks have not ended; only once nothing comes in past the lock any more. */
+uint32_t tdm_ledger_open(const struct tdm_ledger *ledger);
+
+/* One task is no longer open; its own tally settles later, others at once, and do not touch the ledger after that. */
 void tdm_ledger_settle_one(struct tdm_ledger *ledger, struct tdm_tally *tally);
 /* With the lock held: what the owner's tally has left open. */
 void tdm_ledger_settle(struct tdm_ledger *ledger, struct tdm_tally *tally);

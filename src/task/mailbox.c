@@ -8,12 +8,13 @@ static void unlock(struct tdm_mailbox *mailbox) { tdm_unlock(&mailbox->lock, TDM
 
 /* ---- making, and letting go ---- */
 
-struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task)
+struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns)
 {
     struct tdm_mailbox *mailbox = tdm_calloc(1, sizeof *mailbox);
     if (!mailbox) return NULL;
     store_seq(&mailbox->references, 1); /* [mail-references] */
     mailbox->task = task;
+    mailbox->watch_ns = watch_ns;
     tdm_list_init(&mailbox->turn);
     tdm_list_init(&mailbox->asleep);
     tdm_list_init(&mailbox->asking);
@@ -25,6 +26,7 @@ void tdm_mailbox_keep(struct tdm_mailbox *mailbox) { add_seq(&mailbox->reference
 void tdm_mailbox_let_go(struct tdm_mailbox *mailbox)
 {
     if (!mailbox || add_seq(&mailbox->references, (uint32_t)-1) != 1) return; /* [mail-references] */
+    tdm_mail_drop_all(&mailbox->taken);
     tdm_mail_drop_all(&mailbox->written);
     tdm_mail_drop_all(&mailbox->posted);
     tdm_mail_drop_all(&mailbox->sent);
@@ -115,7 +117,8 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct 
         result = -EAGAIN;
     else {
         if (asking) {
-            mail->request = asking->request = ++mailbox->requests;
+            if (++mailbox->requests == 0) mailbox->requests = 1;
+            mail->request = asking->request = mailbox->requests;
             tdm_list_push_back(&mailbox->asking, &asking->link);
         }
         tdm_mail_push(queue, mail);
@@ -126,10 +129,21 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct 
     return result;
 }
 
+/* All that is there, for one at a time would have both sides meet at the lock. */
 struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed)
 {
-    bool more;
-    return tdm_mailbox_receive_within(mailbox, 0, 0, closed, &more);
+    bool wakes = false;
+    *closed = false;
+    if (!mailbox->taken.first) {
+        lock(mailbox);
+        mailbox->taken = mailbox->posted;
+        mailbox->posted = (struct tdm_mail_queue){0};
+        *closed = mailbox->closed;
+        wakes = mailbox->taken.first && mailbox->to_post.sleepers > 0 && ring(&mailbox->to_post);
+        unlock(mailbox);
+    }
+    wake_if(wakes, &mailbox->to_post);
+    return tdm_mail_pop(&mailbox->taken);
 }
 
 struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t count, size_t bytes, bool *closed, bool *more)
@@ -153,6 +167,14 @@ bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox)
 {
     lock(mailbox);
     bool has = mailbox->posted.first != NULL;
+    unlock(mailbox);
+    return has;
+}
+
+bool tdm_mailbox_has_fds_next(struct tdm_mailbox *mailbox)
+{
+    lock(mailbox);
+    bool has = mailbox->posted.first && mailbox->posted.first->fds;
     unlock(mailbox);
     return has;
 }
@@ -181,7 +203,7 @@ static void tell(struct tdm_asking *asking, struct tdm_mail *answer)
     tdm_futex_wake_all(&asking->done);
 }
 
-bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint64_t request, struct tdm_mail *mail)
+bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint32_t request, struct tdm_mail *mail)
 {
     lock(mailbox);
     struct tdm_node *node = mailbox->asking.next;
@@ -192,7 +214,7 @@ bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint64_t request, struct td
     return waits;
 }
 
-static bool is_posted(const struct tdm_mailbox *mailbox, uint64_t request)
+static bool is_posted(const struct tdm_mailbox *mailbox, uint32_t request)
 {
     const struct tdm_mail *mail = mailbox->posted.first;
     while (mail && mail->request != request) mail = mail->next;
@@ -234,6 +256,7 @@ static void close_or_end(struct tdm_mailbox *mailbox, bool ends)
     wake_if(receives, &mailbox->to_receive);
     wake_if(posts, &mailbox->to_post);
     tdm_mail_drop_all(&left);
+    if (ends) tdm_mail_drop_all(&mailbox->taken); /* the run is over, so nobody else is there */
 }
 
 void tdm_mailbox_close(struct tdm_mailbox *mailbox) { close_or_end(mailbox, false); }

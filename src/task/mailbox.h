@@ -24,7 +24,7 @@ struct tdm_mail_bell {
 /* Somebody who waits for the answer to what he has posted; on his stack, in the mailbox's list until it comes. */
 struct tdm_asking {
     struct tdm_node link;
-    uint64_t request;
+    uint32_t request;
     struct tdm_mail *answer; /* NULL: there will be none */
     _Atomic uint32_t done;   /* 1: it is off the list, and all is said; slept on; written under the mailbox's lock [asking-done] */
 };
@@ -32,6 +32,7 @@ struct tdm_asking {
 struct tdm_mailbox {
     _Atomic uint32_t references; /* written by all who have one [mail-references] */
     struct tdm_task *task;       /* there until its last callback has been called; constant */
+    uint32_t watch_ns;           /* how long who waits watches before it sleeps; constant */
 
     _Atomic uint64_t done, total; /* of one on a thread: how far it says it is; written by its function [progress] */
 
@@ -39,7 +40,7 @@ struct tdm_mailbox {
     /* guarded by lock */
     struct tdm_mail_queue posted, sent;
     struct tdm_node asking;          /* who wait for answers */
-    uint64_t requests;               /* counts them */
+    uint32_t requests;               /* counts them */
     bool closed;                     /* nothing more is posted */
     bool ended;                      /* the task's run is over.  Also written under the lock of talk.c */
     struct tdm_mail_bell to_receive; /* something was posted, or is to be looked at */
@@ -53,12 +54,17 @@ struct tdm_mailbox {
 
     struct tdm_node asleep; /* guarded by the sleepers' lock */
 
+    /* of a task on a thread: its own */
+    struct tdm_mail_queue taken; /* out of posted, all at once */
+
     /* in a worker: guarded by the lock of its slot */
     struct tdm_mail_queue
         written; /* what may have to be written once more: the worker has not begun the task, as far as is known */
     uint64_t count_written, bytes_written; /* to this worker */
     uint64_t tells_due;                    /* so often it may still tell that it has received some */
     bool told_closed;
+    bool asked_begun; /* it is to tell that it has begun */
+    void *last_slot;  /* where it was found last; under the lock of talk.c */
     _Atomic(void *)
         carrier; /* the slot, once the worker has sent something; written by who reads, looked at by who hands over [mail-carrier] */
     /* who has its turn's: taken and the worker not told yet */
@@ -66,7 +72,7 @@ struct tdm_mailbox {
 };
 
 /* With one reference.  NULL: no memory. */
-struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task);
+struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns);
 void tdm_mailbox_keep(struct tdm_mailbox *mailbox);
 void tdm_mailbox_let_go(struct tdm_mailbox *mailbox); /* also NULL */
 
@@ -75,15 +81,16 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct 
 int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
 
 /* The answer to a request becomes his who asked; false: he waits no more. */
-bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint64_t request, struct tdm_mail *mail);
+bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint32_t request, struct tdm_mail *mail);
 /* Whose request has been received waits in vain: it died with its receiver. */
 void tdm_mailbox_lose_requests(struct tdm_mailbox *mailbox);
 
-/* The next that was posted; NULL: there is none, and if closed there will be none. */
+/* By the task itself: the next that was posted; NULL: there is none, and if closed there will be none. */
 struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed);
-/* The same, if it fits where so many of so many bytes are; else *more says that there is one. */
+/* For its worker: the next, if it fits where so many of so many bytes are; else *more says that there is one. */
 struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t count, size_t bytes, bool *closed, bool *more);
 bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox);
+bool tdm_mailbox_has_fds_next(struct tdm_mailbox *mailbox); /* the next has descriptors */
 /* What was received will be received again, before the others. */
 void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *received);
 /* left: what is there after it. */
@@ -93,7 +100,7 @@ void tdm_mailbox_close(struct tdm_mailbox *mailbox); /* nothing more is posted *
 void tdm_mailbox_end(struct tdm_mailbox *mailbox);   /* nothing in either direction; what was posted is of no use */
 void tdm_mailbox_wake(struct tdm_mailbox *mailbox);  /* the task, to look around */
 
-/* ---- sleeping: begin, look once more, sleep or not, end ---- */
+/* ---- sleeping: begin, look once more, watch, sleep or not, end ---- */
 
 uint32_t tdm_mail_begin_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell);
 void tdm_mail_end_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell);

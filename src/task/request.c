@@ -30,8 +30,10 @@ static int ask(tandem_task *task, const tandem_message *message, tandem_message 
     if (result == 0) result = await(mailbox, &asking, deadline_ns);
     if (result == -ETIMEDOUT && timeout_ms == 0) result = -EAGAIN;
     tdm_mailbox_let_go(mailbox);
-    if (result == 0) *answer = (tandem_message){.data = asking.answer->data, .size = asking.answer->size, .owned = asking.answer};
-    return result;
+    if (result != 0) return result;
+    *answer = tdm_mail_hand_over(asking.answer);
+    answer->owned = asking.answer;
+    return 0;
 }
 
 int tandem_request(tandem_task *task, const tandem_message *message, tandem_message *answer, int64_t timeout_ms)

@@ -38,3 +38,8 @@ bool tdm_self_inside_group(const tandem_group *group)
 void tdm_self_set_worker(const struct tdm_worker_self *worker) { me = worker; }
 
 const struct tdm_worker_self *tdm_self_worker(const struct tdm_core *core) { return me && me->core == core ? me : NULL; }
+
+void tdm_self_block(bool begins)
+{
+    if (me && me->worker) me->block(me->worker, begins);
+}

@@ -8,6 +8,7 @@
 #include <tandem.h>
 
 struct tdm_core;
+struct tdm_thread_worker;
 
 /* A task or callback this thread is inside of; on the stack. */
 struct tdm_inside {
@@ -30,7 +31,12 @@ struct tdm_worker_self {
     struct tdm_tally *tally;
     void *worker_data;
     uint32_t number;
+    struct tdm_thread_worker *worker; /* its lane's record of it; NULL: it is none of those that serve the queue */
+    void (*block)(struct tdm_thread_worker *worker, bool begins); /* how its lane learns that it sleeps in the middle of a task */
 };
+
+/* Whoever is about to sleep for what others have to do, and goes on after it: if it is a pool's thread, another one stands in. */
+void tdm_self_block(bool begins);
 void tdm_self_set_worker(const struct tdm_worker_self *worker);
 const struct tdm_worker_self *tdm_self_worker(const struct tdm_core *core); /* NULL: not a thread of that pool */
 

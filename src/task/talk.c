@@ -44,7 +44,7 @@ static int find_or_make(struct tdm_task *task, struct tdm_mailbox **mailbox)
     if (is_settled(word)) return tdm_task_is_new(word) ? -EINVAL : -EPIPE;
     *mailbox = load_acquire(&task->mail); /* [task-mail] */
     if (*mailbox) return 0;
-    if (!(*mailbox = tdm_mailbox_make(task))) return -ENOMEM;
+    if (!(*mailbox = tdm_mailbox_make(task, task->lane->core->watch_ns))) return -ENOMEM;
     store_release(&task->mail, *mailbox); /* [task-mail] */
     while (!is_settled(word))
         if (cas_seq(&task->state, &word, word | (uint32_t)TDM_TALKS)) return 0;
@@ -130,7 +130,8 @@ static int wait_and_try(struct tdm_task *task, struct tdm_mailbox *mailbox, stru
         uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_post);
         result = try(task, &mailbox, mail, asking);
         bool over = result != -EAGAIN || tdm_clock_ns() >= deadline_ns;
-        if (!over) tdm_futex_wait(&mailbox->to_post.count, seen, tdm_talk_next_look(&between_ns, deadline_ns)); /* [mail-bell] */
+        if (!over && !tdm_clock_watch(&mailbox->to_post.count, seen, mailbox->watch_ns))
+            tdm_futex_wait(&mailbox->to_post.count, seen, tdm_talk_next_look(&between_ns, deadline_ns)); /* [mail-bell] */
         tdm_mail_end_sleep(mailbox, &mailbox->to_post);
         if (over) return result == -EAGAIN ? -ETIMEDOUT : result;
     }
@@ -167,8 +168,8 @@ int tdm_talk_post(tandem_task *public, const tandem_message *message, struct tdm
     *mailbox = NULL;
     if (result != 0) return result;
     struct tdm_mail *mail = make(tdm_task_of(public), message);
-    if (!mail) return -ENOMEM;
-    result = post(tdm_task_of(public), mail, asking, mailbox, timeout_ms);
+    result = mail ? tdm_mail_copy_fds(mail, message) : -ENOMEM;
+    if (result == 0) result = post(tdm_task_of(public), mail, asking, mailbox, timeout_ms);
     if (result != 0) tdm_mail_free(mail);
     return result;
 }

@@ -69,14 +69,13 @@ static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
     tandem_task *task = tdm_task_public(private);
     task->status = outcome->status;
     task->code = outcome->code;
-    task->signal = outcome->signal;
-    if (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED || task->command) {
-        task->output = outcome->output;
-        task->output_size = outcome->output_size;
-        if (outcome->output) private->release = outcome->release;
-    } else {
-        tdm_task_free_results(outcome->output, outcome->release, NULL);
-    }
+    if (task->signal != outcome->signal)
+        task->signal = outcome->signal; /* of a thread task others may look at it: [task-in-queue] */
+    bool keeps = outcome->output && (outcome->status == TANDEM_OK || outcome->status == TANDEM_FAILED || task->command);
+    task->output = keeps ? outcome->output : NULL; /* the link of a thread task may have been there */
+    task->output_size = keeps ? outcome->output_size : 0;
+    if (keeps) private->release = outcome->release;
+    if (!keeps && outcome->output) tdm_task_free_results(outcome->output, outcome->release, NULL);
     if (task->report) tdm_report_end((tandem_report *)(uintptr_t)task->report, task, outcome);
 }
 
@@ -98,7 +97,7 @@ static uint32_t keep_progress(struct tdm_task *task, const struct tdm_facts *fac
 
 static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, const struct tdm_outcome *outcome)
 {
-    if (task->queued_ns == 0 || outcome->started_ns == 0) return;
+    if (outcome->started_ns == 0 || task->queued_ns == 0) return; /* in this order: see TDM_TIMED */
     uint64_t ended_ns = outcome->ended_ns != 0 ? outcome->ended_ns : tdm_clock_ns();
     tdm_ledger_add_sample(ledger, outcome->started_ns - task->queued_ns, ended_ns - outcome->started_ns);
 }

@@ -29,6 +29,7 @@ enum tdm_task_mark {
     TDM_WAITED_ANY = 1u << 9, /* wake those in tandem_wait_any too */
     TDM_OWED = 1u << 10,      /* ended, on_done not entered yet */
     TDM_GIVEN = 1u << 11,     /* one that waits for it was given something to do meanwhile: see process/reading.h */
+    TDM_TIMED = 1u << 12,     /* queued_ns is set, and the function is timed: for a thread task */
     TDM_TALKS = 1u << 13,     /* it has a mailbox: see talk.h */
     TDM_PROGRESSED = 1u << 14 /* ended: how far it was is known */
 };
@@ -51,8 +52,8 @@ struct TDM_MAY_ALIAS tdm_task {
     uint16_t home;          /* the process it was submitted in, as far as it fits: its ancestors' numbers and its own are small */
     struct tdm_lane *lane;  /* from submit on */
     struct tdm_node link;   /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
-    void *place;        /* guarded by the ledger's lock.  QUEUED: in a worker's hand, there; HELD by the process lane: the slot */
-    uint64_t queued_ns; /* 0: nobody wants to know */
+    void *place;            /* guarded by the ledger's lock.  HELD by the process lane: the slot */
+    uint64_t queued_ns;     /* 0: nobody wants to know; of a thread task only with TDM_TIMED */
     /* what most tasks do not need, and so do not touch: it lies in another cache line */
     void (*release)(void *); /* frees the output, if there is one */
     _Atomic(struct tdm_mailbox *)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/identity.h"
 #include "base/lock.h"
+#include "base/watch.h"
 #include "task/lane.h"
 #include "task/self.h"
 
@@ -61,30 +62,7 @@ void tdm_wait_sleep(struct tdm_task *task, uint64_t deadline)
     if (!is_settled(word)) tdm_futex_wait(&task->state, word, deadline);
 }
 
-/* A guest of its lane's, which will wait for this thread; false: it has ended, or nobody can do anything for it. */
-static bool enter(struct tdm_task *task)
-{
-    tdm_lock(door_of(task), TDM_RANK_DOOR);
-    bool enters = !is_settled(load_seq(&task->state)) && task->lane->ops->enter;
-    if (enters) task->lane->ops->enter(task->lane);
-    tdm_unlock(door_of(task), TDM_RANK_DOOR);
-    return enters;
-}
-
-/* Its status, TANDEM_PENDING when the time is over, or -EINVAL if it was not taken after all. */
-static int sleep_until_ended(struct tdm_task *task, uint64_t deadline)
-{
-    if (!tdm_wait_is_over(task, deadline) && enter(task)) task->lane->ops->await(task->lane, task, deadline);
-    for (;;) { /* from here on nothing but the task is touched: the pool may end */
-        uint32_t word = load_seq(&task->state);
-        if (tdm_task_is_new(word)) return -EINVAL;
-        if (tdm_task_state(word) == TDM_ENDED) return tdm_task_public(task)->status;
-        if (is_over(deadline)) return TANDEM_PENDING;
-        tdm_wait_sleep(task, deadline);
-    }
-}
-
-/* ---- helping ---- */
+/* ---- going in ---- */
 
 bool tdm_wait_may_help(const struct tdm_task *private)
 {
@@ -97,14 +75,87 @@ bool tdm_wait_may_help(const struct tdm_task *private)
 
 static bool is_queued(const struct tdm_task *task) { return tdm_task_state(load_seq(&task->state)) == TDM_QUEUED; }
 
-/* Once it is taken back it cannot end by other hands, and nor can its pool. */
-static void help(struct tdm_task *task)
+/* What a thread that waits for a task can do about it. */
+struct way {
+    bool taken;        /* run it: it is taken back, and so cannot end by other hands, and nor can its pool */
+    bool enters;       /* its lane waits for this thread, which is to wait there */
+    uint64_t watch_ns; /* look at it for so long */
+};
+
+static struct way find_way(struct tdm_task *task, bool may_help)
 {
-    if (!is_queued(task)) return;
+    struct way way = {0};
     tdm_lock(door_of(task), TDM_RANK_DOOR);
-    bool taken = is_queued(task) && tdm_wait_may_help(task) && tdm_lane_take_back(task->lane, task);
+    if (!is_settled(load_seq(&task->state))) {
+        struct tdm_lane *lane = task->lane;
+        way.watch_ns = lane->core->watch_ns;
+        way.taken = may_help && is_queued(task) && tdm_wait_may_help(task) && tdm_lane_take_back(lane, task);
+        way.enters = !way.taken && lane->ops->enter;
+        if (way.enters) lane->ops->enter(lane);
+    }
     tdm_unlock(door_of(task), TDM_RANK_DOOR);
-    if (taken) task->lane->ops->run_here(task->lane, task);
+    return way;
+}
+
+/* ---- waiting ---- */
+
+static _Thread_local uint64_t watch_ns = UINT64_MAX; /* learned: how long it pays; at first as long as it may be */
+
+/* Looks for a while; only the task is touched. */
+static void watch(struct tdm_task *task, uint64_t longest_ns, uint64_t deadline)
+{
+    if (watch_ns > longest_ns) watch_ns = longest_ns;
+    if (watch_ns == 0) return;
+    struct tdm_look look = {.until_ns = tdm_clock_ns() + watch_ns};
+    if (look.until_ns > deadline) look.until_ns = deadline;
+    bool saw;
+    while (!(saw = is_settled(load_acquire(&task->state))) && tdm_watch_goes_on(&look)) { /* [task-end] */
+    }
+    watch_ns = tdm_watch_after(watch_ns, longest_ns, saw && !look.gave_way);
+}
+
+/* Its status, TANDEM_PENDING when the time is over, or -EINVAL if it was not taken after all.  Nothing but the task is touched: the pool
+ * may end. */
+static int sleep_until_ended(struct tdm_task *task, uint64_t deadline, uint64_t longest_ns)
+{
+    uint64_t since = 0;
+    for (;;) {
+        uint32_t word = load_seq(&task->state);
+        if (is_settled(word) && since != 0 && longest_ns != 0)
+            watch_ns = tdm_watch_after_sleep(watch_ns, longest_ns, tdm_clock_ns() - since);
+        if (tdm_task_is_new(word)) return -EINVAL;
+        if (tdm_task_state(word) == TDM_ENDED) return tdm_task_public(task)->status;
+        if (is_over(deadline)) return TANDEM_PENDING;
+        if (since == 0 && longest_ns != 0) since = tdm_clock_ns();
+        tdm_wait_sleep(task, deadline);
+    }
+}
+
+/* As a guest of its lane. */
+static void await(struct tdm_task *task, uint64_t deadline)
+{
+    tdm_self_block(true);
+    task->lane->ops->await(task->lane, task, deadline);
+    tdm_self_block(false);
+}
+
+static int wait_for(struct tdm_task *task, uint64_t deadline, bool may_help)
+{
+    uint64_t longest_ns = 0;
+    if (!tdm_wait_is_over(task, deadline)) {
+        struct way way = find_way(task, may_help);
+        if (way.taken)
+            task->lane->ops->run_here(task->lane, task);
+        else if (way.enters)
+            await(task, deadline);
+        else
+            watch(task, longest_ns = way.watch_ns, deadline);
+    }
+    if (tdm_wait_is_over(task, deadline)) return sleep_until_ended(task, deadline, longest_ns);
+    tdm_self_block(true);
+    int status = sleep_until_ended(task, deadline, longest_ns);
+    tdm_self_block(false);
+    return status;
 }
 
 /* ---- the calls ---- */
@@ -128,8 +179,7 @@ int tandem_wait(tandem_task *task)
     int error = check(task);
     if (error != 0) return error;
     if (has_ended(tdm_task_of(task))) return task->status;
-    help(tdm_task_of(task));
-    return sleep_until_ended(tdm_task_of(task), TDM_FOREVER);
+    return wait_for(tdm_task_of(task), TDM_FOREVER, true);
 }
 
 int tandem_wait_for(tandem_task *task, int64_t timeout_ms)
@@ -137,7 +187,7 @@ int tandem_wait_for(tandem_task *task, int64_t timeout_ms)
     int error = check(task);
     if (error != 0) return error;
     if (has_ended(tdm_task_of(task))) return task->status;
-    return timeout_ms == 0 ? TANDEM_PENDING : sleep_until_ended(tdm_task_of(task), tdm_clock_deadline(timeout_ms));
+    return timeout_ms == 0 ? TANDEM_PENDING : wait_for(tdm_task_of(task), tdm_clock_deadline(timeout_ms), false);
 }
 
 /* Counts the ends of tasks that somebody waits for among others; all who do sleep on it [any-ended]. */
@@ -172,7 +222,9 @@ int tandem_wait_any(tandem_task *const *tasks, size_t count, int64_t timeout_ms)
         int index = find_settled(tasks, count);
         if (index >= 0) return has_ended(tdm_task_of(tasks[index])) ? index : -EINVAL;
         if (is_over(deadline)) return -ETIMEDOUT;
+        tdm_self_block(true);
         tdm_futex_wait(&any_ended, seen, deadline);
+        tdm_self_block(false);
     }
 }
 

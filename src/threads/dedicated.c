@@ -140,7 +140,7 @@ int tdm_dedicated_submit(struct tdm_dedicated *dedicated, struct tdm_lane *lane,
     if (admission == TDM_ADMITTED && !cancelled) {
         tdm_list_remove(&task->link);
         tdm_list_push_back(&dedicated->waiting, &task->link);
-        number = options->threads + ++dedicated->numbers;
+        number = options->threads + TDM_SPARES_MOST + ++dedicated->numbers;
         dedicated->starting++;
         dedicated->alive++;
     }

@@ -5,10 +5,17 @@
 #include "task/lane.h"
 #include "task/self.h"
 #include "threads/dedicated.h"
+#include "threads/deque.h"
+#include "threads/injector.h"
+#include "threads/parking.h"
+#include "threads/spare.h"
 
 #include <pthread.h>
 
 struct tdm_thread_lane;
+
+/* A spare's record; guarded by the ledger's lock.  Who has it OVER, or GOES_ON at the pool's end, joins the thread. */
+enum tdm_life { TDM_LIFE_NONE = 0, TDM_LIFE_BEGINNING, TDM_LIFE_GOES_ON, TDM_LIFE_ENDING, TDM_LIFE_OVER };
 
 /* What it would have left undone if the program ended its thread now. */
 enum tdm_worker_phase { TDM_WORKER_STARTS = 0, TDM_WORKER_STARTS_AGAIN, TDM_WORKER_WORKS, TDM_WORKER_LEAVES };
@@ -16,34 +23,38 @@ enum tdm_worker_phase { TDM_WORKER_STARTS = 0, TDM_WORKER_STARTS_AGAIN, TDM_WORK
 struct tdm_thread_worker {
     struct tdm_tally tally; /* its own: only it writes */
     struct tdm_hand hand;
+    unsigned part; /* how many tasks it takes next; its own, under the front lock */
     struct tdm_thread_lane *lane;
     pthread_t thread;            /* the present one; written by itself, read when it has ended */
     _Atomic uint32_t ended;      /* 1: it has, and nobody takes its place [worker-ended] */
     enum tdm_worker_phase phase; /* its own */
-    struct tdm_worker_self self;
-    uint32_t number;         /* from 1 */
-    void *data;              /* what on_worker_start left */
-    bool has_data;           /* on_worker_start was called and did not fail */
-    struct tdm_node idle;    /* in the lane's list, under the ledger's lock */
-    _Atomic uint32_t called; /* 1: get up; written by who took it off the idle list [worker-called] */
+    uint32_t number;             /* from 1 */
+    struct tdm_worker_self self; /* as the thread knows itself */
+    void *data;                  /* what on_worker_start left */
+    bool has_data;               /* on_worker_start was called and did not fail */
+    bool is_spare;
+    bool has_retired; /* guarded by the ledger's lock, as is life */
+    enum tdm_life life;
+    struct tdm_parker parker;
+    struct tdm_deque deque; /* what its task has spawned */
 };
 
 struct tdm_thread_lane {
     struct tdm_lane lane;
-    char apart[TDM_CACHE_LINE];    /* submitters write what is before, workers use what is behind */
     const tandem_options *options; /* the pool's resolved copy */
     uint32_t count;
-    bool may_watch; /* there is a core for a worker that looks out for work before it sleeps */
-    struct tdm_thread_worker *workers;
+    struct tdm_thread_worker *workers; /* the pool's threads, then spares */
+    _Atomic uint32_t made;             /* how many of these are in use, or were; written under the ledger's lock [lane-made] */
     struct tdm_dedicated dedicated;
-    _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under both locks [lane-stopping] */
-    struct tdm_lock front_lock; /* rank FRONT */
-    struct tdm_node front;      /* guarded by front_lock: the older part of the queue, cut off from it as a whole */
+    char apart[TDM_CACHE_LINE];
+    struct tdm_injector injector; /* the queue; see there */
     char apart_too[TDM_CACHE_LINE];
+    _Atomic uint32_t forks;     /* 1: a task of this pool has spawned a branch; written by who does [lane-forks] */
+    _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under the front lock [lane-stopping] */
+    struct tdm_lock front_lock; /* rank FRONT; the injector's, for who takes out */
+    struct tdm_parking parking; /* guarded by front_lock */
     /* guarded by the ledger's lock */
-    struct tdm_node idle;      /* workers that sleep, the latest first: its stack and caches are still warm */
-    _Atomic uint32_t sleepers; /* their number; looked at under the front lock alone, see choose_to_call [lane-sleepers] */
-    bool waking;               /* one has been called, or watches, and will look at the queue */
+    struct tdm_spares spares;
     uint32_t starting, failed; /* workers that are still in on_worker_start; whose on_worker_start failed */
     _Atomic uint32_t started;  /* counts those out of it; the maker of the pool sleeps on it [workers-started] */
 };
@@ -52,12 +63,53 @@ struct tdm_thread_lane {
 int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, const tandem_options *options);
 void tdm_thread_lane_free(struct tdm_thread_lane *lane);
 
-/* ---- thread_lane and thread_worker to each other ---- */
+/* ---- thread_lane, thread_queue and thread_worker to each other ---- */
 
-/* The next task for this worker, HELD; sleeps until there is one.  NULL: the pool ends. */
-struct tdm_task *tdm_thread_lane_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);
-void tdm_thread_lane_settle(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker); /* before it ends */
+static inline struct tdm_ledger *tdm_thread_ledger(const struct tdm_thread_lane *lane) { return &lane->lane.core->ledger; }
+static inline struct tdm_thread_lane *tdm_thread_lane_of(struct tdm_lane *lane)
+{
+    return container_of(lane, struct tdm_thread_lane, lane);
+}
+
+/* While a thread task is in the queue its link lies where its output will be. */
+static inline struct tdm_link *tdm_thread_link_of(struct tdm_task *task)
+{
+    return (struct tdm_link *)(void *)&tdm_task_public(task)->output;
+}
+
+/* 1 while it is in the queue, or on its way there from submit; taken off under the front lock.  Only then is its link what it seems: whoever ends it
+ * writes there without that lock.  Lies where a signal would be told of, which a thread task has none of [task-in-queue] */
+static inline _Atomic int32_t *tdm_thread_in_queue(struct tdm_task *task)
+{
+    return (_Atomic int32_t *)(void *)&tdm_task_public(task)->signal;
+}
+
+/* The next task for this worker, its own now; sleeps until there is one.  NULL: the pool ends. */
+struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);
+/* Somebody has to come and look, because CALL was set. */
+void tdm_thread_queue_call(struct tdm_thread_lane *lane);
+/* Takes this very task out if it waits anywhere. */
+bool tdm_thread_queue_take_back(struct tdm_lane *lane, struct tdm_task *task);
+/* What has come in past the ledger is counted there.  closing: from now on nothing comes in that way. */
+void tdm_thread_queue_collect(struct tdm_lane *lane, bool closing);
+/* From now on nothing comes in, and no worker begins a task. */
+void tdm_thread_queue_stop(struct tdm_thread_lane *lane);
+/* Whatever waits, one after the other, held by the caller now; or NULL. */
+struct tdm_task *tdm_thread_queue_take_any(struct tdm_thread_lane *lane);
+unsigned tdm_thread_queue_count_in_hands(const struct tdm_thread_lane *lane);
+/* What the worker has counted for itself is in the ledger. */
+void tdm_thread_queue_settle(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);
+
 void tdm_thread_lane_started(struct tdm_thread_lane *lane, bool failed);
+
+/* With the ledger's lock held: fills in a zeroed record. */
+void tdm_thread_worker_open(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker, uint32_t number);
+
+/* Its last thread was joined, and another one may be started. */
+void tdm_thread_worker_renew(struct tdm_thread_worker *worker);
+
+/* Sleeps until it has ended: while it has not, another thread may take its place. */
+void tdm_thread_worker_join(struct tdm_thread_worker *worker);
 
 /* What a pool thread does all its life; argument: its tdm_thread_worker. */
 void *tdm_thread_worker_main(void *argument);

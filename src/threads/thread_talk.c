@@ -48,7 +48,7 @@ static int wait_and_send(const tandem_context *context, struct tdm_mailbox *mail
     do {
         uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_send);
         result = try_send(context, mailbox, mail);
-        if (result == -EAGAIN)
+        if (result == -EAGAIN && !tdm_clock_watch(&mailbox->to_send.count, seen, mailbox->watch_ns))
             error = sleep_once(context, &mailbox->to_send, seen, tdm_talk_next_look(&between_ns, deadline_ns), deadline_ns);
         tdm_mail_end_sleep(mailbox, &mailbox->to_send);
     } while (result == -EAGAIN && error == 0);
@@ -62,8 +62,9 @@ static int answer(const tandem_context *context, const tandem_message *message)
     struct tdm_mailbox *mailbox = mailbox_of(context);
     struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
     if (!mail) return -ENOMEM;
-    if (!tdm_mailbox_answer(mailbox, message->request, mail)) tdm_mail_free(mail);
-    return 0;
+    int error = tdm_mail_copy_fds(mail, message);
+    if (error != 0 || !tdm_mailbox_answer(mailbox, (uint32_t)message->request, mail)) tdm_mail_free(mail);
+    return error;
 }
 
 int tdm_thread_tell_start(tandem_context *context)
@@ -81,7 +82,8 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     struct tdm_mailbox *mailbox = mailbox_of(context);
     struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
     if (!mail) return -ENOMEM;
-    int result = try_send(context, mailbox, mail);
+    int result = tdm_mail_copy_fds(mail, message);
+    if (result == 0) result = try_send(context, mailbox, mail);
     if (result == -EAGAIN && timeout_ms != 0)
         result = wait_and_send(context, mailbox, mail, tdm_clock_deadline(timeout_ms));
     else if (result == -EAGAIN && is_to_end(context))
@@ -104,9 +106,14 @@ static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *m
 {
     struct tdm_sleepers *sleepers = &task_of(context)->lane->core->sleepers;
     int result, error = 0;
+    uint32_t seen = load_seq(&mailbox->to_receive.count); /* [mail-bell] */
+    result = try_receive(mailbox, mail);
+    if (result == -EAGAIN && tdm_clock_watch(&mailbox->to_receive.count, seen, mailbox->watch_ns))
+        result = try_receive(mailbox, mail);
+    if (result != -EAGAIN) return result;
     tdm_sleepers_add(sleepers, mailbox);
     do {
-        uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_receive);
+        seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_receive);
         result = try_receive(mailbox, mail);
         if (result == -EAGAIN) error = sleep_once(context, &mailbox->to_receive, seen, deadline_ns, deadline_ns);
         tdm_mail_end_sleep(mailbox, &mailbox->to_receive);

@@ -23,7 +23,7 @@ static int status_of(const struct tdm_task *task, const struct tdm_core *core, i
 /* The clock is read only for who asked: a report, or a sample for the statistics. */
 static uint64_t start_time(const struct tdm_task *private)
 {
-    return private->queued_ns != 0 || tdm_task_public((struct tdm_task *)(uintptr_t) private)->report ? tdm_clock_ns() : 0;
+    return load_relaxed(&private->state) & TDM_TIMED ? tdm_clock_ns() : 0; /* relaxed: set before it was put anywhere */
 }
 
 /* One run of a task; on the stack. */
@@ -79,6 +79,7 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
     struct tdm_core *core = lane->core;
     struct tdm_tally *tally = worker ? worker->tally : NULL;
     if (!tdm_lane_begin(lane, private, tally)) return;
+    tandem_context branches; /* filled in when it spawns */
     const tandem_task *task = tdm_task_public(private);
     struct run run = {.lane = lane,
                       .task = private,
@@ -91,7 +92,10 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *private, const struc
                                   .worker_data = worker ? worker->worker_data : NULL,
                                   .wishes = &private->wishes,
                                   .closing = &core->closing,
-                                  .reply_most = SIZE_MAX},
+                                  .reply_most = SIZE_MAX,
+                                  .worker = worker ? worker->worker : NULL,
+                                  .branches = &branches,
+                                  .task = task},
                       .outcome = {.started_ns = start_time(private)}};
     if (task->flags & TANDEM_TELL_START && task->on_message && tdm_thread_tell_start(&run.context) != 0) {
         struct tdm_outcome outcome = {.status = TANDEM_NOT_STARTED, .code = ENOMEM, .step = "memory"};
@@ -146,23 +150,60 @@ static void stop(struct tdm_thread_worker *worker)
     if (started && options->on_worker_stop) options->on_worker_stop(worker->data, options->argument);
 }
 
+void tdm_thread_worker_open(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker, uint32_t number)
+{
+    struct tdm_ledger *ledger = tdm_thread_ledger(lane);
+    worker->lane = lane;
+    worker->number = number;
+    worker->part = 1;
+    tdm_deque_open(&worker->deque);
+    worker->tally.next = ledger->tallies;
+    ledger->tallies = &worker->tally;
+}
+
+void tdm_thread_worker_renew(struct tdm_thread_worker *worker)
+{
+    store_seq(&worker->ended, 0); /* [worker-ended] */
+    worker->phase = TDM_WORKER_STARTS;
+    worker->has_data = false;
+    worker->data = NULL;
+}
+
 static void work(struct tdm_thread_worker *worker)
 {
     struct tdm_thread_lane *lane = worker->lane;
-    worker->self = (struct tdm_worker_self){
-        .core = lane->lane.core, .tally = &worker->tally, .worker_data = worker->data, .number = worker->number};
+    worker->self = (struct tdm_worker_self){.core = lane->lane.core,
+                                            .tally = &worker->tally,
+                                            .worker_data = worker->data,
+                                            .number = worker->number,
+                                            .worker = worker,
+                                            .block = tdm_spare_block};
     tdm_self_set_worker(&worker->self);
     worker->phase = TDM_WORKER_WORKS;
-    for (struct tdm_task *task; (task = tdm_thread_lane_next(lane, worker)) != NULL;)
+    for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;)
         tdm_thread_run(&lane->lane, task, &worker->self);
     worker->phase = TDM_WORKER_LEAVES;
 }
 
+/* The last that others learn of it. */
 static void end(struct tdm_thread_worker *worker)
 {
-    tdm_thread_lane_settle(worker->lane, worker);
+    tdm_thread_queue_settle(worker->lane, worker);
+    if (worker->is_spare) tdm_spare_leaves(worker);
     store_seq(&worker->ended, 1); /* [worker-ended] */
     tdm_futex_wake_all(&worker->ended);
+}
+
+void tdm_thread_worker_join(struct tdm_thread_worker *worker)
+{
+    while (load_seq(&worker->ended) == 0) tdm_futex_wait(&worker->ended, 0, TDM_FOREVER); /* [worker-ended] */
+    pthread_join(worker->thread, NULL);
+}
+
+/* For the pool's start; a spare is not waited for. */
+static void tell_of_start(struct tdm_thread_worker *worker, bool failed)
+{
+    if (!worker->is_spare) tdm_thread_lane_started(worker->lane, failed);
 }
 
 static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); }
@@ -176,7 +217,8 @@ static void be_replaced(void *argument)
     struct tdm_thread_worker *worker = argument;
     struct tdm_thread_lane *lane = worker->lane;
     pthread_t unused;
-    if (worker->phase == TDM_WORKER_STARTS) tdm_thread_lane_started(lane, true);
+    tdm_deque_drop(&worker->deque);
+    if (worker->phase == TDM_WORKER_STARTS) tell_of_start(worker, true);
     if (worker->phase == TDM_WORKER_STARTS_AGAIN) nap();
     bool replaced = worker->phase == TDM_WORKER_WORKS || worker->phase == TDM_WORKER_STARTS_AGAIN;
     for (; replaced && !is_stopping(lane); nap())
@@ -205,6 +247,7 @@ static void *replacement_main(void *argument)
     return NULL;
 }
 
+/* A spare that cannot start is none. */
 void *tdm_thread_worker_main(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
@@ -213,8 +256,9 @@ void *tdm_thread_worker_main(void *argument)
     pthread_cleanup_push(be_replaced, worker);
     bool started = start(worker);
     worker->phase = TDM_WORKER_WORKS;
-    tdm_thread_lane_started(worker->lane, !started);
-    work(worker);
+    tell_of_start(worker, !started);
+    if (started || !worker->is_spare) work(worker);
+    worker->phase = TDM_WORKER_LEAVES;
     stop(worker);
     pthread_cleanup_pop(0);
     end(worker);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fails unless spin finds no error in accounting.pml and stream.pml, and one in each of their mutants: check.sh [--large]
+# Fails unless spin finds no error in the models, and one in each of their mutants: check.sh [--large]
 #
 # One line for each search: its name, how many states spin has seen, the seconds it took with its build, and what came of it. Takes
 # about a minute and a half on two cores, and less than 2 GB. With --large it searches wider bounds instead: a quarter of an hour, 3 GB.
@@ -146,6 +146,51 @@ stream_large() {
     clean 'three tasks, a cancel, a death' -DTASKS=3 -DCANCELS=1 -DCRASHES=1
 }
 
+injector() {
+    model=injector.pml small=
+    clean 'three submitters'
+    clean 'two submitters, twice' -DSUBMITTERS=2 -DTIMES=2
+    mutant pops_over_a_gap somebody_waits_for_ever
+    mutant takes_over_a_gap somebody_waits_for_ever
+    mutant ends_late somebody_waits_for_ever
+    mutant first_is_left somebody_waits_for_ever
+    mutant trusts_its_own_link somebody_waits_for_ever
+}
+
+injector_large() {
+    model=injector.pml
+    clean 'three submitters, twice' -DTIMES=2
+}
+
+parking() {
+    model=parking.pml small=
+    clean 'two workers'
+    clean 'three workers' -DWORKERS=3
+    mutant lies_down_and_asks_nobody somebody_waits_for_ever
+    mutant asks_without_looking somebody_waits_for_ever
+    mutant leaves_and_calls_nobody somebody_waits_for_ever
+    mutant takes_the_last_and_asks_nobody somebody_waits_for_ever
+    mutant called_stays_on_the_way somebody_waits_for_ever
+    mutant watcher_arrives_silently somebody_waits_for_ever
+}
+
+deque() {
+    model=deque.pml small=
+    clean 'two thieves'
+    mutant thief_reads_first run_twice
+    mutant fills_what_is_not_empty got_nothing
+    mutant takes_back_by_a_store run_twice
+    mutant marks_nothing run_twice
+    mutant begins_again_too_early somebody_waits_for_ever
+}
+
+deque_large() {
+    model=deque.pml
+    clean 'two thieves, more items' -DITEMS=6 -DPLACES=3
+}
+
+queues() { injector && parking && deque; }
+
 side_by_side() { # PART...: each in a folder of its own, on a core of its own if there are so many
     for part; do
         mkdir "$part"
@@ -163,8 +208,10 @@ if [ "${1-}" = --large ]; then
     slow=-O2 exact='-DCOLLAPSE -DMEMLIM=5000'
     accounting_large
     stream_large
+    injector_large
+    deque_large
 else
-    side_by_side accounting stream
+    side_by_side accounting stream queues
 fi
 echo "model: $count checks, $failed failed"
 [ $failed -eq 0 ]

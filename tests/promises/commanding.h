@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* The layout tool takes these braces for blocks. */
 /* clang-format off */
@@ -49,6 +50,13 @@ static inline void expect_from_shell(tandem_pool *pool, tandem_command command, 
     tandem_task task = run_command(pool, &command, TANDEM_OK);
     expect_output(&task, text);
     tandem_task_clear(&task);
+}
+
+/* Until each has written a byte to its standard error, which is this pipe. */
+static inline void await_bytes(int fd, int count)
+{
+    char byte;
+    for (int i = 0; i < count; i++) assert_int_equal(read(fd, &byte, 1), 1);
 }
 
 #endif

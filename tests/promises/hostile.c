@@ -123,6 +123,22 @@ static void a_flood_of_messages_costs_its_worker(void)
             2 * MESSAGE_FLOODS);
 }
 
+/* promise 29, promise 43: whatever came of them is closed */
+static void other_descriptors_than_a_message_tells_of_cost_its_worker(void)
+{
+    skip_without_maps();
+    try_all((struct trial){.deed = send_other_parcel, .ending = SPINS, .statuses = CRASHED_ONLY, .is_heard = true},
+            2 * OTHER_PARCELS);
+}
+
+/* promise 29 */
+static void descriptors_of_no_message_trouble_nobody(void)
+{
+    skip_without_maps();
+    try_all((struct trial){.deed = flood_with_parcels, .ending = RETURNS, .statuses = ONLY(TANDEM_OK), .lives_on = true}, 3);
+    try_all((struct trial){.deed = flood_with_parcels, .ending = EXITS, .statuses = CRASHED_ONLY}, 3);
+}
+
 /* promise 29 */
 static void a_reply_that_is_replayed_ends_its_task_once(void)
 {
@@ -291,7 +307,8 @@ static int count_strange_descriptors_task(tandem_context *context, void *input, 
     struct own own = find_own(0, 0);
     int strange = 0;
     for (int fd = 3; fd < 1024; fd++)
-        if (fd != own.requests && fd != own.replies && fd != own.lifeline && fcntl(fd, F_GETFD) >= 0) strange++;
+        if (fd != own.requests && fd != own.replies && fd != own.lifeline && fd != own.parcels && fcntl(fd, F_GETFD) >= 0)
+            strange++;
     return strange;
 }
 
@@ -364,6 +381,8 @@ int main(int argc, char **argv)
         test(a_huge_length_before_a_reply_ends_by_the_timeout),
         test(a_reply_to_another_task_costs_its_worker),
         test(a_worker_that_says_again_that_it_has_started_is_killed),
+        test(other_descriptors_than_a_message_tells_of_cost_its_worker),
+        test(descriptors_of_no_message_trouble_nobody),
         test(a_reply_that_is_replayed_ends_its_task_once),
         test(another_answer_than_a_reply_ends_its_task_once),
         test(half_a_frame_and_silence_ends_by_the_timeout),

@@ -4,8 +4,9 @@
 #ifndef TANDEM_HOSTILE_DEEDS_H
 #define TANDEM_HOSTILE_DEEDS_H
 
-#include "../unit/dice.h"
 #include "harness.h"
+
+#include "../unit/dice.h"
 
 #include "base/futex.h"
 #include "job/control.h"
@@ -21,13 +22,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What the host has given this worker, and the task that it has in hand. */
 struct own {
-    int requests, replies, lifeline; /* -1: not found */
-    struct tdm_control *control;     /* NULL: not found */
-    struct tdm_rings *rings;         /* NULL: all goes over pipes */
+    int requests, replies, lifeline, parcels; /* -1: not found */
+    struct tdm_control *control;              /* NULL: not found */
+    struct tdm_rings *rings;                  /* NULL: all goes over pipes */
     unsigned entry;
     uint64_t sequence;
     uint64_t variant; /* which of a deed's ways */
@@ -41,10 +44,15 @@ typedef void deed_fn(struct own *own);
 /* A worker's descriptors are at 64 and above, requests before the lifeline. */
 static inline void find_descriptors(struct own *own)
 {
-    own->requests = own->replies = own->lifeline = -1;
+    struct stat status;
+    own->requests = own->replies = own->lifeline = own->parcels = -1;
     for (int fd = 64; fd < 1024; fd++) {
         int flags = fcntl(fd, F_GETFL);
-        if (flags < 0) continue;
+        if (flags < 0 || fstat(fd, &status) != 0) continue;
+        if (S_ISSOCK(status.st_mode)) {
+            own->parcels = fd;
+            continue;
+        }
         int *found = (flags & O_ACCMODE) == O_WRONLY ? &own->replies : own->requests < 0 ? &own->requests : &own->lifeline;
         *found = fd;
     }
@@ -237,11 +245,54 @@ static inline void talk_out_of_turn(struct own *own)
     case 6: frame.payload = (UINT32_C(1) << 30) + 1; break;
     case 7: frame.kind = TDM_FRAME_DATA; break; /* nothing was set for its pool */
     case 8: frame.kind = TDM_FRAME_DATA, frame.payload = 16; break;
-    case 9: frame.function = 1; break; /* an answer, and nobody has asked */
+    case 9: frame.request = 1; break; /* an answer, and nobody has asked */
     case 10: frame.flags = TDM_FRAME_TELL_START; break;
     default: frame.kind = TDM_FRAME_CREDIT, frame.sequence = 0; break;
     }
     send_frame(own, &frame);
+}
+
+static inline bool send_parcel(const struct own *own, uint64_t number, size_t size, size_t count)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int) * 253)];
+        struct cmsghdr align;
+    } room = {{0}};
+    struct iovec part = {&number, size};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    if (count > 0) header.msg_control = room.bytes, header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    struct cmsghdr *rights = count > 0 ? CMSG_FIRSTHDR(&header) : NULL;
+    if (rights) *rights = (struct cmsghdr){CMSG_LEN(sizeof(int) * count), SOL_SOCKET, SCM_RIGHTS};
+    for (size_t i = 0; i < count; i++) memcpy(CMSG_DATA(rights) + i * sizeof(int), &own->replies, sizeof(int));
+    return sendmsg(own->parcels, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+/* A message that says it has a descriptor, and none, others, or half a parcel ahead of it. */
+#define OTHER_PARCELS 10
+static inline void send_other_parcel(struct own *own)
+{
+    struct tdm_frame frame = forge(own, TDM_FRAME_MESSAGE, 0);
+    frame.fd_count = 1;
+    frame.parcel = 1;
+    switch (own->variant % OTHER_PARCELS) {
+    case 0: break;
+    case 1: send_parcel(own, 2, 8, 1); break;
+    case 2: send_parcel(own, 1, 8, 0); break;
+    case 3: send_parcel(own, 1, 8, 2); break;
+    case 4: send_parcel(own, 1, 8, 253); break;
+    case 5: send_parcel(own, 1, 3, 1); break;
+    case 6: frame.parcel = 0; break;
+    case 7: frame.parcel = 2, send_parcel(own, 2, 8, 1); break;
+    case 8: frame.fd_count = 129, send_parcel(own, 1, 8, 129); break;
+    default: shutdown(own->parcels, SHUT_RDWR); break;
+    }
+    send_frame(own, &frame);
+}
+
+/* More parcels than anybody would read, and none of the messages that they would belong to. */
+static inline void flood_with_parcels(struct own *own)
+{
+    for (uint64_t i = 1; send_parcel(own, i, 8, 50) && i < 100; i++) continue;
 }
 
 /* Message after message, for as long as anybody reads them, whoever has taken how many. */

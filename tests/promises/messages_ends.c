@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -367,6 +368,29 @@ static void messages_come_in_the_hosts_own_loop(int isolation)
     tandem_task_clear(&task);
 }
 
+/* Sleeping on the descriptor or looking all the time, by turns: an answer is never overlooked. */
+static void a_loop_that_sleeps_on_the_descriptor_gets_each_answer(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, &(tandem_options){.callbacks_by_host = 1});
+    struct pollfd bell = {.fd = tandem_fd(pool), .events = POLLIN};
+    tandem_task task = task_of(isolation, echo_task_until_closed, NULL, 0);
+    task.on_message = count_message;
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(tandem_post(&task, &empty, -1), 0);
+        while (atomic_load(&seen.messages) == i) {
+            if (i % 3 != 1) assert_int_equal(poll(&bell, 1, (int)patience_ms()), 1);
+            tandem_run_callbacks(pool, i % 3 == 0 ? 1 : 0);
+        }
+        assert_int_equal(atomic_load(&seen.messages), i + 1);
+    }
+    assert_int_equal(tandem_close(&task), 0);
+    expect_end(&task, TANDEM_OK);
+    while (tandem_task_clear(&task) == -EBUSY) tandem_run_callbacks(pool, 0);
+    assert_int_equal(poll(&bell, 1, 0), 0);
+    end_pool(pool);
+}
+
 /* The end of the pool runs what is left. */
 static void a_pools_end_hands_over_what_is_left(int isolation)
 {
@@ -495,6 +519,7 @@ int main(int argc, char **argv)
         both(tasks_that_submit_themselves_again_starve_nobody),
         both(on_done_may_free_a_task_that_has_talked),
         both(messages_come_in_the_hosts_own_loop),
+        both(a_loop_that_sleeps_on_the_descriptor_gets_each_answer),
         both(a_pools_end_hands_over_what_is_left),
         both(a_task_that_waits_for_a_message_is_cancelled),
         both(a_task_that_waits_for_a_message_is_timed_out),

@@ -95,6 +95,56 @@ static void nested_waits_for_tasks_with_a_callback_end(void)
     nested_64_deep(1, NULL);
 }
 
+/* promise 13: nobody takes such a task back; other threads stand in for those that wait, and go when they are not needed */
+static void nested_waits_for_tasks_that_nobody_helps_with_end(void)
+{
+    nest.flags = TANDEM_NO_HELP;
+    nested_64_deep(1, &(tandem_options){.idle_ms = 1});
+    nested_64_deep(2, NULL);
+}
+
+/* Waits in every way that does not help. */
+static int wait_in_all_ways(tandem_context *context, void *input, size_t size)
+{
+    tandem_task *const *late = input; /* submitted by another thread */
+    (void)context, (void)size;
+    for (int i = 0; i < 3; i++) {
+        tandem_task own = task_of(TANDEM_THREAD, nothing_task, NULL, 0), *list[] = {&own};
+        tandem_group group = {0};
+        own.flags = TANDEM_NO_HELP;
+        own.group = &group;
+        if (tandem_submit(nest.pool, &own) != 0) return __LINE__;
+        if (i == 0 && tandem_wait_for(&own, -1) != TANDEM_OK) return __LINE__;
+        if (i == 1 && tandem_wait_any(list, 1, -1) != 0) return __LINE__;
+        if (tandem_group_wait(&group, -1) != TANDEM_OK) return __LINE__;
+    }
+    atomic_fetch_add(&nest.callbacks, 1);
+    if (!await(&nest.callbacks, 2)) return __LINE__;
+    return tandem_wait_for(*late, -1) == TANDEM_OK ? 0 : __LINE__;
+}
+
+static void another_thread_stands_in_for_one_that_waits(void)
+{
+    nest.pool = pool_of(TANDEM_THREAD, 1, &(tandem_options){.idle_ms = 1});
+    for (size_t round = 0; round < scaled(5000); round++) {
+        struct gate gate = {0}, *where = &gate;
+        tandem_task late = task_of(TANDEM_THREAD, gate_task, &where, sizeof where), *pointer = &late;
+        tandem_task first = task_of(TANDEM_THREAD, wait_in_all_ways, &pointer, sizeof pointer);
+        late.flags = first.flags = TANDEM_NO_HELP;
+        atomic_store(&nest.callbacks, 0);
+        assert_int_equal(tandem_submit(nest.pool, &first), 0);
+        assert_true(await(&nest.callbacks, 1));
+        assert_int_equal(tandem_submit(nest.pool, &late), 0);
+        atomic_fetch_add(&nest.callbacks, 1);
+        assert_true(await(&gate.entered, 1)); /* though the pool's only thread waits for it */
+        atomic_store(&gate.opened, 1);
+        expect_end(&first, TANDEM_OK);
+        expect_end(&late, TANDEM_OK);
+    }
+    wait_until(stats_of(nest.pool).threads == 1);
+    end_pool(nest.pool);
+}
+
 static int no_start(void **worker_data, void *argument)
 {
     (void)argument;
@@ -253,6 +303,8 @@ int main(int argc, char **argv)
         test(nested_waits_for_tasks_with_a_callback_end),
         test(nested_waits_on_prepared_workers_end),
         test(nested_waits_with_a_full_queue_end),
+        test(nested_waits_for_tasks_that_nobody_helps_with_end),
+        test(another_thread_stands_in_for_one_that_waits),
         test(a_tree_of_waits_ends),
         test(thread_tasks_wait_for_process_tasks),
         test(a_process_task_may_have_a_pool_of_its_own),

@@ -119,16 +119,21 @@ static void one_that_is_cancelled_ends_the_others(void)
     tandem_pool *pool = pool_of_commands(3);
     for (int which = 0; which < 3; which++) {
         struct line line = {0};
-        add_stage(&line, "exec yes");
-        add_stage(&line, "exec cat");
-        add_stage(&line, "exec cat >/dev/null");
+        int begun[2];
+        assert_int_equal(pipe2(begun, O_CLOEXEC), 0);
+        add_stage(&line, "printf x >&2; exec yes");
+        add_stage(&line, "printf x >&2; exec cat");
+        add_stage(&line, "printf x >&2; exec cat >/dev/null");
+        for (int i = 0; i < 3; i++) line.commands[i].err = TANDEM_STDIO_FD, line.commands[i].err_fd = begun[1];
         assert_int_equal(submit(pool, &line), 0);
-        assert_int_equal(tandem_wait_for(&line.tasks[0], 20), TANDEM_PENDING);
+        await_bytes(begun[0], 3);
         assert_int_equal(tandem_cancel(&line.tasks[which]), 0);
         expect_end(&line.tasks[which], TANDEM_CANCELLED);
         for (int i = 0; i < 3; i++)
             if (i != which) assert_int_equal(tandem_wait(&line.tasks[i]), i < which ? TANDEM_CRASHED : TANDEM_OK);
         clear(&line);
+        close(begun[0]);
+        close(begun[1]);
     }
     end_pool(pool);
 }

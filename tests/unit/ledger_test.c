@@ -62,7 +62,7 @@ static void a_full_queue_refuses_until_there_is_room(void)
     assert_int_equal(admit(&core, true, true, false), TDM_ADMITTED);   /* a pool must not wait for itself */
     assert_int_equal(admit(&core, false, false, false), TDM_ADMITTED); /* starts at once, needs no room */
     assert_int_equal(core.ledger.submitted, 8);
-    assert_int_equal(core.ledger.open, 8);
+    assert_int_equal(tdm_ledger_open(&core.ledger), 8);
     assert_int_equal(waiting(&core), 4);
 }
 
@@ -79,7 +79,7 @@ static void a_full_queue_has_the_submitter_run_it(void)
     assert_int_equal(admit(&core, true, false, true), TDM_ADMITTED);
     assert_int_equal(admit(&core, true, false, true), TDM_RUN_HERE);
     assert_int_equal(waiting(&core), 1);
-    assert_int_equal(core.ledger.open, 2);
+    assert_int_equal(tdm_ledger_open(&core.ledger), 2);
 }
 
 static void a_gate_lets_through_whom_it_should_and_never_opens_again(void)

@@ -1,0 +1,82 @@
+/* parking.c - workers that have nothing to do.
+ *
+ * WHY NO WAKE-UP IS LOST.  One worker at a time is on its way to the queue: it was called, or it looks out.  When it gets there and finds more
+ * than it takes, it calls the next; when nothing is left, and others sleep, it sets CALL in the injector's word, by a step that fails if
+ * something has come meanwhile.  A worker that lies down while nobody is on the way does the same.  So whenever the lock is open and workers
+ * sleep, one of three is true: somebody is on the way; CALL is set and the injector is empty; or a submitter has just taken CALL off, and is
+ * about to take the lock and call.  What is in the workers' hands was looked at under the same lock before.
+ * tests/model/parking.pml goes through all of it.
+ *
+ * The last worker that has nothing looks out for a while before it sleeps: see watch.h. */
+#define _POSIX_C_SOURCE 200809L
+#include "threads/parking.h"
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "base/watch.h"
+
+void tdm_parking_open(struct tdm_parking *parking, uint64_t longest_watch_ns)
+{
+    *parking = (struct tdm_parking){.watch_ns = longest_watch_ns, .longest_watch_ns = longest_watch_ns};
+    tdm_list_init(&parking->idle);
+}
+
+struct tdm_parker *tdm_parking_choose(struct tdm_parking *parking)
+{
+    struct tdm_node *node = parking->on_the_way ? NULL : tdm_list_pop_front(&parking->idle);
+    if (!node) return NULL;
+    parking->on_the_way = true;
+    return container_of(node, struct tdm_parker, idle);
+}
+
+void tdm_parking_call(struct tdm_parker *parker)
+{
+    if (!parker) return;
+    store_seq(&parker->called, 1); /* [parker-called] */
+    tdm_futex_wake_one(&parker->called);
+}
+
+void tdm_parking_lie_down(struct tdm_parking *parking, struct tdm_parker *parker)
+{
+    store_seq(&parker->called, 0);
+    tdm_list_push_front(&parking->idle, &parker->idle);
+}
+
+void tdm_parking_get_up(struct tdm_parker *parker) { tdm_list_remove(&parker->idle); }
+
+uint64_t tdm_parking_sleep(struct tdm_parker *parker, uint64_t deadline_ns)
+{
+    uint64_t since = tdm_clock_ns(), now = since;
+    while (load_seq(&parker->called) == 0 && now < deadline_ns) { /* [parker-called] */
+        tdm_futex_wait(&parker->called, 0, deadline_ns);
+        now = tdm_clock_ns();
+    }
+    return now - since;
+}
+
+void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns)
+{
+    parking->on_the_way = false;
+    parking->watch_ns = tdm_watch_after_sleep(parking->watch_ns, parking->longest_watch_ns, slept_ns);
+}
+
+bool tdm_parking_may_watch(const struct tdm_parking *parking) { return !parking->on_the_way && parking->watch_ns > 0; }
+
+bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns, bool *paid)
+{
+    struct tdm_look look = {.until_ns = tdm_clock_ns() + watch_ns};
+    *paid = false;
+    do
+        if (load_acquire(&injector->word) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL)) { /* [injector] */
+            *paid = !look.gave_way;
+            return true;
+        }
+    while (tdm_watch_goes_on(&look));
+    return false;
+}
+
+void tdm_parking_watched(struct tdm_parking *parking, bool paid)
+{
+    parking->on_the_way = false;
+    parking->watch_ns = tdm_watch_after(parking->watch_ns, parking->longest_watch_ns, paid);
+}

@@ -1,0 +1,32 @@
+/* spare.h - threads that stand in for a pool's threads while those sleep in the middle of a task, waiting for something that others have to do. */
+#ifndef TDM_THREADS_SPARE_H
+#define TDM_THREADS_SPARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tdm_thread_lane;
+struct tdm_thread_worker;
+
+/* Most of them at a time; beyond that who waits is not stood in for. */
+#define TDM_SPARES_MOST 64u
+
+/* Guarded by the ledger's lock. */
+struct tdm_spares {
+    uint32_t blocked; /* threads of the queue that sleep in the middle of a task */
+    uint32_t alive;   /* spares that have not decided to end */
+};
+
+/* The worker is about to sleep in the middle of a task; or goes on. */
+void tdm_spare_block(struct tdm_thread_worker *worker, bool begins);
+
+/* A spare has nothing to do, or has slept long enough: is there one too many?  Then it is to end, and counts no more. */
+bool tdm_spare_retires(struct tdm_thread_worker *worker);
+
+/* Its last deed. */
+void tdm_spare_leaves(struct tdm_thread_worker *worker);
+
+/* The pool ends, its own threads have ended, and nobody begins a task any more: joins all spares. */
+void tdm_spares_end(struct tdm_thread_lane *lane);
+
+#endif

@@ -1,0 +1,274 @@
+/* thread_queue.c - where a pool's thread tasks wait, and how its workers get them.
+ *
+ * A task comes in through the injector; where something is to be asked first (a queue with a limit, a time limit on waiting, a pool that
+ * drains) through the queue under the ledger's lock, and from there.  Workers take from it under the front lock, a few at once if there is much,
+ * and have them in their hands, from where anybody can still take them. */
+#define _POSIX_C_SOURCE 200809L
+#include "base/clock.h"
+#include "threads/fork_join.h"
+#include "threads/thread_lane.h"
+
+#include <stddef.h>
+
+static void lock_front(struct tdm_thread_lane *lane) { tdm_lock(&lane->front_lock, TDM_RANK_FRONT); }
+static void unlock_front(struct tdm_thread_lane *lane) { tdm_unlock(&lane->front_lock, TDM_RANK_FRONT); }
+static bool is_stopping(const struct tdm_thread_lane *lane) { return load_seq(&lane->stopping) != 0; } /* [lane-stopping] */
+
+/* Looks at the records of workers begin with how many there are [lane-made] */
+unsigned tdm_thread_queue_count_in_hands(const struct tdm_thread_lane *lane)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < load_acquire(&lane->made); i++) count += tdm_hand_count(&lane->workers[i].hand);
+    return count;
+}
+
+/* ---- all with the front lock held ---- */
+
+/* Out of the queue; relaxed: see there [task-in-queue] */
+static struct tdm_task *task_of(struct tdm_link *link)
+{
+    if (!link) return NULL;
+    struct tdm_task *task = tdm_task_of(container_of(link, tandem_task, output));
+    store_relaxed(tdm_thread_in_queue(task), 0);
+    return task;
+}
+
+_Static_assert(sizeof(struct tdm_link) <= 2 * sizeof(void *) &&
+                   offsetof(tandem_task, output_size) == offsetof(tandem_task, output) + sizeof(void *),
+               "a link fits where the output will be");
+
+/* What waits under the ledger's lock goes to the others. */
+static void collect(struct tdm_thread_lane *lane)
+{
+    struct tdm_ledger *ledger = tdm_thread_ledger(lane);
+    if (!tdm_injector_take_look(&lane->injector)) return;
+    tdm_ledger_lock(ledger);
+    for (struct tdm_node *node; (node = tdm_list_pop_front(&lane->lane.queue)) != NULL;)
+        tdm_injector_push_counted(&lane->injector, tdm_thread_link_of(container_of(node, struct tdm_task, link)));
+    tdm_ledger_unlock(ledger);
+}
+
+static void count(struct tdm_thread_lane *lane, uint64_t arrived, uint64_t left)
+{
+    if (arrived > 0) tdm_ledger_arrived(tdm_thread_ledger(lane), arrived);
+    tdm_ledger_left(tdm_thread_ledger(lane), left);
+}
+
+/* The more there was the last times, the more at once, so that the lock is taken once for many; always one where the length of the queue has
+ * a limit, which must stay exact. */
+static void learn_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    if (tdm_thread_ledger(lane)->limit != 0 || tdm_injector_is_empty(&lane->injector))
+        worker->part = 1;
+    else if (worker->part < TDM_HAND_PLACES)
+        worker->part *= 2;
+}
+
+/* The oldest, and a few more in the worker's hand. */
+static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    uint64_t arrived = 0, left = 1;
+    uintptr_t bits = tdm_parking_has_sleepers(&lane->parking) && !lane->parking.on_the_way ? TDM_INJECTOR_CALL : 0;
+    struct tdm_task *first = task_of(tdm_injector_pop(&lane->injector, &arrived, bits)), *more;
+    if (!first) return NULL;
+    for (; left < worker->part && (more = task_of(tdm_injector_pop(&lane->injector, &arrived, bits))) != NULL; left++)
+        tdm_hand_put(&worker->hand, more);
+    count(lane, arrived, left);
+    learn_part(lane, worker);
+    return first;
+}
+
+static struct tdm_task *steal(struct tdm_thread_lane *lane)
+{
+    struct tdm_task *task = NULL;
+    for (uint32_t i = 0; !task && i < load_acquire(&lane->made); i++) task = tdm_hand_steal(&lane->workers[i].hand);
+    return task;
+}
+
+/* Where some have a priority all are taken one at a time: what is in a hand cannot be overtaken. */
+static bool some_are_ranked(const struct tdm_thread_lane *lane) { return tdm_ranks_hint(&lane->lane.ranks) > 0; }
+
+static struct tdm_task *take_ranked(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    tdm_ledger_lock(tdm_thread_ledger(lane));
+    bool usual_waits = !tdm_injector_is_empty(&lane->injector) || tdm_hand_count(&worker->hand) > 0;
+    struct tdm_task *task = tdm_lane_dequeue_ranked_locked(&lane->lane, usual_waits);
+    tdm_ledger_unlock(tdm_thread_ledger(lane));
+    return task ? task : tdm_hand_take(&worker->hand);
+}
+
+/* What was put under the ledger's lock before this look is seen: its LOOK was found, and the lock taken; or the next sleep finds it. */
+static struct tdm_task *take(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    collect(lane);
+    if (some_are_ranked(lane)) {
+        struct tdm_task *ranked = take_ranked(lane, worker);
+        worker->part = 1;
+        if (ranked) return ranked;
+    }
+    struct tdm_task *task = take_part(lane, worker);
+    return task ? task : steal(lane);
+}
+
+void tdm_thread_queue_settle(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    if (worker->tally.unsettled == 0) return;
+    tdm_ledger_lock(tdm_thread_ledger(lane));
+    tdm_ledger_settle(tdm_thread_ledger(lane), &worker->tally);
+    tdm_ledger_unlock(tdm_thread_ledger(lane));
+}
+
+/* A worker has found nothing: it looks out, then sleeps; the lock is let go meanwhile.  False: something has come already. */
+static bool watch(struct tdm_thread_lane *lane)
+{
+    lane->parking.on_the_way = true;
+    tdm_injector_ask_for_no_call(&lane->injector);
+    uint64_t watch_ns = lane->parking.watch_ns;
+    unlock_front(lane);
+    bool paid, saw = tdm_parking_watch(&lane->injector, watch_ns, &paid);
+    lock_front(lane);
+    tdm_parking_watched(&lane->parking, paid);
+    return saw;
+}
+
+/* A spare does so for idle_ms at most.  False: nobody called it, and it ends. */
+static bool sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    if (worker->is_spare && tdm_spare_retires(worker)) return false;
+    uint64_t deadline = worker->is_spare ? tdm_clock_deadline((int64_t)lane->options->idle_ms) : TDM_FOREVER;
+    tdm_parking_lie_down(&lane->parking, &worker->parker);
+    if (!lane->parking.on_the_way && !tdm_injector_ask_for_call(&lane->injector)) {
+        tdm_parking_get_up(&worker->parker);
+        return true;
+    }
+    unlock_front(lane);
+    uint64_t slept_ns = tdm_parking_sleep(&worker->parker, deadline);
+    lock_front(lane);
+    if (tdm_parking_lies(&worker->parker)) {
+        tdm_parking_get_up(&worker->parker);
+        return !is_stopping(lane);
+    }
+    if (worker->is_spare) { /* chosen, and called by now or in a moment */
+        unlock_front(lane);
+        tdm_parking_sleep(&worker->parker, TDM_FOREVER);
+        lock_front(lane);
+    }
+    tdm_parking_awake(&lane->parking, slept_ns);
+    return true;
+}
+
+static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    struct tdm_task *task;
+    bool steals = true; /* each time, before it gives up; the lock is let go for it, so what is in the queue is looked at again */
+    for (bool watches = true; !is_stopping(lane);) {
+        if ((task = take(lane, worker)) != NULL) return task;
+        tdm_thread_queue_settle(lane, worker);
+        if (steals && load_relaxed(&lane->forks)) { /* relaxed: a hint */
+            unlock_front(lane);
+            steals = tdm_fork_join_steal(lane, worker);
+            lock_front(lane);
+            continue;
+        }
+        steals = true;
+        if (watches && tdm_parking_may_watch(&lane->parking)) {
+            watches = watch(lane);
+        } else {
+            if (!sleep_until_called(lane, worker)) break;
+            watches = true;
+        }
+    }
+    return NULL;
+}
+
+/* By a worker that has just taken a task, or leaves: whom to call for what it leaves, or NULL.  If nothing is left, who brings something calls. */
+static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane, const struct tdm_thread_worker *worker)
+{
+    struct tdm_parking *parking = &lane->parking;
+    if (!tdm_parking_has_sleepers(parking) || parking->on_the_way) return NULL;
+    if (some_are_ranked(lane)) return tdm_parking_choose(parking);
+    if (tdm_injector_look(&lane->injector) == TDM_INJECTOR_CALL && worker->hand.next == worker->hand.end) return NULL;
+    if (tdm_thread_queue_count_in_hands(lane) == 0 && tdm_injector_ask_for_call(&lane->injector)) return NULL;
+    return tdm_parking_choose(parking);
+}
+
+/* ---- without it ---- */
+
+struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    struct tdm_task *task = is_stopping(lane) || some_are_ranked(lane) ? NULL : tdm_hand_take(&worker->hand);
+    if (task) return task;
+    lock_front(lane);
+    task = take_or_sleep(lane, worker);
+    struct tdm_parker *helper = choose_helper(lane, worker); /* also for a spare that ends: it may have been on the way */
+    unlock_front(lane);
+    tdm_parking_call(helper);
+    return task;
+}
+
+void tdm_thread_queue_call(struct tdm_thread_lane *lane)
+{
+    lock_front(lane);
+    struct tdm_parker *parker = tdm_parking_choose(&lane->parking);
+    unlock_front(lane);
+    tdm_parking_call(parker);
+}
+
+static bool take_from_hands(struct tdm_thread_lane *lane, struct tdm_task *task)
+{
+    bool taken = false;
+    for (uint32_t i = 0; !taken && i < load_acquire(&lane->made); i++) taken = tdm_hand_take_back(&lane->workers[i].hand, task);
+    return taken;
+}
+
+/* A QUEUED task is in the queue or in a hand; or on its way from submit, or taken out by somebody else, and then it is not to be had. */
+bool tdm_thread_queue_take_back(struct tdm_lane *base, struct tdm_task *task)
+{
+    struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
+    bool taken = false;
+    if (tdm_task_public(task)->flags & TANDEM_DEDICATED || tdm_task_public(task)->priority != 0)
+        return tdm_lane_take_back_from_list(base, task);
+    lock_front(lane);
+    if (tdm_task_state(load_seq(&task->state)) == TDM_QUEUED) {
+        uint64_t arrived = 0;
+        collect(lane);
+        if (load_relaxed(tdm_thread_in_queue(task)) == 0) { /* relaxed: it is written under this lock [task-in-queue] */
+            taken = take_from_hands(lane, task);
+        } else if (tdm_injector_take(&lane->injector, tdm_thread_link_of(task), &arrived)) {
+            taken = task_of(tdm_thread_link_of(task)) != NULL;
+            count(lane, arrived, 1);
+        }
+    }
+    unlock_front(lane);
+    return taken;
+}
+
+void tdm_thread_queue_collect(struct tdm_lane *base, bool closing)
+{
+    struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
+    lock_front(lane);
+    if (closing) tdm_injector_close(&lane->injector);
+    collect(lane);
+    count(lane, tdm_injector_count(&lane->injector), 0);
+    unlock_front(lane);
+}
+
+/* Whoever has seen `stopping` begins nothing more; whoever has not had the lock before, and its task is running. */
+void tdm_thread_queue_stop(struct tdm_thread_lane *lane)
+{
+    lock_front(lane);
+    store_seq(&lane->stopping, 1); /* [lane-stopping] */
+    tdm_injector_close(&lane->injector);
+    unlock_front(lane);
+}
+
+struct tdm_task *tdm_thread_queue_take_any(struct tdm_thread_lane *lane)
+{
+    uint64_t arrived = 0;
+    lock_front(lane);
+    collect(lane);
+    struct tdm_task *task = task_of(tdm_injector_pop(&lane->injector, &arrived, 0));
+    if (task) count(lane, arrived, 1);
+    unlock_front(lane);
+    return task ? task : steal(lane);
+}

@@ -1,0 +1,192 @@
+/* parking.pml - workers that sleep when there is nothing to do, and who calls them: a model for the checker spin.
+ *
+ * How to use and to read it stands at the head of accounting.pml; here it is
+ *
+ *   spin -a parking.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m100000
+ *
+ * Submitters bring tasks, each waits for the end of all; workers take one at a time, look out or sleep when there is none.  A task may
+ * take for ever but for the end of another: so one worker alone does not do, and each has to be called for what the others leave.
+ *
+ * What is mirrored where: the word threads/injector.h (how many are in it, and CALL); Worker threads/thread_queue.c (take_or_sleep, choose_helper,
+ * tdm_thread_queue_next); choose, lie_down, awake, watched threads/parking.c; Submitter threads/thread_lane.c (submit).  LOOK is set and
+ * seen as a task is that comes in; it is not here.
+ *
+ * Mutants.  With one of these as -D spin must find an error:
+ *   lies_down_and_asks_nobody   nobody is on the way, and who lies down does not set CALL
+ *   asks_without_looking        it sets CALL though something has come in meanwhile
+ *   leaves_and_calls_nobody     who takes one of several does not call the next
+ *   takes_the_last_and_asks_nobody  who takes the last does not set CALL though others sleep
+ *   called_stays_on_the_way     who was called never says that it has arrived
+ *   watcher_arrives_silently    nor does who has looked out
+ */
+
+#ifndef WORKERS
+#define WORKERS 2
+#endif
+#ifndef TASKS
+#define TASKS 2
+#endif
+
+byte queued;  /* tasks in the injector */
+bool call;    /* its bit */
+bool locked;
+bool on_the_way;
+bool idle[WORKERS], called[WORKERS];
+byte asleep;  /* how many lie in the list */
+byte begun;
+
+#define NOBODY WORKERS
+
+inline lock() { atomic { !locked -> locked = true } }
+inline unlock() { locked = false }
+
+/* With the lock held. */
+inline choose(whom)
+{
+    whom = NOBODY;
+    if
+    :: !on_the_way && asleep > 0 ->
+        if /* the latest; which one that is does not matter */
+        :: idle[0] -> whom = 0
+        :: WORKERS > 1 && idle[WORKERS - 1] -> whom = WORKERS - 1
+        :: WORKERS > 2 && idle[1] -> whom = 1
+        fi;
+        idle[whom] = false;
+        asleep--;
+        on_the_way = true
+    :: else
+    fi
+}
+
+/* By a step that fails if something is there. */
+inline ask_for_call(asked)
+{
+    atomic {
+#ifdef asks_without_looking
+        call = true;
+        asked = true
+#else
+        if
+        :: queued == 0 -> call = true; asked = true
+        :: else -> asked = false
+        fi
+#endif
+    }
+}
+
+inline wake(whom)
+{
+    if
+    :: whom != NOBODY -> called[whom] = true
+    :: else
+    fi
+}
+
+/* Each task ends when all have begun. */
+proctype Worker(byte me)
+{
+    byte whom;
+    bool asked, took;
+again:
+    lock();
+taking:
+    took = false;
+    atomic {
+        if
+        :: queued > 0 ->
+            queued--;
+            took = true;
+#ifndef takes_the_last_and_asks_nobody
+            if :: queued == 0 && asleep > 0 && !on_the_way -> call = true :: else fi
+#endif
+        :: else
+        fi
+    }
+    if
+    :: took ->
+        whom = NOBODY;
+#ifndef leaves_and_calls_nobody
+        if
+        :: asleep > 0 && !on_the_way ->
+#ifdef takes_the_last_and_asks_nobody
+            if :: queued > 0 -> choose(whom) :: else fi
+#else
+            ask_for_call(asked);
+            if :: !asked -> choose(whom) :: else fi
+#endif
+        :: else
+        fi;
+#endif
+        unlock();
+        wake(whom);
+        begun++;
+        begun == TASKS; /* waits */
+        goto again
+    :: else
+    fi;
+    if
+    :: !on_the_way -> /* looks out */
+        on_the_way = true;
+        call = false;
+        unlock();
+        if :: queued > 0 :: true fi; /* sees something, or the time is over */
+        lock();
+#ifndef watcher_arrives_silently
+        on_the_way = false;
+#endif
+        if :: goto taking :: true fi /* looks out once more, or sleeps now */
+    :: true
+    fi;
+    called[me] = false;
+    idle[me] = true;
+    asleep++;
+    asked = true;
+#ifndef lies_down_and_asks_nobody
+    if
+    :: !on_the_way -> ask_for_call(asked)
+    :: else
+    fi;
+#endif
+    if
+    :: !asked -> idle[me] = false; asleep--; goto taking
+    :: else
+    fi;
+    unlock();
+end_asleep:
+    called[me]; /* sleeps */
+    lock();
+#ifndef called_stays_on_the_way
+    on_the_way = false;
+#endif
+    goto taking
+}
+
+proctype Submitter(byte count)
+{
+    byte whom;
+    bool found;
+    do
+    :: count > 0 ->
+        count--;
+        atomic { queued++; found = call; call = false }
+        if
+        :: found -> lock(); choose(whom); unlock(); wake(whom)
+        :: else
+        fi
+    :: else -> break
+    od;
+    begun == TASKS /* waits for the end of all */
+}
+
+init
+{
+    byte i;
+    atomic {
+        do
+        :: i < WORKERS -> run Worker(i); i++
+        :: else -> break
+        od;
+        run Submitter(TASKS - TASKS / 2);
+        run Submitter(TASKS / 2)
+    }
+}

@@ -1,0 +1,213 @@
+/* fork_join.c - a running task splits itself into branches, and joins them. */
+#include "harness.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+/* ---- a number that takes many calls ---- */
+
+struct number {
+    int n;
+    int result;
+};
+
+static int fibonacci(tandem_context *context, void *input, size_t size)
+{
+    struct number *number = input;
+    if (number->n < 2) {
+        number->result = number->n;
+        return number->n;
+    }
+    struct number first = {.n = number->n - 1}, second = {.n = number->n - 2};
+    tandem_branch branch = {.run = fibonacci, .input = &first, .input_size = size};
+    tandem_spawn(context, &branch);
+    int code = fibonacci(context, &second, size);
+    if (tandem_join(context, &branch) != first.result || branch.code != first.result || code != second.result) return -1;
+    return number->result = first.result + second.result;
+}
+
+static int compute_task(tandem_context *context, void *input, size_t size)
+{
+    struct number number = {0};
+    memcpy(&number.n, input, size);
+    return fibonacci(context, &number, sizeof number) == 6765 ? 0 : 1;
+}
+
+static void branches_spawn_branches(int isolation)
+{
+    for (uint32_t workers = 1; workers <= 3; workers++) {
+        int n = 20;
+        tandem_pool *pool = pool_of(isolation, workers, NULL);
+        for (size_t round = 0; round < scaled(10000); round++) {
+            tandem_task task = task_of(isolation, compute_task, &n, sizeof n);
+            if (round % 2 == 0) task.flags = TANDEM_NO_HELP; /* else on the thread that waits */
+            assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+            tandem_task_clear(&task);
+        }
+        end_pool(pool);
+    }
+}
+
+/* ---- each branch runs once ---- */
+
+enum { WIDE = 1000 };
+
+static int count_run(tandem_context *context, void *input, size_t size)
+{
+    (void)context;
+    atomic_fetch_add((atomic_int *)input, 1);
+    return (int)size;
+}
+
+/* More at once than a worker has room for, in the order that is asked for. */
+static int wide_task(tandem_context *context, void *input, size_t size)
+{
+    static _Thread_local tandem_branch branches[WIDE];
+    tandem_branch *mine = branches; /* the function goes on on this thread, whoever runs its branches */
+    atomic_int *cells;
+    memcpy(&cells, input, size);
+    for (int i = 0; i < WIDE; i++) {
+        mine[i] = (tandem_branch){.run = count_run, .input = &cells[i], .input_size = (size_t)i + 1};
+        tandem_spawn(context, &mine[i]);
+    }
+    for (int i = WIDE; i-- > 0;)
+        if (tandem_join(context, &mine[i]) != i + 1 || mine[i].code != i + 1) return 1;
+    return 0;
+}
+
+static void each_branch_runs_once(int isolation)
+{
+    atomic_int *cells = shared(WIDE * sizeof *cells);
+    size_t rounds = scaled(20000);
+    for (uint32_t workers = 1; workers <= 3; workers++) {
+        tandem_pool *pool = pool_of(isolation, workers, NULL);
+        for (int i = 0; i < WIDE; i++) atomic_store(&cells[i], 0);
+        for (size_t round = 0; round < rounds; round++) {
+            tandem_task task = task_of(isolation, wide_task, &cells, sizeof cells);
+            task.flags = TANDEM_NO_HELP;
+            assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+            tandem_task_clear(&task);
+        }
+        end_pool(pool);
+        for (int i = 0; i < WIDE; i++) assert_int_equal(atomic_load(&cells[i]), (int)rounds);
+    }
+}
+
+/* ---- two at once ---- */
+
+static struct {
+    atomic_int here;
+    pthread_t threads[2];
+} meeting;
+
+/* Comes back only when the other is there too. */
+static int meet(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)size;
+    meeting.threads[*(int *)input] = pthread_self();
+    atomic_fetch_add(&meeting.here, 1);
+    return await(&meeting.here, 2) ? 0 : 1;
+}
+
+static int meet_task(tandem_context *context, void *input, size_t size)
+{
+    int numbers[] = {0, 1};
+    tandem_branch branch = {.run = meet, .input = &numbers[0]};
+    (void)input;
+    tandem_spawn(context, &branch);
+    while (atomic_load(&meeting.here) == 0) { /* whoever has nothing to do asks for it, and gets it when something is spawned */
+        tandem_branch other = {.run = nothing_task};
+        tandem_spawn(context, &other);
+        if (tandem_join(context, &other) != 0) return 1;
+        moment();
+    }
+    int code = meet(context, &numbers[1], size);
+    return tandem_join(context, &branch) != 0 || code != 0;
+}
+
+/* The one sleeps when the branch is spawned, and has never seen one. */
+static void a_thread_that_has_nothing_to_do_takes_a_branch(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, NULL);
+    for (size_t round = 0; round < scaled(1000); round++) {
+        tandem_task task = task_of(TANDEM_THREAD, meet_task, NULL, 0);
+        task.flags = TANDEM_NO_HELP;
+        atomic_store(&meeting.here, 0);
+        assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+        assert_false(pthread_equal(meeting.threads[0], meeting.threads[1]));
+    }
+    end_pool(pool);
+}
+
+/* ---- what a branch may do ---- */
+
+static int try_to_reply(tandem_context *context, void *input, size_t size)
+{
+    (void)input, (void)size;
+    return tandem_reply(context, "x", 1) == -EPERM && tandem_reply_owned(context, NULL, 0, NULL) == -EPERM ? 0 : 1;
+}
+
+static int reply_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_branch branch = {.run = try_to_reply};
+    (void)input, (void)size;
+    tandem_spawn(context, &branch);
+    if (tandem_join(context, &branch) != 0) return 1;
+    return tandem_reply(context, "task", 4);
+}
+
+static void only_the_task_itself_replies(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    for (int i = 0; i < 2; i++) {
+        tandem_task task = task_of(isolation, reply_task, NULL, 0);
+        task.flags = i == 0 ? TANDEM_NO_HELP : 0;
+        assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+        assert_string_equal(task.output, "task");
+        tandem_task_clear(&task);
+    }
+    end_pool(pool);
+}
+
+static tandem_task *asked; /* the task that a branch is part of */
+
+static int wait_for_the_task_itself(tandem_context *context, void *input, size_t size)
+{
+    (void)input, (void)size;
+    if (tandem_wait(asked) != -EDEADLK) return 1;
+    tandem_cancel(asked);
+    return tandem_cancelled(context) ? 0 : 2;
+}
+
+static int ask_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_branch branch = {.run = wait_for_the_task_itself};
+    (void)input, (void)size;
+    tandem_spawn(context, &branch);
+    return tandem_join(context, &branch);
+}
+
+static void a_branch_is_part_of_its_task(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, NULL);
+    for (size_t round = 0; round < scaled(10000); round++) {
+        tandem_task task = task_of(TANDEM_THREAD, ask_task, NULL, 0);
+        task.flags = TANDEM_NO_HELP;
+        asked = &task;
+        assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    }
+    end_pool(pool);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct harness_test tests[] = {
+        both(branches_spawn_branches),
+        both(each_branch_runs_once),
+        test(a_thread_that_has_nothing_to_do_takes_a_branch),
+        both(only_the_task_itself_replies),
+        test(a_branch_is_part_of_its_task),
+    };
+    return harness_main(argc, argv, tests, count_of(tests));
+}
