@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "child/process_worker.h"
+#include "child/task_limits.h"
 #include "job/mail.h"
 #include "job/payload.h"
 
@@ -142,13 +143,15 @@ static void read_or_skip(void *to, size_t size)
     if (!(to ? tdm_channel_read(talk.channel, to, size) : tdm_channel_skip(talk.channel, size))) lose();
 }
 
-/* Without memory even for this nothing of it could be told to anybody. */
+/* Without memory even for this nothing of it could be told to anybody.  It is not the task's that runs, whatever limit that has. */
 static void put_aside(const struct tdm_frame *frame)
 {
+    uint64_t before = tdm_task_limits_pause();
     struct aside *aside = tdm_malloc(sizeof *aside);
     if (!aside) lose();
     *aside = (struct aside){.frame = *frame};
     aside->input = frame->payload > 0 ? tdm_payload_alloc(frame->payload) : NULL;
+    tdm_task_limits_go_on(talk.control, before);
     aside->lost = frame->payload > 0 && !aside->input;
     read_or_skip(aside->input, frame->payload);
     *(talk.last ? &talk.last->next : &talk.first) = aside;
