@@ -17,7 +17,7 @@ struct ledger {
     uint64_t first, second;
     uint32_t each;
     atomic_uint begun[WORKERS], received;
-    atomic_int closed;
+    atomic_int listening, listeners; /* those that there are; that are waited for */
     atomic_uchar seen[WORKERS][MOST];
 };
 
@@ -36,6 +36,7 @@ static int send_rest_task(tandem_context *context, void *input, size_t size)
     struct ledger *ledger = part_of(input)->ledger;
     uint32_t which = part_of(input)->which;
     (void)context, (void)size;
+    if (!await(&ledger->listening, atomic_load(&ledger->listeners))) return __LINE__;
     while (atomic_load(&ledger->begun[which]) < ledger->each) {
         uint64_t message = (uint64_t)which << 32 | atomic_fetch_add(&ledger->begun[which], 1);
         if (tandem_channel_send(ledger->channel, &message, sizeof message, -1) != 0) return __LINE__;
@@ -65,6 +66,7 @@ static int listen_rest_task(tandem_context *context, void *input, size_t size)
     (void)context, (void)size;
     int subscriber = tandem_channel_subscribe(ledger->channel);
     if (subscriber <= 0) return subscriber == -EPIPE ? 0 : __LINE__;
+    atomic_fetch_add(&ledger->listening, 1);
     for (;;) {
         ssize_t length = tandem_channel_receive(ledger->channel, subscriber, &message, sizeof message, -1);
         if (length == -EPIPE) return 0;
@@ -94,16 +96,24 @@ static int change_task(tandem_context *context, void *input, size_t size)
 
 /* ---- the deaths ---- */
 
-/* Runs each task until it ends in peace.  How many processes were killed under them. */
-static unsigned run_to_the_end(tandem_pool *pool, tandem_task *tasks, size_t count)
+/* Runs all tasks until the first of them have ended in peace.  How many processes were killed under them. */
+static unsigned run_to_the_end(tandem_pool *pool, tandem_task *tasks, size_t first)
 {
     unsigned deaths = 0;
-    for (size_t i = 0; i < count; i++) {
-        while (tandem_wait_for(&tasks[i], patience_ms()) == TANDEM_CRASHED) {
-            deaths++;
-            assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+    const int64_t begun = now_ms();
+    for (size_t done = 0; done < first;) {
+        done = 0;
+        for (size_t i = 0; i < WORKERS; i++) {
+            int status = tandem_wait_for(&tasks[i], 1);
+            if (status == TANDEM_CRASHED) {
+                deaths++;
+                assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+            } else if (status != TANDEM_OK && status != TANDEM_PENDING) {
+                fail_msg("task %zu ended %d, code %d", i, status, tasks[i].code);
+            }
+            if (status == TANDEM_OK && i < first) done++;
         }
-        if (tasks[i].status != TANDEM_OK) fail_msg("task %zu ended %d, code %d", i, tasks[i].status, tasks[i].code);
+        if (now_ms() - begun > patience_ms()) fail_msg("not all come to their end");
     }
     return deaths;
 }
@@ -120,6 +130,7 @@ static bool one_round(tandem_pool *pool, const struct play *play, enum tdm_fault
     ledger->each = (uint32_t)(full_run() ? MOST : 100);
     tandem_channel_options options = {.messages = play->messages, .message_size = 8, .subscribers = play->subscribers};
     assert_int_equal(tandem_channel_create(pool, &ledger->channel, &options), 0);
+    if (play->subscribers > 0) atomic_store(&ledger->listeners, WORKERS / 2);
     struct part parts[WORKERS];
     tandem_task tasks[WORKERS];
     tdm_fault_arm(point, nth, TDM_FAULT_KILL, 0);
@@ -130,7 +141,7 @@ static bool one_round(tandem_pool *pool, const struct play *play, enum tdm_fault
     }
     unsigned deaths = run_to_the_end(pool, tasks, WORKERS / 2); /* those that end by themselves */
     assert_int_equal(tandem_channel_close(ledger->channel), 0);
-    deaths += run_to_the_end(pool, tasks + WORKERS / 2, WORKERS / 2);
+    deaths += run_to_the_end(pool, tasks, WORKERS);
     bool fired = tdm_fault_fired(point) > 0;
     tdm_fault_disarm_all();
     unsigned missing = 0;
