@@ -427,7 +427,7 @@ TANDEM_API int tandem_where(const tandem_context *context);
 TANDEM_API void *tandem_worker_data(const tandem_context *context);
 
 /* What tandem_pool_set_data() has set under this key, and how many bytes, if size is not NULL; or NULL: nothing, or there is no memory, or this
- * is a process that the task has forked.  Aligned for any type, followed by a 0 byte that size does not count, and only to be read; good until
+ * is a branch, or a process that the task has forked.  Aligned for any type, followed by a 0 byte that size does not count, and only to be read; good until
  * the task ends.  All looks of one run see the pool's data as it was at one moment, at its start or later.  The first look in a worker process that does not
  * have the latest asks the host for all of it: some tens of microseconds.  Inside on_worker_start the context is NULL; what it is given
  * there is good until it returns. */
@@ -502,9 +502,9 @@ struct tandem_message {
  * on_message; -ECANCELED: there is no room, and this task on a thread is to end (tandem_cancelled); -EMSGSIZE: larger than 1 GiB, more than 128
  * descriptors, or larger than limits.output, and then the task ends OVER_LIMIT; -EBADF: a descriptor that is not open; -EMFILE: no room for
  * a duplicate, or too many on their way; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: context or message NULL, data NULL
- * with a size, fds NULL with a count, a request that was not received, or another field behind fd_count not zero.  Another -errno: the system does not
- * carry one of the descriptors.  An answer (request not 0) needs no on_message and never waits for room; whether it was still waited for is
- * not told. */
+ * with a size, fds NULL with a count, a request that was not received, or another field behind fd_count not zero.  Another -errno: the system
+ * does not carry one of the descriptors.  An answer (request not 0) needs no on_message and never waits for room; whether it was still waited for
+ * is not told. */
 TANDEM_API int tandem_send(tandem_context *context, const tandem_message *message, int64_t timeout_ms);
 
 /* Inside a task: the next message that was posted to it; good until the next call or the end of the run.  0; -EAGAIN (timeout 0),

@@ -170,7 +170,6 @@ static bool read_setup(void)
         return false;
     worker.argument = argument;
     tdm_worker_talk_open(channel, worker.control, worker.parcels);
-    tdm_worker_talk_share((uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size);
     if (!tdm_worker_talk_set_data(worker.setup.data_version, worker.setup.data_size)) return false;
     if (!map_shared()) return false;
     tdm_setup_adopt(&worker.setup, environment);
@@ -533,6 +532,7 @@ _Noreturn void tdm_worker_main(const int fds[TDM_WORKER_FDS])
     look_at_use(tdm_clock_ns());
     if (!read_setup()) _exit(TDM_EXIT_LEFT);
     set_rest();
+    tdm_worker_talk_share((uintptr_t)worker.setup.shared_address, (size_t)worker.setup.shared_size);
     tdm_fault(TDM_FAULT_worker_set_up);
     start();
     for (struct tdm_frame frame; read_header(&frame);) {

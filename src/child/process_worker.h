@@ -11,8 +11,8 @@ enum tdm_worker_fd {
     TDM_WORKER_ERRORS,   /* write: its standard error; or none */
     TDM_WORKER_CWD,      /* the program's working directory; or none */
     TDM_WORKER_SHARED,   /* memory: the pool's shared memory; or none */
-    TDM_WORKER_PARCELS,  /* socket: descriptors of messages, both ways */
     TDM_WORKER_OUTPUT,   /* write: its standard output; or none */
+    TDM_WORKER_PARCELS,  /* socket: descriptors of messages, both ways */
     TDM_WORKER_FDS
 };
 

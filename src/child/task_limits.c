@@ -52,6 +52,30 @@ void tdm_task_limits_set(const tandem_limits *wanted, struct tdm_control *contro
     if (cpu_is_limited) tdm_platform_limit_cpu(wanted->cpu_ms);
 }
 
+static void set_memory_most(rlim_t most)
+{
+    struct rlimit limit;
+    if (getrlimit(limits[MEMORY].resource, &limit) != 0) return;
+    limit.rlim_cur = most;
+    setrlimit(limits[MEMORY].resource, &limit);
+}
+
+uint64_t tdm_task_limits_pause(void)
+{
+    if (!limits[MEMORY].moved) return 0;
+    uint64_t now = tdm_platform_address_space();
+    set_memory_most(limits[MEMORY].before);
+    return now;
+}
+
+void tdm_task_limits_go_on(struct tdm_control *control, uint64_t before)
+{
+    if (before == 0) return;
+    uint64_t now = tdm_platform_address_space();
+    if (now > before) control->memory_most += now - before;
+    set_memory_most((rlim_t)control->memory_most);
+}
+
 void tdm_task_limits_lift(struct tdm_control *control)
 {
     if (cpu_is_limited) tdm_platform_limit_cpu(0);

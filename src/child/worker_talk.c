@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "child/process_worker.h"
+#include "child/task_limits.h"
 #include "job/mail.h"
 #include "job/payload.h"
 
@@ -104,7 +105,7 @@ static void throw_away_up_to(uint64_t number)
 
 void tdm_worker_talk_skip_fds(const struct tdm_frame *message)
 {
-    if (message->fd_count == 0 || message->code != 0) return;
+    if (message->fd_count == 0 || message->fd_error != 0) return;
     talk.parcels_seen = message->parcel;
     throw_away_up_to(message->parcel);
 }
@@ -142,13 +143,15 @@ static void read_or_skip(void *to, size_t size)
     if (!(to ? tdm_channel_read(talk.channel, to, size) : tdm_channel_skip(talk.channel, size))) lose();
 }
 
-/* Without memory even for this nothing of it could be told to anybody. */
+/* Without memory even for this nothing of it could be told to anybody.  It is not the task's that runs, whatever limit that has. */
 static void put_aside(const struct tdm_frame *frame)
 {
+    uint64_t before = tdm_task_limits_pause();
     struct aside *aside = tdm_malloc(sizeof *aside);
     if (!aside) lose();
     *aside = (struct aside){.frame = *frame};
     aside->input = frame->payload > 0 ? tdm_payload_alloc(frame->payload) : NULL;
+    tdm_task_limits_go_on(talk.control, before);
     aside->lost = frame->payload > 0 && !aside->input;
     read_or_skip(aside->input, frame->payload);
     *(talk.last ? &talk.last->next : &talk.first) = aside;
@@ -158,8 +161,8 @@ static void put_aside(const struct tdm_frame *frame)
 /* They are on their way, or could not be sent. */
 static bool take_fds(struct tdm_mail *mail, const struct tdm_frame *frame)
 {
-    if (!tdm_mail_expect_fds(mail, frame->fd_count, frame->code != 0 ? frame->code : -EBADF)) return false;
-    if (frame->code == 0) mail->fds->number = frame->parcel;
+    if (!tdm_mail_expect_fds(mail, frame->fd_count, frame->fd_error != 0 ? frame->fd_error : -EBADF)) return false;
+    if (frame->fd_error == 0) mail->fds->number = frame->parcel;
     return true;
 }
 
@@ -169,22 +172,16 @@ static void take_message(const struct tdm_frame *frame)
     struct tdm_mail *mail = shared ? tdm_mail_make_of_shared((void *)(uintptr_t)frame->address, (size_t)frame->size)
                                    : tdm_mail_make(NULL, frame->payload);
     read_or_skip(mail ? mail->data : NULL, frame->payload);
-    if (frame->fd_count > 0 && frame->code == 0) talk.parcels_seen = frame->parcel;
+    if (mail) mail->request = frame->request;
+    if (frame->fd_count > 0 && frame->fd_error == 0) talk.parcels_seen = frame->parcel;
     if (frame->fd_count > 0 && mail && !take_fds(mail, frame)) {
         tdm_mail_free(mail);
         mail = NULL;
     }
-    if (mail) mail->request = frame->request;
     if (mail)
         tdm_mail_push(&talk.queue, mail);
     else
         talk.lost++;
-}
-
-static void skip(const struct tdm_frame *frame)
-{
-    read_or_skip(NULL, frame->payload);
-    if (frame->kind == TDM_FRAME_MESSAGE) tdm_worker_talk_skip_fds(frame);
 }
 
 static void take_data(const struct tdm_frame *frame)
@@ -196,6 +193,12 @@ static void take_data(const struct tdm_frame *frame)
     tdm_mail_free(talk.data);
     talk.data = mail;
     talk.data_version = frame->code;
+}
+
+static void skip(const struct tdm_frame *frame)
+{
+    read_or_skip(NULL, frame->payload);
+    if (frame->kind == TDM_FRAME_MESSAGE) tdm_worker_talk_skip_fds(frame);
 }
 
 /* One frame; false: none came in time. */
@@ -234,8 +237,7 @@ static void say(enum tdm_frame_kind kind)
 /* If the host still wishes it. */
 static void tell(void)
 {
-    if (exchange_seq(&words()->tell_host_at, 0) == 0) return; /* [talk-taken] */
-    say(TDM_FRAME_CREDIT);
+    if (exchange_seq(&words()->tell_host_at, 0) != 0) say(TDM_FRAME_CREDIT); /* [talk-taken] */
 }
 
 void tdm_worker_talk_claimed(void)
@@ -320,11 +322,11 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     if (message->fd_count > 0) error = send_fds(message);
     if (error != 0) return error;
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, here);
-    frame.fd_count = (uint32_t)message->fd_count;
+    frame.fd_count = (uint16_t)message->fd_count;
     frame.parcel = talk.parcels_sent;
     frame.entry = talk.task.entry;
     frame.sequence = talk.task.sequence;
-    frame.request = message->request;
+    frame.request = (uint32_t)message->request;
     if (shared) {
         frame.flags = TDM_FRAME_IN_SHARED;
         frame.address = (uint64_t)(uintptr_t)message->data;

@@ -85,7 +85,7 @@ int tandem_send(tandem_context *context, const tandem_message *message, int64_t 
 {
     if (!context) return -EINVAL;
     int error = tdm_message_check(message);
-    if (error == 0 && message->request > context->asked) error = -EINVAL;
+    if (error == 0 && (message->request > UINT32_MAX || (message->request != 0 && !context->asked))) error = -EINVAL;
     if (error == 0 && tdm_identity() != context->home) error = -EPERM;
     if (error == 0) error = check_reply(context, message->data, message->size);
     if (error != 0) return error;
@@ -105,7 +105,7 @@ int tandem_receive(tandem_context *context, tandem_message *message, int64_t tim
     tdm_context_drop_received(context);
     int error = context->talk->receive(context, &mail, timeout_ms);
     context->received = mail;
-    if (mail && mail->request > context->asked) context->asked = mail->request;
+    if (mail && mail->request != 0) context->asked = true;
     if (error == 0) *message = tdm_mail_hand_over(mail);
     errno = saved;
     return error;

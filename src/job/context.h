@@ -40,7 +40,7 @@ struct tandem_context {
     void *run;                 /* theirs: whose run this is */
     void *core;                /* theirs: of which pool */
     struct tdm_mail *received; /* the last message; NULL: none */
-    uint64_t asked;            /* the number of the last request that was received */
+    bool asked;                /* a request was received */
     void *data;                /* theirs: what was set for the pool, as this run sees it; NULL: it has not looked */
 };
 

@@ -5,7 +5,7 @@
 
 #define MAGIC 0x6d646e74u /* "tndm" where the least byte comes first */
 
-_Static_assert(sizeof(struct tdm_frame) == 64, "no padding travels");
+_Static_assert(sizeof(struct tdm_frame) == 56, "no padding travels");
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload)
 {
@@ -16,7 +16,7 @@ static bool is_message(const struct tdm_frame *frame)
 {
     if (frame->fd_count > TDM_PARCEL_MOST) return false;
     if (frame->flags == TDM_FRAME_IN_SHARED) return frame->payload == 0 && frame->size <= TDM_MESSAGE_MOST;
-    if (frame->flags == TDM_FRAME_TELL_START) return frame->payload == 0;
+    if (frame->flags == TDM_FRAME_TELL_START) return frame->payload == 0 && frame->fd_count == 0;
     return frame->flags == 0 && frame->payload <= TDM_MESSAGE_MOST;
 }
 

@@ -41,19 +41,22 @@ struct tdm_frame {
     uint64_t sequence; /* of the task: counts up from 1 for each worker */
     union {
         uint64_t function; /* TASK: the address of the function, the same in both processes */
-        uint64_t request;  /* MESSAGE: what request it is, or answers; 0: none */
+        uint64_t parcel; /* MESSAGE: the number of its descriptors, which went ahead by the socket; 1 and on, for each direction */
     };
-    int32_t
-        code; /* of a reply; TASK: the version of what was set for the pool, or 0; MESSAGE, to a worker: 0, or why its descriptors could
-                     not be sent, -errno */
+    union {
+        int32_t code;     /* of a reply; TASK, DATA: the version of what was set for the pool, or 0 */
+        uint32_t request; /* MESSAGE: the request that it is, or answers; 0: none */
+    };
     uint32_t flags;
     uint32_t payload; /* bytes that follow */
     union {
         uint32_t progressed; /* REPLY: 1: the task has said how far it is: see control.h */
-        uint32_t fd_count;   /* MESSAGE: descriptors that go with it */
+        struct {
+            uint16_t fd_count; /* MESSAGE: descriptors that go with it */
+            int16_t fd_error;  /* MESSAGE, to a worker: 0, or why they could not be sent, -errno */
+        };
     };
     uint64_t address, size; /* with IN_SHARED: the bytes */
-    uint64_t parcel; /* MESSAGE: the number of its descriptors, which went ahead by the socket; 1 and on, for each direction */
 };
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);

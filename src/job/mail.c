@@ -102,7 +102,7 @@ void tdm_mail_drop_all(struct tdm_mail_queue *queue)
 int tdm_message_check(const tandem_message *message)
 {
     if (!message || (!message->data && message->size > 0)) return -EINVAL;
-    if ((!message->fds && message->fd_count != 0) || message->started != 0 || message->reserved_ != 0 || message->owned)
-        return -EINVAL;
+    if (!message->fds && message->fd_count != 0) return -EINVAL;
+    if (message->started != 0 || message->reserved_ != 0 || message->owned) return -EINVAL;
     return message->size > TDM_MESSAGE_MOST || message->fd_count > TDM_PARCEL_MOST ? -EMSGSIZE : 0;
 }

@@ -30,7 +30,7 @@ struct tdm_mail {
     size_t size; /* bytes of data */
     size_t held; /* what it counts for: those of its bytes that lie here, which in shared memory are none, and its descriptors */
     struct tdm_mail_fds *fds;  /* NULL: none */
-    uint64_t request;          /* posted: what an answer is to name; 0: none is waited for */
+    uint32_t request;          /* posted: what an answer is to name; 0: none is waited for */
     bool started;              /* sent: word that the task has begun */
     _Alignas(16) char bytes[]; /* and a 0 byte */
 };

@@ -87,7 +87,7 @@ const void *tandem_pool_data(tandem_context *context, const char *key, size_t *s
     size_t all, found = 0;
     if (!context) context = tdm_context_starting;
     if (size) *size = 0;
-    if (!context || !key || tdm_identity() != context->home) return NULL;
+    if (!context || !key || tdm_identity() != context->home || context->in_branch != 0) return NULL;
     int saved = errno;
     const char *bytes = context->talk->data(context, &all);
     errno = saved;

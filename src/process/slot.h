@@ -60,12 +60,12 @@ struct tdm_slot {
     uint64_t state_ns;        /* since when it is in this state */
     struct tdm_outbox outbox;
     struct tdm_mail *mail; /* the message that is in it; the slot's until it is written; NULL: none */
-    bool heard;            /* it has had a task that may send messages */
-    uint64_t parcels_sent, parcels_read;
-    bool parcels_full;     /* the socket takes no more: the reactor waits for room */
     struct tdm_mail *data; /* what was set for the pool, for the task of: */
     int32_t data_version;
-    uint64_t data_due;        /* that sequence; the rest of its way is that of a message */
+    uint64_t data_due; /* that sequence; the rest of its way is that of a message */
+    bool heard;        /* it has had a task that may send messages */
+    uint64_t parcels_sent, parcels_read;
+    bool parcels_full;        /* the socket takes no more: the reactor waits for room */
     uint64_t credit_due;      /* the sequence of the task that is to be told that it may send on; 0: none */
     bool leave_due;           /* it is to be told to leave, once the outbox is empty */
     struct tdm_way out;       /* requests */

@@ -68,9 +68,9 @@ static bool send_fds(struct tdm_slot *slot, const struct tdm_mail *mail, int *er
 static void put_mail(struct tdm_slot *slot, const struct tdm_entry *entry, struct tdm_mail *mail, int error)
 {
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_MESSAGE, tdm_mail_bytes_here(mail));
-    frame.fd_count = (uint32_t)tdm_mail_fd_count(mail);
+    frame.fd_count = (uint16_t)tdm_mail_fd_count(mail);
     frame.parcel = slot->parcels_sent;
-    frame.code = error;
+    frame.fd_error = (int16_t)error;
     frame.request = mail->request;
     if (mail->data != mail->bytes) {
         frame.flags = TDM_FRAME_IN_SHARED;
@@ -309,7 +309,7 @@ static enum tdm_said take_message(struct tdm_slot *slot, struct tdm_task *task)
     struct tdm_inbox *inbox = &slot->inbox;
     struct tdm_mailbox *mailbox = mailbox_of(task);
     const tandem_task *public = tdm_task_public(task);
-    uint64_t request = inbox->frame.request;
+    uint32_t request = inbox->frame.request;
     bool tells_start = inbox->frame.flags == TDM_FRAME_TELL_START;
     if (!mailbox || (request == 0 && !public->on_message)) return TDM_SAID_WRONG;
     if (tells_start && (request != 0 || !(public->flags & TANDEM_TELL_START))) return TDM_SAID_WRONG;

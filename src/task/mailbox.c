@@ -117,7 +117,8 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct 
         result = -EAGAIN;
     else {
         if (asking) {
-            mail->request = asking->request = ++mailbox->requests;
+            if (++mailbox->requests == 0) mailbox->requests = 1;
+            mail->request = asking->request = mailbox->requests;
             tdm_list_push_back(&mailbox->asking, &asking->link);
         }
         tdm_mail_push(queue, mail);
@@ -202,7 +203,7 @@ static void tell(struct tdm_asking *asking, struct tdm_mail *answer)
     tdm_futex_wake_all(&asking->done);
 }
 
-bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint64_t request, struct tdm_mail *mail)
+bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint32_t request, struct tdm_mail *mail)
 {
     lock(mailbox);
     struct tdm_node *node = mailbox->asking.next;
@@ -213,7 +214,7 @@ bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint64_t request, struct td
     return waits;
 }
 
-static bool is_posted(const struct tdm_mailbox *mailbox, uint64_t request)
+static bool is_posted(const struct tdm_mailbox *mailbox, uint32_t request)
 {
     const struct tdm_mail *mail = mailbox->posted.first;
     while (mail && mail->request != request) mail = mail->next;

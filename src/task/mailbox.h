@@ -24,7 +24,7 @@ struct tdm_mail_bell {
 /* Somebody who waits for the answer to what he has posted; on his stack, in the mailbox's list until it comes. */
 struct tdm_asking {
     struct tdm_node link;
-    uint64_t request;
+    uint32_t request;
     struct tdm_mail *answer; /* NULL: there will be none */
     _Atomic uint32_t done;   /* 1: it is off the list, and all is said; slept on; written under the mailbox's lock [asking-done] */
 };
@@ -40,7 +40,7 @@ struct tdm_mailbox {
     /* guarded by lock */
     struct tdm_mail_queue posted, sent;
     struct tdm_node asking;          /* who wait for answers */
-    uint64_t requests;               /* counts them */
+    uint32_t requests;               /* counts them */
     bool closed;                     /* nothing more is posted */
     bool ended;                      /* the task's run is over.  Also written under the lock of talk.c */
     struct tdm_mail_bell to_receive; /* something was posted, or is to be looked at */
@@ -81,7 +81,7 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct 
 int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
 
 /* The answer to a request becomes his who asked; false: he waits no more. */
-bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint64_t request, struct tdm_mail *mail);
+bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint32_t request, struct tdm_mail *mail);
 /* Whose request has been received waits in vain: it died with its receiver. */
 void tdm_mailbox_lose_requests(struct tdm_mailbox *mailbox);
 

@@ -61,9 +61,10 @@ static int answer(const tandem_context *context, const tandem_message *message)
 {
     struct tdm_mailbox *mailbox = mailbox_of(context);
     struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
-    int result = mail ? tdm_mail_copy_fds(mail, message) : -ENOMEM;
-    if (result != 0 || !tdm_mailbox_answer(mailbox, message->request, mail)) tdm_mail_free(mail);
-    return result;
+    if (!mail) return -ENOMEM;
+    int error = tdm_mail_copy_fds(mail, message);
+    if (error != 0 || !tdm_mailbox_answer(mailbox, (uint32_t)message->request, mail)) tdm_mail_free(mail);
+    return error;
 }
 
 int tdm_thread_tell_start(struct tdm_task *task)

@@ -6,7 +6,9 @@
 
 extern const struct tdm_talk_ops tdm_thread_talk;
 
-/* To a task's on_message, which it has: it begins.  0 or -errno. */
+struct tdm_task;
+
+/* To a task's on_message, which it has: it begins. */
 int tdm_thread_tell_start(struct tdm_task *task); /* 0; -ENOMEM */
 
 #endif

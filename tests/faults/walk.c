@@ -19,6 +19,21 @@ static bool is_done_here(enum tdm_fault_point point)
     case TDM_FAULT_parcel_send: /* see message_descriptors_short.c */
     case TDM_FAULT_parcel_receive:
     case TDM_FAULT_parcel_rights:
+    case TDM_FAULT_word_taken: /* see channel_steps.c */
+    case TDM_FAULT_word_opened:
+    case TDM_FAULT_mutex_noted:
+    case TDM_FAULT_mutex_opened:
+    case TDM_FAULT_belt_slept:
+    case TDM_FAULT_belt_counted_in:
+    case TDM_FAULT_belt_answered:
+    case TDM_FAULT_belt_called:
+    case TDM_FAULT_belt_begun:
+    case TDM_FAULT_belt_written:
+    case TDM_FAULT_belt_sent:
+    case TDM_FAULT_belt_copied:
+    case TDM_FAULT_belt_taken:
+    case TDM_FAULT_belt_joined:
+    case TDM_FAULT_belt_opened:
     case TDM_FAULT_spawn: /* see command_faults.c */
     case TDM_FAULT_spill:
     case TDM_FAULT_unnamed_file:

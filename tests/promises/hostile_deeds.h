@@ -245,7 +245,7 @@ static inline void talk_out_of_turn(struct own *own)
     case 6: frame.payload = (UINT32_C(1) << 30) + 1; break;
     case 7: frame.kind = TDM_FRAME_DATA; break; /* nothing was set for its pool */
     case 8: frame.kind = TDM_FRAME_DATA, frame.payload = 16; break;
-    case 9: frame.function = 1; break; /* an answer, and nobody has asked */
+    case 9: frame.request = 1; break; /* an answer, and nobody has asked */
     case 10: frame.flags = TDM_FRAME_TELL_START; break;
     default: frame.kind = TDM_FRAME_CREDIT, frame.sequence = 0; break;
     }

@@ -440,6 +440,33 @@ static void descriptors_of_a_task_that_moves_to_another_worker_move_with_it(void
     tandem_task_clear(&first);
 }
 
+/* What the host wished to be told of one that it took back, it does not wish of the next in its place of the worker. */
+static void a_task_that_was_taken_back_with_its_descriptors_leaves_the_next_ones_alone(void)
+{
+    struct pipes pipes;
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    tandem_task first = task_of(TANDEM_PROCESS, pid_task, NULL, 0), task = task_of(TANDEM_PROCESS, write_and_return_task, NULL, 0);
+    assert_int_equal(tandem_call(pool, &first), TANDEM_OK);
+    pid_t pid = *(pid_t *)first.output;
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    open_pipes(&pipes, 2);
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    assert_int_equal(post_fds(&task, 0, pipes.write, 2, -1), 0);
+    close_writers(&pipes);
+    tandem_cancel(&task);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    expect_end(&task, TANDEM_CANCELLED);
+    expect_no_writers(&pipes);
+    for (int i = 0; i < 40; i++) { /* each place of the worker comes twice */
+        tandem_task next = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
+        assert_int_equal(tandem_call(pool, &next), TANDEM_OK);
+        tandem_task_clear(&next);
+    }
+    end_pool(pool);
+    tandem_task_clear(&first);
+    tandem_task_clear(&task);
+}
+
 /* One is posted to, before its worker has begun it; the host keeps none of it, though the task runs on. */
 static void who_posted_early_sees_a_descriptor_closed_when_the_task_closes_it(void)
 {
@@ -671,6 +698,7 @@ int main(int argc, char **argv)
         test(descriptors_on_their_way_are_closed_when_a_worker_dies),
         test(what_a_worker_sent_before_it_died_arrives_with_its_descriptors),
         test(descriptors_of_a_task_that_moves_to_another_worker_move_with_it),
+        test(a_task_that_was_taken_back_with_its_descriptors_leaves_the_next_ones_alone),
         test(who_posted_early_sees_a_descriptor_closed_when_the_task_closes_it),
         both(a_post_without_room_for_a_duplicate_is_EMFILE),
         test(a_task_without_room_for_a_descriptor_finds_EMFILE_in_its_place),
