@@ -329,7 +329,8 @@ TANDEM_API int tandem_quit(void);
 /* Creates a pool and starts its threads (and its processes_ready workers); returns when on_worker_start has returned in each
  * thread.  options NULL: all defaults; the struct is not needed afterwards, what it points to is copied (argument excepted,
  * which threads get as it is).  Returns 0 and sets *pool; -EINVAL: pool NULL, an unknown when_full, argument_size without
- * argument, an unknown worker_error or worker_output, STREAM without on_worker_output, reserved not zero, or neither threads nor processes; -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
+ * argument, an unknown worker_error or worker_output, STREAM without on_worker_output, reserved not zero, or neither threads nor processes;
+ * -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
  * -ENOMEM, -EMFILE: no thread, memory or descriptors to be had. */
 TANDEM_API int tandem_pool_create(tandem_pool **pool, const tandem_options *options);
 
@@ -426,11 +427,11 @@ TANDEM_API int tandem_where(const tandem_context *context);
 /* What on_worker_start left for the worker that runs this, or NULL. */
 TANDEM_API void *tandem_worker_data(const tandem_context *context);
 
-/* What tandem_pool_set_data() has set under this key, and how many bytes, if size is not NULL; or NULL: nothing, or there is no memory, or this
- * is a branch, or a process that the task has forked.  Aligned for any type, followed by a 0 byte that size does not count, and only to be read; good until
- * the task ends.  All looks of one run see the pool's data as it was at one moment, at its start or later.  The first look in a worker process that does not
- * have the latest asks the host for all of it: some tens of microseconds.  Inside on_worker_start the context is NULL; what it is given
- * there is good until it returns. */
+/* What tandem_pool_set_data() has set under this key, and how many bytes, if size is not NULL; or NULL: nothing, or there is no memory, or
+ * this is a branch, or a process that the task has forked.  Aligned for any type, followed by a 0 byte that size does not count, and only to be
+ * read; good until the task ends.  All looks of one run see the pool's data as it was at one moment, at its start or later.  The first look in a
+ * worker process that does not have the latest asks the host for all of it: some tens of microseconds.  Inside on_worker_start the context is
+ * NULL; what it is given there is good until it returns. */
 TANDEM_API const void *tandem_pool_data(tandem_context *context, const char *key, size_t *size);
 
 /* ---- fork and join --------------------------------------------------------------------------------------------------------------- */
@@ -492,8 +493,10 @@ struct tandem_message {
     size_t size;      /* at most 1 GiB */
     const int *fds;   /* descriptors that go with it; received: there as long as data is, the descriptors are yours; or NULL */
     size_t fd_count;  /* at most 128 */
-    uint64_t request; /* received in a task, not 0: somebody waits in tandem_request() for the answer.  Sent, not 0: this is the answer to that request */
-    uint32_t started; /* to on_message, 1: not sent by the task's function, which is about to be called (TANDEM_TELL_START); size is 0 */
+    uint64_t request; /* received in a task, not 0: somebody waits in tandem_request() for the answer.  Sent by one, not 0: this is the
+                         answer to that request.  Posted: 0 */
+    uint32_t started; /* to on_message, 1: not sent by the task's function, which is about to be called (TANDEM_TELL_START); size is 0.
+                         Sent or posted: 0 */
     uint32_t reserved_;
     void *owned;      /* an answer's memory: see tandem_message_clear() */
 };
@@ -518,15 +521,16 @@ TANDEM_API int tandem_receive(tandem_context *context, tandem_message *message, 
  * submitted.  As with tandem_cancel(), nobody may free or submit the task, or destroy its pool, meanwhile. */
 TANDEM_API int tandem_post(tandem_task *task, const tandem_message *message, int64_t timeout_ms);
 
-/* Posts a message and waits for its answer: the message that the task sends with request as it has received it; that one does not go to on_message.
- * Any number of threads may ask one task at once, it may answer in any order, and each gets its own.  Inside the task:
+/* Posts a message and waits for its answer: the message that the task sends with request as it has received it; that one does not go to
+ * on_message.  Any number of threads may ask one task at once, it may answer in any order, and each gets its own.  Inside the task:
  *
  *     tandem_receive(context, &message, -1);
  *     tandem_send(context, &(tandem_message){.data = answer, .size = size, .request = message.request}, -1);
  *
- * timeout_ms is for both ways.  0: answer->data is yours until tandem_message_clear(answer).  -ETIMEDOUT, -EAGAIN (timeout 0): there is none yet, and if
- * one comes later it is thrown away; -EPIPE: the task has ended or was closed before it took the message, ended before it answered, or its process
- * crashed and it is run once more; -EDEADLK: inside that very task; -EINVAL: answer NULL, and the other errors of tandem_post(). */
+ * timeout_ms is for both ways.  0: answer->data is yours until tandem_message_clear(answer), its descriptors are yours.  -ETIMEDOUT, -EAGAIN
+ * (timeout 0): there is none yet, and if one comes later it is thrown away; -EPIPE: the task has ended or was closed, ended before it
+ * answered, or its process crashed with the message and it is run once more; -EDEADLK: inside that very task; -EINVAL: answer NULL, and the
+ * other errors of tandem_post(). */
 TANDEM_API int tandem_request(tandem_task *task, const tandem_message *message, tandem_message *answer, int64_t timeout_ms);
 
 /* Frees what tandem_request() has brought, if anything, and zeroes the struct.  0; -EINVAL: NULL. */
@@ -721,9 +725,10 @@ struct tandem_options {
     size_t argument_size; /*   or NULL if 0.  At most UINT32_MAX */
     void (*on_worker_output)(uint32_t worker, int stream, const void *data, size_t size, void *argument); /* with STREAM: called where on_done
                                    is, with bytes that a worker (report->worker) has written to stream 1 or 2, as they come; one call
-                                   after the other, unless several threads run callbacks.  All that a worker has written, also one that has crashed, is
-                                   given before tandem_pool_destroy() returns.  1 MiB of a worker waits for calls to return; beyond, that worker waits
-                                   when it writes, and nobody else.  What a process that a task has left behind writes later is lost */
+                                   after the other, unless several threads run callbacks.  All that a worker has written, also one
+                                   that has crashed, is given before tandem_pool_destroy() returns.  1 MiB of a worker waits for
+                                   calls to return; beyond, that worker waits when it writes, and nobody else.  What a process
+                                   that a task has left behind writes later is lost */
     const char *name;     /* of threads and workers in ps, top and debuggers, cut to 15 bytes; NULL: "tandem" */
     uint64_t reserved[7];
 };

@@ -375,6 +375,46 @@ static void bytes_in_shared_memory_are_asked_and_answered_where_they_lie(void)
     end_pool(pool);
 }
 
+static int answer_with_descriptors_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_message message;
+    (void)input, (void)size;
+    while (tandem_receive(context, &message, -1) == 0) {
+        tandem_message back = {.fds = message.fds, .fd_count = message.fd_count, .request = message.request};
+        if (message.fd_count != 1 || tandem_send(context, &back, -1) != 0) return __LINE__;
+        close(message.fds[0]);
+    }
+    return 0;
+}
+
+static void descriptors_go_with_a_request_and_with_its_answer(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    tandem_task task = start(pool, isolation, answer_with_descriptors_task, NULL, 0);
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    for (int i = 0; i < 20; i++) {
+        int ends[2];
+        char byte = 0;
+        tandem_message message;
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(tandem_request(&task, &(tandem_message){.fds = &ends[1], .fd_count = 1}, &message, -1), 0);
+        close(ends[1]);
+        assert_int_equal(message.fd_count, 1);
+        int back = message.fds[0];
+        assert_int_equal(tandem_message_clear(&message), 0);
+        assert_int_equal(write(back, "x", 1), 1);
+        close(back);
+        assert_int_equal(read(ends[0], &byte, 1), 1);
+        assert_int_equal(byte, 'x');
+        assert_int_equal(read(ends[0], &byte, 1), 0); /* nobody else has it open any more */
+        close(ends[0]);
+    }
+    tandem_close(&task);
+    expect_end(&task, TANDEM_OK);
+    tandem_task_clear(&task);
+    end_pool(pool);
+}
+
 /* For each number sent the host asks for its double, inside on_message; what is sent with a request does not come there. */
 static int send_and_answer_task(tandem_context *context, void *input, size_t size)
 {
@@ -458,6 +498,7 @@ int main(int argc, char **argv)
         test(who_asked_a_run_that_crashed_is_told_and_may_ask_the_next),
         both(megabytes_are_asked_and_answered_whole),
         test(bytes_in_shared_memory_are_asked_and_answered_where_they_lie),
+        both(descriptors_go_with_a_request_and_with_its_answer),
         both(a_task_can_be_asked_inside_its_on_message),
         both(asking_wrongly_is_an_error_at_once),
     };
