@@ -20,14 +20,17 @@ static bool waits_for_nothing(const struct tdm_task *mine) { return !mine || has
 
 /* ---- reading ---- */
 
-/* One pull: 1, a frame; or as tdm_inbox_pull.  What a thread could not take comes first. */
+/* One pull: 1, a frame; or as tdm_inbox_pull.  What a thread could not take comes first.  Replies that were taken out of the ring together
+ * have come at the same time: the clock costs much beside one of them. */
 static int pull(struct tdm_slot *slot)
 {
     if (slot->has_held) {
         slot->has_held = false;
         return slot->held;
     }
+    uint64_t taken = slot->in.ring.own;
     int result = tdm_inbox_pull(&slot->inbox, &slot->in);
+    if (result == 1 && (!tdm_way_has_ring(&slot->in) || slot->in.ring.own != taken)) slot->came_ns = tdm_clock_ns();
     tdm_fault(TDM_FAULT_host_reply_read);
     return result;
 }

@@ -93,7 +93,8 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     answered->task = oldest->task;
     answered->sequence = oldest->sequence;
     answered->started_ns = oldest->begun_ns;
-    answered->ended_ns = tdm_clock_ns();
+    answered->ended_ns =
+        slot->came_ns > oldest->begun_ns ? slot->came_ns : oldest->begun_ns; /* one that lies may have replied before */
     answered->facts = (struct tdm_facts){.user_ns = use.user_ns, .system_ns = use.system_ns, .peak_memory = use.peak_memory};
     if (slot->inbox.frame.progressed) tdm_slot_progress(slot, oldest, &answered->facts.done, &answered->facts.total);
     if (timed && !by_thread) tdm_reactor_clear_timer(&slot->timer);

@@ -77,7 +77,8 @@ struct tdm_slot {
     struct tdm_tally tally; /* of the tasks whose ends threads have read */
     struct tdm_inbox inbox;
     struct tdm_watch watch;
-    bool has_held; /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
+    uint64_t came_ns; /* when what it has brought last had come */
+    bool has_held;    /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
     int held;
     bool deaf;         /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */
     bool has_answered; /* at least one task */
