@@ -28,7 +28,10 @@ enum tdm_host_wish {
     /* the same, but not before the worker begins the last task it has: where workers need every processor, a host that wakes up for each reply
      * costs more than it brings.  Who wishes so looks by himself after a while, for that task may never end */
     TDM_HOST_BELL_LATER,
-    TDM_HOST_FUTEX_LATER
+    TDM_HOST_FUTEX_LATER,
+    /* the bell, but a thread that submits comes by again and again: only when the worker has had nothing to do for so long that it seems not to.
+     * Who wishes so has somebody look after a while, for the task that is running may never end */
+    TDM_HOST_BELL_UNLESS_PASSED
 };
 
 /* What the host wants when half of the requests' ring is free. */
