@@ -75,6 +75,10 @@ struct tdm_ring tdm_ring_of_replies(struct tdm_rings *rings);
  * side has written nonsense. */
 ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int count);
 
+/* The producer: copies all of it, without publishing it yet.  False: there is not so much room, or the other side has written nonsense. */
+bool tdm_ring_put(struct tdm_ring *ring, const void *header, size_t header_size, const void *rest, size_t size);
+void tdm_ring_publish(struct tdm_ring *ring);
+
 /* The consumer: takes up to size bytes, at most a piece, to NULL: throws them away.  How many; -EAGAIN: there is nothing; -EPROTO. */
 ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size);
 

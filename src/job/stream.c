@@ -186,6 +186,21 @@ void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, co
     *outbox = (struct tdm_outbox){.frame = *frame, .payload = payload, .total = sizeof *frame + frame->payload};
 }
 
+int tdm_way_put(struct tdm_way *way, const struct tdm_frame *frame, const void *payload)
+{
+    size_t size = sizeof *frame + frame->payload;
+    int fault = tdm_fault(TDM_FAULT_host_write);
+    if (fault != 0) return -fault;
+    if (tdm_fault_short(TDM_FAULT_host_write, size) < size) return -EAGAIN;
+    return tdm_ring_put(&way->ring, frame, sizeof *frame, payload, frame->payload) ? 0 : -EAGAIN;
+}
+
+void tdm_way_publish(struct tdm_way *way)
+{
+    tdm_ring_publish(&way->ring);
+    wake_worker_if_asleep(way->rings);
+}
+
 /* The worker is to ring when it has taken some.  False: it has done so already. */
 static bool want_room(const struct tdm_way *way)
 {

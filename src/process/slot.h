@@ -62,6 +62,7 @@ struct tdm_slot {
     uint64_t credit_due;      /* the sequence of the task that is to be told that it may send on; 0: none */
     bool leave_due;           /* it is to be told to leave, once the outbox is empty */
     struct tdm_way out;       /* requests */
+    bool unpublished;         /* frames are in its ring that the worker does not see yet; only while tasks are handed over */
     enum tdm_reader reader;   /* who has the right to read the replies */
     struct tdm_parked *given; /* to whom it was given, who has not noticed yet */
     struct tdm_node parked;   /* those who wait for a task of this worker and have not the right */
