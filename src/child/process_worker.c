@@ -194,9 +194,10 @@ static void set_rest(void)
     if (!worker.setup.no_crash_report) tdm_crash_handler_install(&worker.control->last_words);
 }
 
-static void send_plain(enum tdm_frame_kind kind, const struct tdm_frame *about, int code)
+static void send_plain(enum tdm_frame_kind kind, const struct tdm_frame *about, int code, const struct tdm_use *use)
 {
     struct tdm_frame frame = tdm_frame_make(kind, 0);
+    if (use) frame.use = *use;
     frame.code = code;
     if (about) frame.sequence = about->sequence, frame.entry = about->entry;
     if (tdm_channel_write(&worker.channel, &frame, NULL) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
@@ -222,7 +223,7 @@ static void start(void)
     if (tdm_identity() != worker.identity) _exit(TDM_EXIT_LEFT); /* on_worker_start forked, and this is the child */
     note_what_is();
     fflush(NULL);
-    send_plain(code == 0 ? TDM_FRAME_READY : TDM_FRAME_FAILED, NULL, code);
+    send_plain(code == 0 ? TDM_FRAME_READY : TDM_FRAME_FAILED, NULL, code, NULL);
     if (code != 0) _exit(TDM_EXIT_LEFT);
 }
 
@@ -309,7 +310,7 @@ static void look_at_size(void)
     uint64_t now = tdm_platform_private_memory();
     if (now <= worker.memory || now - worker.memory <= most) return;
     worker.has_said_tired = true;
-    send_plain(TDM_FRAME_TIRED, NULL, 0);
+    send_plain(TDM_FRAME_TIRED, NULL, 0, NULL);
 }
 
 /* ---- a task ---- */
@@ -376,7 +377,7 @@ static void note_start(const struct tdm_frame *task)
 }
 
 /* For a short task the time it took is as true as what the system would say. */
-static void note_use(const struct tdm_frame *task, uint64_t ran_ns)
+static struct tdm_use use_of(uint64_t ran_ns)
 {
     struct tdm_use use = {.user_ns = ran_ns, .peak_memory = worker.used.peak_memory, .ran_ns = ran_ns};
     if (ran_ns >= LONG_TASK_NS) {
@@ -385,16 +386,17 @@ static void note_use(const struct tdm_frame *task, uint64_t ran_ns)
         use.system_ns = difference(worker.used.system_ns, worker.control->last_words.system_ns);
         use.peak_memory = worker.used.peak_memory;
     }
-    worker.control->use[task->entry] = use;
+    return use;
 }
 
-static void reply(const struct tdm_frame *task, tandem_context *context, int code)
+static void reply(const struct tdm_frame *task, tandem_context *context, int code, const struct tdm_use *use)
 {
     struct tdm_frame frame = tdm_frame_make(TDM_FRAME_REPLY, context->output_size);
     frame.sequence = task->sequence;
     frame.entry = task->entry;
     frame.code = code;
     frame.progressed = tdm_worker_talk_has_progressed();
+    frame.use = *use;
     if (context->output) frame.flags |= TDM_FRAME_HAS_OUTPUT;
     tdm_fault(TDM_FAULT_worker_reply_begun);
     if (tdm_channel_write(&worker.channel, &frame, context->output) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
@@ -419,15 +421,14 @@ static int call_function(tandem_fn *function, tandem_context *context, void *inp
 /* What stdout and stderr hold is written before the reply: who has the result has the output too.  How long the function took. */
 static uint64_t run(const struct tdm_frame *task, void *input)
 {
-    tandem_context context = {.isolation = TANDEM_PROCESS,
-                              .worker_data = worker.data,
-                              .in_worker = true,
-                              .reply_most = TDM_FRAME_PAYLOAD_MOST,
-                              .home = worker.identity,
-                              .talk = &tdm_worker_talk};
-    tandem_limits limits = {0};
+    static const tandem_context plain = {
+        .isolation = TANDEM_PROCESS, .in_worker = true, .reply_most = TDM_FRAME_PAYLOAD_MOST, .talk = &tdm_worker_talk};
+    static const tandem_limits none;
+    tandem_context context = plain; /* copied, which is quicker than what compilers make of an initializer of this size */
+    context.worker_data = worker.data;
+    context.home = worker.identity;
     bool limited = task->flags & TDM_FRAME_HAS_LIMITS;
-    if (limited) limits = worker.control->limits[task->entry];
+    tandem_limits limits = limited ? worker.control->limits[task->entry] : none;
     if (limits.output != 0 && limits.output < context.reply_most) context.reply_most = (size_t)limits.output;
     if (limited) {
         tdm_payload_drop(); /* what it had of that it would not count as its own */
@@ -443,12 +444,12 @@ static uint64_t run(const struct tdm_frame *task, void *input)
     fflush(stdout);
     fflush(stderr);
     if (limited) tdm_task_limits_lift(worker.control);
-    note_use(task, ran_ns);
+    struct tdm_use use = use_of(ran_ns);
     tdm_worker_talk_end();
     if (context.oversized && limits.output != 0)
-        send_plain(TDM_FRAME_OVERSIZED, task, 0);
+        send_plain(TDM_FRAME_OVERSIZED, task, 0, &use);
     else
-        reply(task, &context, code);
+        reply(task, &context, code, &use);
     tdm_fault(TDM_FAULT_worker_replied);
     tdm_context_drop_output(&context);
     return ran_ns;
@@ -476,7 +477,7 @@ static void take(const struct tdm_frame *task)
     if (have)
         ran_ns = run(task, input);
     else
-        send_plain(TDM_FRAME_REFUSED, task, ENOMEM);
+        send_plain(TDM_FRAME_REFUSED, task, ENOMEM, NULL);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_CLAIMED, TDM_FINISHED) &&
         tdm_control_is(worker.control, task->entry, task->sequence, TDM_KILLING))
         _exit(TDM_EXIT_LEFT);

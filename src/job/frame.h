@@ -31,18 +31,29 @@ enum tdm_frame_kind {
 #define TDM_FRAME_HEARD        8u /* TASK: it has an on_message */
 #define TDM_FRAME_PAYLOAD_MOST UINT32_MAX
 
+/* What a task has used of its process, as that says itself. */
+struct tdm_use {
+    uint64_t user_ns, system_ns, peak_memory;
+    uint64_t ran_ns; /* by the clock */
+};
+
 /* Both sides are the same program, so it travels as it lies in memory. */
 struct tdm_frame {
     uint32_t magic;
     uint16_t kind;
     uint16_t entry;    /* of the control page */
     uint64_t sequence; /* of the task: counts up from 1 for each worker */
-    uint64_t function; /* TASK: the address of the function, the same in both processes */
     int32_t code;
     uint32_t flags;
-    uint32_t payload;       /* bytes that follow */
-    uint32_t progressed;    /* 1: a reply of a task that has said how far it is: see control.h */
-    uint64_t address, size; /* with IN_SHARED: the bytes */
+    uint32_t payload;    /* bytes that follow */
+    uint32_t progressed; /* 1: a reply of a task that has said how far it is: see control.h */
+    union {
+        struct {
+            uint64_t function;      /* TASK: its address, the same in both processes */
+            uint64_t address, size; /* with IN_SHARED: the bytes */
+        };
+        struct tdm_use use; /* REPLY, OVERSIZED */
+    };
 };
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);
