@@ -41,10 +41,15 @@ struct tdm_talk_words {
 
 _Static_assert(sizeof(struct tdm_talk_words) == TDM_CACHE_LINE, "those of two tasks do not meet in one");
 
+/* In a line of its own: host and worker are each at another one, and what the worker has claimed it still has when it has finished. */
+struct tdm_control_word {
+    _Alignas(TDM_CACHE_LINE) _Atomic uint64_t now; /* every access but the offer is seq_cst [control-word] */
+};
+
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */
 struct tdm_control {
-    _Atomic uint64_t word[TDM_CONTROL_WORDS]; /* every access but the offer is seq_cst [control-word] */
-    tandem_limits limits[TDM_CONTROL_WORDS];  /* the host's, before the word says OFFERED; for frames that say they have some */
+    struct tdm_control_word words[TDM_CONTROL_WORDS];
+    tandem_limits limits[TDM_CONTROL_WORDS]; /* the host's, before the word says OFFERED; for frames that say they have some */
     struct tdm_talk_words talk[TDM_CONTROL_WORDS];
     uint64_t memory_most;             /* the worker's: the address space that the task it has claimed may have; 0: any */
     struct tdm_last_words last_words; /* the worker's */
@@ -64,13 +69,13 @@ static inline uint64_t tdm_control_word(uint64_t sequence, enum tdm_control_stat
 /* Published with the task's frame; other side: the worker's claim in tdm_control_move [control-word]. */
 static inline void tdm_control_offer(struct tdm_control *control, unsigned entry, uint64_t sequence)
 {
-    store_release(&control->word[entry], tdm_control_word(sequence, TDM_OFFERED));
+    store_release(&control->words[entry].now, tdm_control_word(sequence, TDM_OFFERED));
 }
 
 static inline bool tdm_control_is(const struct tdm_control *control, unsigned entry, uint64_t sequence,
                                   enum tdm_control_state state)
 {
-    return load_seq(&control->word[entry]) == tdm_control_word(sequence, state);
+    return load_seq(&control->words[entry].now) == tdm_control_word(sequence, state);
 }
 
 /* True if this call moved it. */
@@ -78,7 +83,7 @@ static inline bool tdm_control_move(struct tdm_control *control, unsigned entry,
                                     enum tdm_control_state to)
 {
     uint64_t expected = tdm_control_word(sequence, from);
-    return cas_seq(&control->word[entry], &expected, tdm_control_word(sequence, to));
+    return cas_seq(&control->words[entry].now, &expected, tdm_control_word(sequence, to));
 }
 
 #endif

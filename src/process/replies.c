@@ -89,6 +89,8 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     bool right = oldest && oldest->decided == 0 && answers(slot, oldest, &slot->inbox.frame);
     if (by_thread && (!right || !is_plain(slot, oldest))) return NOT_PLAIN;
     if (!right) return WRONG;
+    if (tdm_inbox_has_more(&slot->inbox)) /* the word that goes with the next reply */
+        tdm_prefetch_to_read(&slot->control->words[(tdm_slot_index(slot, oldest) + 1) % TDM_IN_HAND]);
     bool timed = slot->deadline_ns != TDM_FOREVER && slot->state != TDM_SLOT_DYING;
     const struct tdm_use *use = &slot->inbox.frame.use;
     learn(slot, use->ran_ns);
