@@ -7,6 +7,7 @@
 #include "base/identity.h"
 #include "base/memory.h"
 #include "base/proc.h"
+#include "base/quick_clock.h"
 #include "base/region.h"
 #include "base/symbols.h"
 #include "guards/guard_link.h"
@@ -85,6 +86,7 @@ static int enter_process(bool asked_for)
 static int start_guards(bool asked_for)
 {
     tdm_lock(&process.lock, TDM_RANK_POOLS);
+    tdm_quick_clock_open();
     int error = tdm_guards_start(asked_for);
     tdm_unlock(&process.lock, TDM_RANK_POOLS);
     return error;

@@ -39,6 +39,16 @@ static inline void tdm_pause(void)
 #endif
 }
 
+/* Memory that will be read soon, and that another core has written. */
+static inline void tdm_prefetch_to_read(const void *memory)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(memory, 0);
+#else
+    (void)memory;
+#endif
+}
+
 /* Memory that will be written soon, and that another core has now. */
 static inline void tdm_prefetch(const void *memory)
 {

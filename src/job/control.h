@@ -12,6 +12,7 @@
 #ifndef TDM_JOB_CONTROL_H
 #define TDM_JOB_CONTROL_H
 
+#include "base/atomics.h"
 #include "job/last_words.h"
 #include "job/member.h"
 #include "job/ring.h"
@@ -27,12 +28,6 @@
 #define TDM_CONTROL_SIZE  4096
 
 enum tdm_control_state { TDM_FREE = 0, TDM_OFFERED, TDM_CLAIMED, TDM_FINISHED, TDM_REVOKED, TDM_KILLING };
-
-/* What a task has used of its process, as that says itself. */
-struct tdm_use {
-    uint64_t user_ns, system_ns, peak_memory;
-    uint64_t ran_ns; /* by the clock */
-};
 
 /* What a task and its submitter have taken of each other's messages, so that neither sends more than there may be: see mail.h.  All zero
  * when the task is handed over: the host's because it sets them so, the worker's because it does when a task ends.  Who may not send says
@@ -50,11 +45,15 @@ _Static_assert(sizeof(struct tdm_talk_words) == TDM_CACHE_LINE, "those of two ta
 /* Instead of how many: that the worker has begun the task.  It has descriptors for it, which it sends to none that might not [talk-taken]. */
 #define TDM_TELL_BEGUN UINT64_MAX
 
+/* In a line of its own: host and worker are each at another one, and what the worker has claimed it still has when it has finished. */
+struct tdm_control_word {
+    _Alignas(TDM_CACHE_LINE) _Atomic uint64_t now; /* every access but the offer is seq_cst [control-word] */
+};
+
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */
 struct tdm_control {
-    _Atomic uint64_t word[TDM_CONTROL_WORDS]; /* every access is seq_cst [control-word] */
-    tandem_limits limits[TDM_CONTROL_WORDS];  /* the host's, before the word says OFFERED; for frames that say they have some */
-    struct tdm_use use[TDM_CONTROL_WORDS];    /* the worker's, before the reply */
+    struct tdm_control_word words[TDM_CONTROL_WORDS];
+    tandem_limits limits[TDM_CONTROL_WORDS]; /* the host's, before the word says OFFERED; for frames that say they have some */
     struct tdm_talk_words talk[TDM_CONTROL_WORDS];
     uint64_t memory_most;             /* the worker's: the address space that the task it has claimed may have; 0: any */
     struct tdm_holdings holdings;     /* the worker's */
@@ -67,12 +66,29 @@ struct tdm_shared_page {
     _Alignas(TDM_CONTROL_SIZE) struct tdm_rings rings;
 };
 
-uint64_t tdm_control_word(uint64_t sequence, enum tdm_control_state state);
-void tdm_control_offer(struct tdm_control *control, unsigned entry, uint64_t sequence);
-bool tdm_control_is(const struct tdm_control *control, unsigned entry, uint64_t sequence, enum tdm_control_state state);
+static inline uint64_t tdm_control_word(uint64_t sequence, enum tdm_control_state state)
+{
+    return sequence << 16 | (uint64_t)state;
+}
+
+/* Published with the task's frame; other side: the worker's claim in tdm_control_move [control-word]. */
+static inline void tdm_control_offer(struct tdm_control *control, unsigned entry, uint64_t sequence)
+{
+    store_release(&control->words[entry].now, tdm_control_word(sequence, TDM_OFFERED));
+}
+
+static inline bool tdm_control_is(const struct tdm_control *control, unsigned entry, uint64_t sequence,
+                                  enum tdm_control_state state)
+{
+    return load_seq(&control->words[entry].now) == tdm_control_word(sequence, state);
+}
 
 /* True if this call moved it. */
-bool tdm_control_move(struct tdm_control *control, unsigned entry, uint64_t sequence, enum tdm_control_state from,
-                      enum tdm_control_state to);
+static inline bool tdm_control_move(struct tdm_control *control, unsigned entry, uint64_t sequence, enum tdm_control_state from,
+                                    enum tdm_control_state to)
+{
+    uint64_t expected = tdm_control_word(sequence, from);
+    return cas_seq(&control->words[entry].now, &expected, tdm_control_word(sequence, to));
+}
 
 #endif

@@ -5,7 +5,7 @@
 
 #define MAGIC 0x6d646e74u /* "tndm" where the least byte comes first */
 
-_Static_assert(sizeof(struct tdm_frame) == 56, "no padding travels");
+_Static_assert(sizeof(struct tdm_frame) == 64, "no padding travels");
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload)
 {

@@ -33,16 +33,18 @@ enum tdm_frame_kind {
 #define TDM_FRAME_TELL_START   16u /* TASK: a message is to tell when it has begun; MESSAGE: this is it, and has no payload */
 #define TDM_FRAME_PAYLOAD_MOST UINT32_MAX
 
+/* What a task has used of its process, as that says itself. */
+struct tdm_use {
+    uint64_t user_ns, system_ns, peak_memory;
+    uint64_t ran_ns; /* by the clock */
+};
+
 /* Both sides are the same program, so it travels as it lies in memory. */
 struct tdm_frame {
     uint32_t magic;
     uint16_t kind;
     uint16_t entry;    /* of the control page */
     uint64_t sequence; /* of the task: counts up from 1 for each worker */
-    union {
-        uint64_t function; /* TASK: the address of the function, the same in both processes */
-        uint64_t parcel; /* MESSAGE: the number of its descriptors, which went ahead by the socket; 1 and on, for each direction */
-    };
     union {
         int32_t code;     /* of a reply; TASK, DATA: the version of what was set for the pool, or 0 */
         uint32_t request; /* MESSAGE: the request that it is, or answers; 0: none */
@@ -56,7 +58,17 @@ struct tdm_frame {
             int16_t fd_error;  /* MESSAGE, to a worker: 0, or why they could not be sent, -errno */
         };
     };
-    uint64_t address, size; /* with IN_SHARED: the bytes */
+    union {
+        struct {
+            union {
+                uint64_t function; /* TASK: its address, the same in both processes */
+                uint64_t
+                    parcel; /* MESSAGE: the number of its descriptors, which went ahead by the socket; 1 and on, for each direction */
+            };
+            uint64_t address, size; /* with IN_SHARED: the bytes */
+        };
+        struct tdm_use use; /* REPLY, OVERSIZED */
+    };
 };
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);

@@ -72,6 +72,20 @@ ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int cou
     return (ssize_t)done;
 }
 
+bool tdm_ring_put(struct tdm_ring *ring, const void *header, size_t header_size, const void *rest, size_t size)
+{
+    size_t wanted = header_size + size;
+    if (TDM_RING_SIZE - (size_t)(ring->own - ring->foreign) < wanted &&
+        (!see_head(ring) || TDM_RING_SIZE - (size_t)(ring->own - ring->foreign) < wanted))
+        return false;
+    copy_in(ring, ring->own, header, header_size);
+    if (size > 0) copy_in(ring, ring->own + header_size, rest, size);
+    ring->own += wanted;
+    return true;
+}
+
+void tdm_ring_publish(struct tdm_ring *ring) { store_seq(&ring->counts->tail, ring->own); /* [ring-publish] */ }
+
 ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size)
 {
     if (ring->foreign == ring->own && !see_tail(ring)) return -EPROTO;

@@ -28,7 +28,10 @@ enum tdm_host_wish {
     /* the same, but not before the worker begins the last task it has: where workers need every processor, a host that wakes up for each reply
      * costs more than it brings.  Who wishes so looks by himself after a while, for that task may never end */
     TDM_HOST_BELL_LATER,
-    TDM_HOST_FUTEX_LATER
+    TDM_HOST_FUTEX_LATER,
+    /* the bell, but a thread that submits comes by again and again: only when the worker has had nothing to do for so long that it seems not to.
+     * Who wishes so has somebody look after a while, for the task that is running may never end */
+    TDM_HOST_BELL_UNLESS_PASSED
 };
 
 /* What the host wants when half of the requests' ring is free. */
@@ -71,6 +74,10 @@ struct tdm_ring tdm_ring_of_replies(struct tdm_rings *rings);
 /* The producer: copies as much as fits now, at most a piece, and publishes it.  How much; -EAGAIN: there is no room; -EPROTO: the other
  * side has written nonsense. */
 ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int count);
+
+/* The producer: copies all of it, without publishing it yet.  False: there is not so much room, or the other side has written nonsense. */
+bool tdm_ring_put(struct tdm_ring *ring, const void *header, size_t header_size, const void *rest, size_t size);
+void tdm_ring_publish(struct tdm_ring *ring);
 
 /* The consumer: takes up to size bytes, at most a piece, to NULL: throws them away.  How many; -EAGAIN: there is nothing; -EPROTO. */
 ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size);

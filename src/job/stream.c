@@ -53,11 +53,13 @@ static void wake_host(struct tdm_rings *rings)
 
 static bool is_later(uint32_t wish) { return wish == TDM_HOST_BELL_LATER || wish == TDM_HOST_FUTEX_LATER; }
 
+static bool is_bell(uint32_t wish) { return wish == TDM_HOST_BELL || wish == TDM_HOST_BELL_UNLESS_PASSED; }
+
 /* After a reply was published. */
 static void after_worker_write(struct tdm_channel *channel)
 {
     uint32_t wish = load_seq(&channel->out.rings->host_wish); /* [ring-wish] */
-    if (wish == TDM_HOST_BELL || is_later(wish)) channel->owes_bell = true;
+    if (is_bell(wish) || is_later(wish)) channel->owes_bell = true;
     if (wish == TDM_HOST_FUTEX) wake_host(channel->out.rings);
 }
 
@@ -67,7 +69,7 @@ void tdm_channel_settle(struct tdm_channel *channel)
     if (!channel->owes_bell) return;
     channel->owes_bell = false;
     uint32_t wish = load_seq(&channel->out.rings->host_wish);
-    bool wants = wish == TDM_HOST_BELL || is_later(wish);
+    bool wants = is_bell(wish) || is_later(wish);
     if (!wants || !cas_seq(&channel->out.rings->host_wish, &wish, TDM_HOST_AWAKE)) return; /* [ring-wish] */
     if (wish == TDM_HOST_FUTEX_LATER)
         tdm_futex_wake_shared(&channel->out.rings->host_wish, 1);
@@ -78,9 +80,10 @@ void tdm_channel_settle(struct tdm_channel *channel)
 void tdm_channel_settle_before_task(struct tdm_channel *channel, size_t payload)
 {
     if (!channel->owes_bell) return;
-    bool can_wait = is_later(load_seq(&channel->out.rings->host_wish));
+    uint32_t wish = load_seq(&channel->out.rings->host_wish);
+    if (wish == TDM_HOST_BELL_UNLESS_PASSED) return;
     size_t there = channel->end - channel->start + tdm_ring_published(&channel->in.ring);
-    if (!can_wait || there <= payload) tdm_channel_settle(channel);
+    if (!is_later(wish) || there <= payload) tdm_channel_settle(channel);
 }
 
 static void after_worker_read(struct tdm_channel *channel)
@@ -181,6 +184,21 @@ static ssize_t write_from(enum tdm_fault_point point, struct tdm_way *way, const
 void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, const void *payload)
 {
     *outbox = (struct tdm_outbox){.frame = *frame, .payload = payload, .total = sizeof *frame + frame->payload};
+}
+
+int tdm_way_put(struct tdm_way *way, const struct tdm_frame *frame, const void *payload)
+{
+    size_t size = sizeof *frame + frame->payload;
+    int fault = tdm_fault(TDM_FAULT_host_write);
+    if (fault != 0) return -fault;
+    if (tdm_fault_short(TDM_FAULT_host_write, size) < size) return -EAGAIN;
+    return tdm_ring_put(&way->ring, frame, sizeof *frame, payload, frame->payload) ? 0 : -EAGAIN;
+}
+
+void tdm_way_publish(struct tdm_way *way)
+{
+    tdm_ring_publish(&way->ring);
+    wake_worker_if_asleep(way->rings);
 }
 
 /* The worker is to ring when it has taken some.  False: it has done so already. */
@@ -320,12 +338,15 @@ bool tdm_channel_has_more(const struct tdm_channel *channel)
 
 /* So long the reactor's bell may wait for a thread of the host's that comes for the reply. */
 #define BELL_NS 2000u
+/* And so long for one that comes by. */
+#define PASS_NS 20000u
 
 static void watch_with_bell_owed(struct tdm_channel *channel, const struct tdm_way *way, bool writes)
 {
     if (channel->owes_bell && !writes) {
+        bool passed = load_seq(&way->rings->host_wish) == TDM_HOST_BELL_UNLESS_PASSED;
         if (channel->watch.most_ns != 0)
-            watch_for(way, writes, BELL_NS);
+            watch_for(way, writes, passed ? PASS_NS : BELL_NS);
         else
             sched_yield(); /* with one processor: who is to come for it may have been just about to */
     }

@@ -52,6 +52,10 @@ void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, co
  * the worker is to ring when there is room for more. */
 int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way, bool or_bell);
 
+/* Of a ring, without the outbox, which is empty: the frame is copied whole, and published with others.  0; -errno: nothing has happened. */
+int tdm_way_put(struct tdm_way *way, const struct tdm_frame *frame, const void *payload);
+void tdm_way_publish(struct tdm_way *way);
+
 /* ---- host: frames coming in; zeroed: nothing yet ---- */
 
 struct tdm_inbox {

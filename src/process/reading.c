@@ -20,14 +20,17 @@ static bool waits_for_nothing(const struct tdm_task *mine) { return !mine || has
 
 /* ---- reading ---- */
 
-/* One pull: 1, a frame; or as tdm_inbox_pull.  What a thread could not take comes first. */
+/* One pull: 1, a frame; or as tdm_inbox_pull.  What a thread could not take comes first.  Replies that were taken out of the ring together
+ * have come at the same time: the clock costs much beside one of them. */
 static int pull(struct tdm_slot *slot)
 {
     if (slot->has_held) {
         slot->has_held = false;
         return slot->held;
     }
+    uint64_t taken = slot->in.ring.own;
     int result = tdm_inbox_pull(&slot->inbox, &slot->in);
+    if (result == 1 && (!tdm_way_has_ring(&slot->in) || slot->in.ring.own != taken)) slot->came_ns = tdm_clock_ns();
     tdm_fault(TDM_FAULT_host_reply_read);
     return result;
 }
@@ -167,6 +170,17 @@ static void have_it_looked_at(struct tdm_process_lane *lane)
     if (exchange_seq(&lane->looks, 1) == 0) tdm_reactor_set_timer(&lane->look_timer, tdm_clock_ns() + LATER_NS); /* [lane-looks] */
 }
 
+/* With the lock held: by a thread that came by while it submits.  It comes again soon; meanwhile the reactor's wake-up, and what it keeps from
+ * the submitter, would cost more than many a task.  True: all that the worker will publish is seen to. */
+static bool leave_to_the_next(struct tdm_slot *slot)
+{
+    if (!tdm_way_has_ring(&slot->in) || slot->in_hand == 0 || slot->hasty || !tdm_slot_may_watch(slot)) return false;
+    slot->reader = TDM_NOBODY_READS;
+    have_it_looked_at(slot->lane);
+    store_seq(&slot->in.rings->host_wish, TDM_HOST_BELL_UNLESS_PASSED); /* [ring-wish] */
+    return true;
+}
+
 /* With the lock held.  Nobody reads any more: the worker is to ring.  Has it published something before it could know? */
 static bool arm(struct tdm_slot *slot)
 {
@@ -178,8 +192,8 @@ static bool arm(struct tdm_slot *slot)
     return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
 }
 
-/* HAD_ENOUGH: there may be more, for whoever comes. */
-enum why { ALL_IS_READ, HAD_ENOUGH, IS_FOR_THE_REACTOR };
+/* HAD_ENOUGH: there may be more, for whoever comes.  HAS_PASSED: the same, and the next comes soon. */
+enum why { ALL_IS_READ, HAD_ENOUGH, HAS_PASSED, IS_FOR_THE_REACTOR };
 enum let_go { IS_FREE, READ_ON };
 
 /* READ_ON: there is something again, and nobody else to read it; the right is the caller's still. */
@@ -198,7 +212,9 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
         tdm_reactor_post(&slot->attend);
     } else if (next) {
         give(slot, next);
-    } else if (why == HAD_ENOUGH) {
+    } else if (why == HAS_PASSED && leave_to_the_next(slot)) {
+        /* the right is free */
+    } else if (why == HAD_ENOUGH || why == HAS_PASSED) {
         slot->reader = TDM_NOBODY_READS;
         slot->unlooked = true;
         tdm_reactor_post(&slot->attend);
@@ -271,10 +287,10 @@ static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, 
 
 static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
 
-/* So often it goes on reading what others wait for, while that comes faster than it can be read; in passing less often, for who submits wants
- * to go on. */
+/* So often it goes on reading what others wait for, while that comes faster than it can be read; in passing once, for who submits wants to go
+ * on. */
 #define ROUNDS_MOST 16
-#define PASSES_MOST 2
+#define PASSES_MOST 1
 
 static void read_until(struct tdm_slot *slot, struct tdm_task *mine, uint64_t deadline)
 {
@@ -286,7 +302,11 @@ static void read_until(struct tdm_slot *slot, struct tdm_task *mine, uint64_t de
         while ((left = read_and_settle(slot, mine)) == ALL_READ && !waits_for_nothing(mine) && !is_over(deadline) &&
                load_seq(&slot->look_up) == 0)
             watch_and_sleep(slot, mine, deadline);
-        why = left == FOR_THE_REACTOR ? IS_FOR_THE_REACTOR : waits_for_nothing(mine) && --rounds == 0 ? HAD_ENOUGH : ALL_IS_READ;
+        why = ALL_IS_READ;
+        if (left == FOR_THE_REACTOR)
+            why = IS_FOR_THE_REACTOR;
+        else if (waits_for_nothing(mine) && --rounds == 0)
+            why = mine ? HAD_ENOUGH : HAS_PASSED;
     } while (let_go(slot, TDM_THREAD_READS, why) == READ_ON);
 }
 
@@ -431,7 +451,8 @@ static void look(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);
     bool nobody = slot->state != TDM_SLOT_EMPTY && slot->reader == TDM_NOBODY_READS && tdm_way_has_ring(&slot->in);
-    bool later = nobody && load_seq(&slot->in.rings->host_wish) == TDM_HOST_BELL_LATER;
+    uint32_t wish = nobody ? load_seq(&slot->in.rings->host_wish) : TDM_HOST_AWAKE;
+    bool later = wish == TDM_HOST_BELL_LATER || wish == TDM_HOST_BELL_UNLESS_PASSED;
     if (later && !tdm_ring_has_news(&slot->in.ring, false)) slot->hasty = true;
     tdm_slot_unlock(slot);
     if (later) tdm_reading_now(slot);

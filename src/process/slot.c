@@ -64,21 +64,38 @@ static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry
     return frame;
 }
 
-static bool fits_whole(const struct tdm_slot *slot, const tandem_task *task, bool copied)
+static size_t size_of(const tandem_task *task, bool copied) { return sizeof(struct tdm_frame) + (copied ? task->input_size : 0); }
+
+static void publish(struct tdm_slot *slot)
 {
-    size_t size = sizeof(struct tdm_frame) + (copied ? task->input_size : 0);
-    if (!tdm_way_has_ring(&slot->out)) return size <= WHOLE;
-    return size <= TDM_RING_PIECE && tdm_ring_room(&slot->out.ring) >= size;
+    if (slot->unpublished) tdm_way_publish(&slot->out);
+    slot->unpublished = false;
+}
+
+/* With the lock held.  Frames that follow each other are published together: what worker and host both look at changes sides once for all of
+ * them.  Behind another task a frame goes whole or not at all: else its rest would hold up whoever wants to take it back.  0; -errno: of one
+ * that goes alone, some of it may be left. */
+static int send_task(struct tdm_slot *slot, const struct tdm_frame *frame, const void *input, bool alone)
+{
+    bool has_ring = tdm_way_has_ring(&slot->out);
+    size_t size = sizeof *frame + frame->payload;
+    if (has_ring && size <= TDM_RING_PIECE && tdm_way_put(&slot->out, frame, input) == 0) {
+        slot->unpublished = true;
+        return 0;
+    }
+    publish(slot);
+    if (!alone && has_ring && (size > TDM_RING_PIECE || tdm_ring_room(&slot->out.ring) < size)) return -EAGAIN;
+    tdm_outbox_put(&slot->outbox, frame, input);
+    return tdm_outbox_push(&slot->outbox, &slot->out, true);
 }
 
 /* With the lock held.  The word is OFFERED before the first byte of the frame is in the pipe, so the worker never finds a frame whose
- * word is not there yet [control-word].  Behind another task a frame goes whole or not at all: else its rest would hold up whoever wants
- * to take it back.  False: there was no room; nothing has happened. */
+ * word is not there yet [control-word].  False: there was no room; nothing has happened. */
 static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t now_ns)
 {
     const tandem_task *task = tdm_task_public(private);
     bool alone = slot->in_hand == 0, copied = is_copied(slot, task);
-    if (!alone && !fits_whole(slot, task, copied)) return false;
+    if (!alone && !tdm_way_has_ring(&slot->out) && size_of(task, copied) > WHOLE) return false;
     struct tdm_entry *entry = free_entry(slot);
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .next_ns = now_ns, .begun_ns = now_ns};
     struct tdm_frame frame = make_frame(slot, entry, copied);
@@ -90,8 +107,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_fault(TDM_FAULT_host_offered);
-    tdm_outbox_put(&slot->outbox, &frame, task->input);
-    int left = tdm_outbox_push(&slot->outbox, &slot->out, true);
+    int left = send_task(slot, &frame, task->input, alone);
     tdm_fault(TDM_FAULT_host_frame_written);
     if (left != 0 && !alone) {
         tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* it wins: the worker has seen nothing of the frame */
@@ -109,7 +125,10 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
         slot->suspect = false;
         slot->step = NULL;
         tdm_slot_set_deadline(slot);
-        if (left == 0 && tdm_task_talks(private) && tdm_slot_push(slot, true) != 0) tdm_reactor_post(&slot->attend);
+        if (left == 0 && tdm_task_talks(private)) {
+            publish(slot);
+            if (tdm_slot_push(slot, true) != 0) tdm_reactor_post(&slot->attend);
+        }
     }
     return true;
 }
@@ -152,27 +171,40 @@ static unsigned room(const struct tdm_slot *slot)
 
 /* With the lock held.  A cancel that came before the lock has left its wish in the task; one that comes after it finds the task here
  * [wishes]. */
-static enum tdm_offer offer(struct tdm_slot *slot, uint32_t number, struct tdm_task *task, uint64_t now_ns)
+static enum tdm_offer offer(struct tdm_slot *slot, struct tdm_task *task, uint64_t now_ns, unsigned room)
 {
-    if (slot->state != TDM_SLOT_READY || slot->number != number) return TDM_OFFER_DEAD;
     if (load_seq(&task->wishes) & TDM_WISH_CANCEL) return TDM_OFFER_CANCELLED;
-    return room(slot) > 0 && hand_over(slot, task, now_ns) ? TDM_OFFER_TAKEN : TDM_OFFER_FULL;
+    return room > 0 && hand_over(slot, task, now_ns) ? TDM_OFFER_TAKEN : TDM_OFFER_FULL;
 }
 
-/* What was taken may be on its way by the time of the unlock, so it is off the list before. */
+/* With the lock held; of a worker that may have tasks.  What was taken may be on its way by the time of the unlock, so it is off the list
+ * before.  The first is published at once, lest the worker wait for those behind it. */
+static enum tdm_offer offer_all(struct tdm_slot *slot, struct tdm_node *tasks, unsigned *taken)
+{
+    uint64_t now_ns = tdm_clock_ns(); /* not before: the lock may take long, and a task's time begins now */
+    enum tdm_offer result = TDM_OFFER_TAKEN;
+    unsigned left = room(slot);
+    while (!tdm_list_empty(tasks) && result == TDM_OFFER_TAKEN) {
+        struct tdm_node *first = tdm_list_pop_front(tasks);
+        result = offer(slot, container_of(first, struct tdm_task, link), now_ns, left);
+        if (result != TDM_OFFER_TAKEN) {
+            tdm_list_push_front(tasks, first);
+            break;
+        }
+        if (slot->in_hand == 1) publish(slot);
+        left = tdm_outbox_empty(&slot->outbox) ? left - 1 : 0;
+        ++*taken;
+    }
+    publish(slot);
+    return result;
+}
+
 enum tdm_offer tdm_slot_offer(struct tdm_slot *slot, uint32_t number, struct tdm_node *tasks, unsigned *taken)
 {
     enum tdm_offer result = TDM_OFFER_TAKEN;
     tdm_slot_lock(slot);
-    uint64_t now_ns = tdm_clock_ns(); /* not before: the lock may take long, and a task's time begins now */
-    while (!tdm_list_empty(tasks) && result == TDM_OFFER_TAKEN) {
-        struct tdm_node *first = tdm_list_pop_front(tasks);
-        result = offer(slot, number, container_of(first, struct tdm_task, link), now_ns);
-        if (result == TDM_OFFER_TAKEN)
-            ++*taken;
-        else
-            tdm_list_push_front(tasks, first);
-    }
+    bool is_there = slot->state == TDM_SLOT_READY && slot->number == number;
+    if (!tdm_list_empty(tasks)) result = is_there ? offer_all(slot, tasks, taken) : TDM_OFFER_DEAD;
     tdm_slot_unlock(slot);
     return result;
 }

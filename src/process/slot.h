@@ -69,6 +69,7 @@ struct tdm_slot {
     uint64_t credit_due;      /* the sequence of the task that is to be told that it may send on; 0: none */
     bool leave_due;           /* it is to be told to leave, once the outbox is empty */
     struct tdm_way out;       /* requests */
+    bool unpublished;         /* frames are in its ring that the worker does not see yet; only while tasks are handed over */
     enum tdm_reader reader;   /* who has the right to read the replies */
     struct tdm_parked *given; /* to whom it was given, who has not noticed yet */
     struct tdm_node parked;   /* those who wait for a task of this worker and have not the right */
@@ -84,7 +85,8 @@ struct tdm_slot {
     struct tdm_tally tally; /* of the tasks whose ends threads have read */
     struct tdm_inbox inbox;
     struct tdm_watch watch;
-    bool has_held; /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
+    uint64_t came_ns; /* when what it has brought last had come */
+    bool has_held;    /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
     int held;
     bool deaf;         /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */
     bool has_answered; /* at least one task */

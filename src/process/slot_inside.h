@@ -82,14 +82,15 @@ static inline void tdm_slot_free_entry(struct tdm_slot *slot, struct tdm_entry *
     if (--slot->in_hand == 0) add_seq(&slot->lane->busy, (uint32_t)-1); /* [lane-busy] */
 }
 
-/* The task is nobody's any more in this worker.  The time of the next one begins. */
+/* The task is nobody's any more in this worker.  The time of the next one begins; not before it was handed over, which may have been after
+ * the end of this one. */
 static inline void tdm_slot_drop(struct tdm_slot *slot, struct tdm_entry *entry, uint64_t now_ns)
 {
     bool was_oldest = entry == slot->oldest;
     tdm_slot_free_entry(slot, entry);
     if (!was_oldest) return;
     slot->suspect = false;
-    if (slot->oldest) slot->oldest->next_ns = slot->oldest->begun_ns = now_ns;
+    if (slot->oldest && slot->oldest->next_ns < now_ns) slot->oldest->next_ns = slot->oldest->begun_ns = now_ns;
     if (slot->oldest && tdm_task_talks(slot->oldest->task)) tdm_reactor_post(&slot->attend); /* its messages' time has come */
     tdm_slot_set_deadline(slot);
 }

@@ -34,7 +34,7 @@ static void take_step(struct tdm_control *control, uint64_t *words, const struct
     switch (step->what % 4) {
     case 0: /* the worker writes */
         *word = step->number;
-        store_seq(&control->word[step->entry], step->number);
+        store_seq(&control->words[step->entry].now, step->number);
         break;
     case 1:
         *word = tdm_control_word(step->sequence, TDM_OFFERED);
@@ -61,8 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (; size >= 10; data += 10, size -= 10) {
         struct step step = read_step(data);
         take_step(&shared.control, words, &step);
-        for (unsigned i = 0; i < TDM_CONTROL_WORDS; i++) must(load_seq(&shared.control.word[i]) == words[i]);
+        for (unsigned i = 0; i < TDM_CONTROL_WORDS; i++) must(load_seq(&shared.control.words[i].now) == words[i]);
     }
-    for (size_t i = sizeof shared.control.word; i < sizeof shared; i++) must(shared.page[i] == 0);
+    for (size_t i = sizeof shared.control.words; i < sizeof shared; i++) must(shared.page[i] == 0);
     return 0;
 }

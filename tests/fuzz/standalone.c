@@ -77,7 +77,7 @@ static void cut(struct input *input, size_t at, size_t size)
 
 static void write_number(struct input *input, struct dice *dice, size_t at)
 {
-    static const uint64_t numbers[] = {0, 1, 55, 56, 57, 4095, 4096, 65535, 65536, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
+    static const uint64_t numbers[] = {0, 1, 63, 64, 65, 4095, 4096, 65535, 65536, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
     uint64_t number = numbers[roll_below(dice, sizeof numbers / sizeof *numbers)];
     size_t size = (size_t)1 << roll_below(dice, 4);
     if (size > input->size - at) size = input->size - at;

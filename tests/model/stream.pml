@@ -26,7 +26,8 @@
  * goes on at any later time; so who does fall asleep sleeps until somebody wakes it.
  *
  * Not here: what a broken worker writes into a ring; two threads that wait for the same task; systems without a futex.  A wish to be told
- * later, for who has it looks by himself after a while: so he never sleeps here, and a bell that is to ring later is one that is posted.
+ * later, or unless somebody comes by, for who has it looks by himself after a while, or has the reactor look: so he never sleeps here, and a bell
+ * that is to ring later is one that is posted.
  *
  * Mutants.  With one of these as -D spin must find an error.  Of who holds the right:
  *   never_looks_again              who lets go does not look at the ring once more: a reply just before is seen by nobody

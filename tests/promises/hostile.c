@@ -215,10 +215,10 @@ static void deny_its_task(struct own *own)
 {
     if (own->control == NULL || atomic_load(&state->begun) > 1) return;
     for (unsigned i = 0; i < TDM_CONTROL_WORDS; i++) {
-        uint64_t word = atomic_load(&own->control->word[i]);
-        if ((word & 0xffff) == TDM_OFFERED) atomic_store(&own->control->word[i], (word & ~UINT64_C(0xffff)) | own->variant);
+        uint64_t word = atomic_load(&own->control->words[i].now);
+        if ((word & 0xffff) == TDM_OFFERED) atomic_store(&own->control->words[i].now, (word & ~UINT64_C(0xffff)) | own->variant);
     }
-    atomic_store(&own->control->word[own->entry], own->sequence << 16 | TDM_OFFERED);
+    atomic_store(&own->control->words[own->entry].now, own->sequence << 16 | TDM_OFFERED);
 }
 
 /* promise 29: enough tasks, and short enough, that a worker has several in hand */

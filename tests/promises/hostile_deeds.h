@@ -83,7 +83,7 @@ static inline void find_task(struct own *own)
     own->entry = 0;
     own->sequence = 0;
     for (unsigned i = 0; own->control != NULL && i < TDM_CONTROL_WORDS; i++) {
-        uint64_t word = atomic_load(&own->control->word[i]);
+        uint64_t word = atomic_load(&own->control->words[i].now);
         if ((word & 0xffff) != TDM_CLAIMED) continue;
         own->entry = i;
         own->sequence = word >> 16;
@@ -355,7 +355,7 @@ static inline void flood(struct own *own)
 
 static inline void set_word(struct own *own)
 {
-    if (own->control != NULL) atomic_store(&own->control->word[own->entry], own->sequence << 16 | own->variant % 8);
+    if (own->control != NULL) atomic_store(&own->control->words[own->entry].now, own->sequence << 16 | own->variant % 8);
 }
 
 /* States and sequence numbers near the right ones, and any. */
@@ -364,7 +364,7 @@ static inline void set_random_words(struct own *own)
     for (int i = 0; own->control != NULL && i < 2000; i++) {
         uint64_t word = roll(&own->dice);
         if (word % 4 != 0) word = (own->sequence + roll_below(&own->dice, 4) - 1) << 16 | roll_below(&own->dice, 8);
-        atomic_store(&own->control->word[roll_below(&own->dice, TDM_CONTROL_WORDS)], word);
+        atomic_store(&own->control->words[roll_below(&own->dice, TDM_CONTROL_WORDS)].now, word);
     }
 }
 

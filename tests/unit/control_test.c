@@ -14,7 +14,7 @@ static void a_word_moves_only_from_where_it_is(void)
         for (size_t from = 0; from < count_of(states); from++)
             for (size_t to = 0; to < count_of(states); to++) {
                 struct tdm_control control = {0};
-                atomic_store(&control.word[3], tdm_control_word(5, states[is]));
+                atomic_store(&control.words[3].now, tdm_control_word(5, states[is]));
                 assert_true(tdm_control_move(&control, 3, 5, states[from], states[to]) == (from == is));
                 assert_true(tdm_control_is(&control, 3, 5, states[from == is ? to : is]));
             }
@@ -79,7 +79,7 @@ static void run_in_race(struct race *race, int side)
         if (tdm_control_move(race->control, entry, round, race->from, race->to[side])) atomic_fetch_add(&race->won[side], 1);
         meet(&race->arrived, 2 * round);
         unsigned next = (round + 1) % TDM_CONTROL_WORDS;
-        if (side == 0) atomic_store(&race->control->word[next], tdm_control_word(round + 1, race->from));
+        if (side == 0) atomic_store(&race->control->words[next].now, tdm_control_word(round + 1, race->from));
     }
 }
 
@@ -94,7 +94,7 @@ static void expect_one_winner(enum tdm_control_state from, enum tdm_control_stat
     struct race race = {.from = from, .to = {first, second}, .rounds = (unsigned)scaled(500000)};
     pthread_t thread;
     race.control = shared(TDM_CONTROL_SIZE);
-    atomic_store(&race.control->word[1], tdm_control_word(1, from));
+    atomic_store(&race.control->words[1].now, tdm_control_word(1, from));
     assert_int_equal(pthread_create(&thread, NULL, second_runner, &race), 0);
     run_in_race(&race, 0);
     assert_int_equal(pthread_join(thread, NULL), 0);

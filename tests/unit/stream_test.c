@@ -296,7 +296,7 @@ static void frames_that_come_together_are_given_one_by_one(void)
 {
     int wire[2];
     struct tdm_inbox inbox = {.start = 0};
-    struct tdm_frame frames[102];
+    struct tdm_frame frames[60];
     for (size_t i = 0; i < count_of(frames); i++) {
         frames[i] = tdm_frame_make(TDM_FRAME_REPLY, 0);
         frames[i].sequence = i;
