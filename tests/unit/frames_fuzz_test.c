@@ -61,7 +61,7 @@ static int frame_at(const struct string *string, size_t at, struct tdm_frame *fr
     bool plain = frame->flags == 0 && frame->payload == 0;
     bool output = frame->flags == TDM_FRAME_HAS_OUTPUT && frame->kind == TDM_FRAME_REPLY;
     bool kind = frame->kind == TDM_FRAME_READY || frame->kind == TDM_FRAME_FAILED || frame->kind == TDM_FRAME_REPLY ||
-                frame->kind == TDM_FRAME_REFUSED;
+                frame->kind == TDM_FRAME_REFUSED || frame->kind == TDM_FRAME_DATA; /* which is one wrong bit away from READY */
     if (!kind || !(plain || output)) return -EPROTO;
     return string->size - at - sizeof *frame < frame->payload ? -EPIPE : 1;
 }
