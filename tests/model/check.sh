@@ -166,12 +166,14 @@ parking() {
     model=parking.pml small=
     clean 'two workers'
     clean 'three workers' -DWORKERS=3
+    clean 'three workers, a branch' -DWORKERS=3 -DBRANCHES=1
     mutant lies_down_and_asks_nobody somebody_waits_for_ever
     mutant asks_without_looking somebody_waits_for_ever
     mutant leaves_and_calls_nobody somebody_waits_for_ever
     mutant takes_the_last_and_asks_nobody somebody_waits_for_ever
     mutant called_stays_on_the_way somebody_waits_for_ever
     mutant watcher_arrives_silently somebody_waits_for_ever
+    mutant steals_and_asks_nobody somebody_waits_for_ever -DWORKERS=3 -DBRANCHES=1
 }
 
 deque() {

@@ -5,9 +5,10 @@
  *   spin -a parking.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m100000
  *
  * Submitters bring tasks, each waits for the end of all; workers take one at a time, look out or sleep when there is none.  A task may
- * take for ever but for the end of another: so one worker alone does not do, and each has to be called for what the others leave.
+ * take for ever but for the end of another: so one worker alone does not do, and each has to be called for what the others leave.  Who finds
+ * none may take a branch of a task's instead, which lasts as long.
  *
- * What is mirrored where: the word threads/injector.h (how many are in it, and CALL); Worker threads/thread_queue.c (take_or_sleep, choose_helper,
+ * What is mirrored where: the word threads/injector.h (how many are in it, and CALL); Worker threads/thread_queue.c (take_or_sleep, leave_to_others, choose_helper,
  * tdm_thread_queue_next); choose, lie_down, awake, watched threads/parking.c; Submitter threads/thread_lane.c (submit).  LOOK is set and
  * seen as a task is that comes in; it is not here.
  *
@@ -18,6 +19,7 @@
  *   takes_the_last_and_asks_nobody  who takes the last does not set CALL though others sleep
  *   called_stays_on_the_way     who was called never says that it has arrived
  *   watcher_arrives_silently    nor does who has looked out
+ *   steals_and_asks_nobody      who takes a branch, with which he may be long, does not set CALL though others sleep
  */
 
 #ifndef WORKERS
@@ -27,6 +29,11 @@
 #define TASKS 2
 #endif
 
+#ifndef BRANCHES
+#define BRANCHES 0
+#endif
+
+byte branches = BRANCHES;
 byte queued;  /* tasks in the injector */
 bool call;    /* its bit */
 bool locked;
@@ -123,6 +130,25 @@ taking:
         begun == TASKS; /* waits */
         goto again
     :: else
+    fi;
+    if
+    :: branches > 0 ->
+        branches--;
+        asked = true;
+#ifndef steals_and_asks_nobody
+        if
+        :: asleep > 0 && !on_the_way -> ask_for_call(asked)
+        :: else
+        fi;
+#endif
+        if
+        :: !asked -> branches++; goto taking
+        :: else
+        fi;
+        unlock();
+        begun == TASKS; /* waits */
+        goto again
+    :: true
     fi;
     if
     :: !on_the_way -> /* looks out */
