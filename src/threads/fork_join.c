@@ -69,20 +69,23 @@ static void run_stolen(struct tdm_thread_worker *thief, tandem_branch *public)
     if (exchange_seq(&branch->state, DONE) & WAITED) tdm_futex_wake_all(&branch->state); /* [branch-state] */
 }
 
-static bool steal_from(struct tdm_thread_worker *thief, struct tdm_thread_worker *victim)
+/* others_sleep: one of them is to be called for the next that the victim has. */
+static bool steal_from(struct tdm_thread_worker *thief, struct tdm_thread_worker *victim, bool others_sleep)
 {
     tandem_branch *public = tdm_deque_steal(&victim->deque);
-    if (public) run_stolen(thief, public);
-    return public != NULL;
+    if (!public) return false;
+    if (others_sleep) tdm_deque_want(&victim->deque);
+    run_stolen(thief, public);
+    return true;
 }
 
-bool tdm_fork_join_steal(struct tdm_thread_lane *lane, struct tdm_thread_worker *thief)
+bool tdm_fork_join_steal(struct tdm_thread_lane *lane, struct tdm_thread_worker *thief, bool others_sleep)
 {
     if (load_acquire(&lane->forks) == 0) return false; /* [lane-forks] */
     uint32_t made = load_acquire(&lane->made);         /* [lane-made] */
     for (uint32_t i = 1; i < made; i++) {
         struct tdm_thread_worker *victim = &lane->workers[(thief->number - 1 + i) % made];
-        if (steal_from(thief, victim)) return true;
+        if (steal_from(thief, victim, others_sleep)) return true;
         tdm_deque_want(&victim->deque);
     }
     return false;
@@ -137,7 +140,7 @@ static void wait_for_thief(struct tdm_thread_worker *worker, struct branch *bran
     uint64_t nap_ns = FIRST_NAP_NS;
     for (uint32_t state; (state = load_acquire(&branch->state)) != DONE;) { /* [branch-state] */
         struct tdm_thread_worker *thief = state >> THIEF_SHIFT != 0 ? &lane->workers[(state >> THIEF_SHIFT) - 1] : NULL;
-        if (thief && steal_from(worker, thief)) continue;
+        if (thief && steal_from(worker, thief, false)) continue;
         if (thief) tdm_deque_want(&thief->deque);
         if (tdm_watch_goes_on(&look)) continue;
         if (!cas_seq(&branch->state, &state, state | WAITED)) continue; /* [branch-state] */

@@ -7,7 +7,8 @@
 struct tdm_thread_lane;
 struct tdm_thread_worker;
 
-/* Takes a branch from any other worker and runs it.  False: there is none; who spawns one, makes it public and points it out. */
-bool tdm_fork_join_steal(struct tdm_thread_lane *lane, struct tdm_thread_worker *thief);
+/* Takes a branch from any other worker and runs it; others_sleep: who spawns more is to call one of them.  False: there is none; who spawns one,
+ * makes it public and points it out. */
+bool tdm_fork_join_steal(struct tdm_thread_lane *lane, struct tdm_thread_worker *thief, bool others_sleep);
 
 #endif

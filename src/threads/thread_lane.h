@@ -65,6 +65,7 @@ struct tdm_thread_lane {
     _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under the front lock [lane-stopping] */
     struct tdm_lock front_lock; /* rank FRONT; the injector's, for who takes out */
     struct tdm_parking parking; /* guarded by front_lock */
+    bool pointed_out;           /* LOOK was on, perhaps for a branch, and nobody has looked for one since; guarded by front_lock */
     /* guarded by the ledger's lock */
     struct tdm_spares spares;
     uint32_t starting, failed; /* workers that are still in on_worker_start; whose on_worker_start failed */

@@ -42,6 +42,7 @@ static void collect(struct tdm_thread_lane *lane)
 {
     struct tdm_ledger *ledger = tdm_thread_ledger(lane);
     if (!tdm_injector_take_look(&lane->injector)) return;
+    if (load_relaxed(&lane->forks)) lane->pointed_out = true; /* relaxed: a hint */
     tdm_ledger_lock(ledger);
     for (struct tdm_node *node; (node = tdm_list_pop_front(&lane->lane.queue)) != NULL;)
         tdm_injector_push_counted(&lane->injector, tdm_thread_link_of(container_of(node, struct tdm_task, link)));
@@ -172,10 +173,12 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
     for (bool watches = true; !is_stopping(lane);) {
         if ((task = take(lane, worker)) != NULL) return task;
         tdm_thread_queue_settle(lane, worker);
-        if (steals && load_relaxed(&lane->forks)) { /* relaxed: a hint */
+        if ((steals || lane->pointed_out) && load_relaxed(&lane->forks)) { /* relaxed: a hint */
             if (!leave_to_others(lane)) continue;
+            bool others_sleep = tdm_parking_has_sleepers(&lane->parking);
+            lane->pointed_out = false;
             unlock_front(lane);
-            steals = tdm_fork_join_steal(lane, worker);
+            steals = tdm_fork_join_steal(lane, worker, others_sleep);
             lock_front(lane);
             continue;
         }
@@ -195,7 +198,7 @@ static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane, const stru
 {
     struct tdm_parking *parking = &lane->parking;
     if (!tdm_parking_has_sleepers(parking) || parking->on_the_way) return NULL;
-    if (some_are_ranked(lane)) return tdm_parking_choose(parking);
+    if (some_are_ranked(lane) || lane->pointed_out) return tdm_parking_choose(parking);
     if (tdm_injector_look(&lane->injector) == TDM_INJECTOR_CALL && worker->hand.next == worker->hand.end) return NULL;
     if (tdm_thread_queue_count_in_hands(lane) == 0 && tdm_injector_ask_for_call(&lane->injector)) return NULL;
     return tdm_parking_choose(parking);

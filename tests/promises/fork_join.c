@@ -98,47 +98,58 @@ static void each_branch_runs_once(int isolation)
 
 static struct {
     atomic_int here;
-    pthread_t threads[2];
+    int expected;
+    pthread_t threads[3];
 } meeting;
 
-/* Comes back only when the other is there too. */
+/* Comes back only when the others are there too. */
 static int meet(tandem_context *context, void *input, size_t size)
 {
     (void)context, (void)size;
     meeting.threads[*(int *)input] = pthread_self();
     atomic_fetch_add(&meeting.here, 1);
-    return await(&meeting.here, 2) ? 0 : 1;
+    return await(&meeting.here, meeting.expected) ? 0 : 1;
 }
 
 static int meet_task(tandem_context *context, void *input, size_t size)
 {
-    int numbers[] = {0, 1};
-    tandem_branch branch = {.run = meet, .input = &numbers[0]};
+    int numbers[] = {0, 1, 2}, code = 0;
+    tandem_branch branches[2];
     (void)input;
-    tandem_spawn(context, &branch);
-    while (atomic_load(&meeting.here) == 0) { /* whoever has nothing to do asks for it, and gets it when something is spawned */
+    for (int i = 0; i < meeting.expected - 1; i++) {
+        branches[i] = (tandem_branch){.run = meet, .input = &numbers[i]};
+        tandem_spawn(context, &branches[i]);
+    }
+    while (atomic_load(&meeting.here) < meeting.expected - 1) { /* whoever has nothing to do gets one when something is spawned */
         tandem_branch other = {.run = nothing_task};
         tandem_spawn(context, &other);
         if (tandem_join(context, &other) != 0) return 1;
         moment();
     }
-    int code = meet(context, &numbers[1], size);
-    return tandem_join(context, &branch) != 0 || code != 0;
+    code = meet(context, &numbers[2], size);
+    for (int i = meeting.expected - 1; i-- > 0;)
+        if (tandem_join(context, &branches[i]) != 0) code = 1;
+    return code;
 }
 
-/* The one sleeps when the branch is spawned, and has never seen one. */
-static void a_thread_that_has_nothing_to_do_takes_a_branch(void)
+static void expect_meetings(uint32_t threads)
 {
-    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, NULL);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, threads, NULL);
+    meeting.expected = (int)threads;
     for (size_t round = 0; round < scaled(1000); round++) {
         tandem_task task = task_of(TANDEM_THREAD, meet_task, NULL, 0);
         task.flags = TANDEM_NO_HELP;
         atomic_store(&meeting.here, 0);
         assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
-        assert_false(pthread_equal(meeting.threads[0], meeting.threads[1]));
+        assert_false(pthread_equal(meeting.threads[0], meeting.threads[2]));
     }
     end_pool(pool);
 }
+
+/* The one sleeps when the branch is spawned, and has never seen one. */
+static void a_thread_that_has_nothing_to_do_takes_a_branch(void) { expect_meetings(2); }
+
+static void all_threads_that_have_nothing_to_do_take_branches(void) { expect_meetings(3); }
 
 static int gate_branch(tandem_context *context, void *input, size_t size)
 {
@@ -254,6 +265,7 @@ int main(int argc, char **argv)
         both(branches_spawn_branches),
         both(each_branch_runs_once),
         test(a_thread_that_has_nothing_to_do_takes_a_branch),
+        test(all_threads_that_have_nothing_to_do_take_branches),
         test(a_task_that_comes_while_others_are_busy_with_branches_is_run),
         both(only_the_task_itself_replies_and_talks),
         test(a_branch_is_part_of_its_task),
