@@ -20,9 +20,10 @@ bool tdm_injector_point_out(struct tdm_injector *injector)
 bool tdm_injector_ask_for_call(struct tdm_injector *injector)
 {
     uintptr_t word = load_relaxed(&injector->word);
-    do
+    do {
         if (tdm_injector_newest(word) || word & TDM_INJECTOR_LOOK) return false;
-    while (!cas_seq(&injector->word, &word, word | TDM_INJECTOR_CALL)); /* [injector] */
+        if (word & TDM_INJECTOR_CALL) return true;                        /* also if somebody has taken it off since: he calls */
+    } while (!cas_seq(&injector->word, &word, word | TDM_INJECTOR_CALL)); /* [injector] */
     return true;
 }
 

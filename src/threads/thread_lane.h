@@ -66,6 +66,7 @@ struct tdm_thread_lane {
     struct tdm_lock front_lock; /* rank FRONT; the injector's, for who takes out */
     struct tdm_parking parking; /* guarded by front_lock */
     bool pointed_out;           /* LOOK was on, perhaps for a branch, and nobody has looked for one since; guarded by front_lock */
+    bool in_hands;              /* some may be in workers' hands; guarded by front_lock */
     /* guarded by the ledger's lock */
     struct tdm_spares spares;
     uint32_t starting, failed; /* workers that are still in on_worker_start; whose on_worker_start failed */

@@ -72,8 +72,10 @@ static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_threa
     uintptr_t bits = tdm_parking_has_sleepers(&lane->parking) && !lane->parking.on_the_way ? TDM_INJECTOR_CALL : 0;
     struct tdm_task *first = task_of(tdm_injector_pop(&lane->injector, &arrived, bits)), *more;
     if (!first) return NULL;
-    for (; left < worker->part && (more = task_of(tdm_injector_pop(&lane->injector, &arrived, bits))) != NULL; left++)
+    for (; left < worker->part && (more = task_of(tdm_injector_pop(&lane->injector, &arrived, bits))) != NULL; left++) {
         tdm_hand_put(&worker->hand, more);
+        lane->in_hands = true;
+    }
     count(lane, arrived, left);
     learn_part(lane, worker);
     return first;
@@ -193,14 +195,15 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
     return NULL;
 }
 
-/* By a worker that has just taken a task, or leaves: whom to call for what it leaves, or NULL.  If nothing is left, who brings something calls. */
-static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane, const struct tdm_thread_worker *worker)
+/* By a worker that has just taken a task, or leaves: whom to call for what is left, in anybody's hand too, whose owner may have relied on this one
+ * to be on its way; or NULL.  If nothing is left, who brings something calls. */
+static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane)
 {
     struct tdm_parking *parking = &lane->parking;
     if (!tdm_parking_has_sleepers(parking) || parking->on_the_way) return NULL;
     if (some_are_ranked(lane) || lane->pointed_out) return tdm_parking_choose(parking);
-    if (tdm_injector_look(&lane->injector) == TDM_INJECTOR_CALL && worker->hand.next == worker->hand.end) return NULL;
-    if (tdm_thread_queue_count_in_hands(lane) == 0 && tdm_injector_ask_for_call(&lane->injector)) return NULL;
+    if (lane->in_hands && tdm_thread_queue_count_in_hands(lane) == 0) lane->in_hands = false;
+    if (!lane->in_hands && tdm_injector_ask_for_call(&lane->injector)) return NULL;
     return tdm_parking_choose(parking);
 }
 
@@ -212,7 +215,7 @@ struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_
     if (task) return task;
     lock_front(lane);
     task = take_or_sleep(lane, worker);
-    struct tdm_parker *helper = choose_helper(lane, worker); /* also for a spare that ends: it may have been on the way */
+    struct tdm_parker *helper = choose_helper(lane); /* also for a spare that ends: it may have been on the way */
     unlock_front(lane);
     tdm_parking_call(helper);
     return task;
