@@ -21,8 +21,8 @@
 static _Atomic uint32_t table[REMEMBERED / 32];
 /* What each is: a daemon closes all it has inherited and opens its own, under the same numbers.  Written before the bit. */
 static struct {
-    dev_t device;
-    ino_t inode;
+    _Atomic uint64_t device,
+        inode; /* relaxed: whoever had this number before has forgotten and closed it, which the kernel orders */
 } identities[REMEMBERED];
 static _Atomic uint32_t used; /* words of it that were ever written: only grows */
 static _Atomic pid_t owner;   /* the process whose descriptors these are; written by whoever remembers one [fds-owner] */
@@ -31,8 +31,8 @@ static void remember(int fd)
 {
     struct stat status;
     if ((unsigned)fd >= REMEMBERED || fstat(fd, &status) != 0) return;
-    identities[fd].device = status.st_dev;
-    identities[fd].inode = status.st_ino;
+    store_relaxed(&identities[fd].device, (uint64_t)status.st_dev); /* relaxed: see there */
+    store_relaxed(&identities[fd].inode, (uint64_t)status.st_ino);
     store_seq(&owner, getpid()); /* [fds-owner] */
     or_seq(&table[fd / 32], 1u << fd % 32);
     uint32_t words = load_seq(&used), mine = (uint32_t)fd / 32 + 1;
@@ -50,7 +50,8 @@ static bool is_still_ours(int fd)
 {
     struct stat status;
     if (fstat(fd, &status) != 0 || (status.st_mode & S_IFMT) == 0) return false;
-    return status.st_dev == identities[fd].device && status.st_ino == identities[fd].inode;
+    return (uint64_t)status.st_dev == load_relaxed(&identities[fd].device) && /* relaxed: this process has one thread */
+           (uint64_t)status.st_ino == load_relaxed(&identities[fd].inode);
 }
 
 static bool is_any(int fd) { return fd >= 0; }
