@@ -380,8 +380,11 @@ static bool press(struct tdm_guard *guard, uint64_t now)
 static void look_for_answers(struct tdm_timer *timer)
 {
     (void)timer;
-    uint64_t now = tdm_clock_ns();
     asking.timing = false;
+    /* This program may have been stopped, and they have answered meanwhile. */
+    if (lives(tdm_line.keeper)) hear_all(tdm_line.keeper);
+    if (lives(tdm_line.zygote)) hear_all(tdm_line.zygote);
+    uint64_t now = tdm_clock_ns();
     bool more = press(tdm_line.keeper, now);
     more |= press(tdm_line.zygote, now);
     if (more) tdm_guards_look_later();
