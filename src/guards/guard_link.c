@@ -382,8 +382,8 @@ static void look_for_answers(struct tdm_timer *timer)
     (void)timer;
     asking.timing = false;
     /* This program may have been stopped, and they have answered meanwhile. */
-    if (lives(tdm_line.keeper)) hear_all(tdm_line.keeper);
-    if (lives(tdm_line.zygote)) hear_all(tdm_line.zygote);
+    if (lives(tdm_line.keeper)) ready(&tdm_line.keeper->source, 0);
+    if (lives(tdm_line.zygote)) ready(&tdm_line.zygote->source, 0);
     uint64_t now = tdm_clock_ns();
     bool more = press(tdm_line.keeper, now);
     more |= press(tdm_line.zygote, now);

@@ -184,7 +184,7 @@ static unsigned kill_for_a_while(tandem_pool *pool, struct ledger *ledger, tande
     const int64_t end = now_ms() + (full_run() ? 60000 : 1000);
     for (; now_ms() < end && atomic_load(&ledger->lives) < ledger->lives_most; deaths++) {
         tandem_task *victim = &tasks[(unsigned)rand_r(&dice) % count];
-        usleep((unsigned)rand_r(&dice) % 3000);
+        usleep((unsigned)rand_r(&dice) % 3000); /* so that it is killed anywhere in its work; nothing relies on it */
         assert_int_equal(atomic_load(&ledger->wrong), 0);
         tandem_cancel(victim); /* it may have ended */
         int status = tandem_wait_for(victim, patience_ms());

@@ -311,7 +311,7 @@ static void locks_survive_holders_and_waiters_that_are_killed_at_any_moment(void
     size_t deaths = 0;
     for (; now_ms() < end; deaths++) {
         tandem_task *victim = &tasks[(unsigned)rand_r(&dice) % WORKERS];
-        usleep((unsigned)rand_r(&dice) % 3000);
+        usleep((unsigned)rand_r(&dice) % 3000); /* so that it is killed anywhere in its work; nothing relies on it */
         assert_int_equal(tandem_cancel(victim), 0);
         int status = tandem_wait_for(victim, patience_ms());
         assert_int_equal(status, TANDEM_CANCELLED);
