@@ -449,12 +449,12 @@ struct tandem_branch {
     uint64_t reserved[4]; /* the library's */
 };
 
-/* Forks it off, with the context that the calling function was given.  In a process, and on a thread that merely helps, it is run at
- * once. */
+/* Forks it off, with the context that the calling function was given.  In a process, in a dedicated task, and on a thread that merely helps, it
+ * is run at once. */
 TANDEM_API void tandem_spawn(tandem_context *context, tandem_branch *branch);
 
-/* Returns when it has run, with what it returned.  Each branch is joined once, by the function that has spawned it, in the reverse order of
- * spawning and before that function returns. */
+/* Returns when it has run, with what it returned; -ECANCELED: it did not return, for a task that it waited for has ended its thread.  Each branch is
+ * joined once, by the function that has spawned it, in the reverse order of spawning and before that function returns. */
 TANDEM_API int tandem_join(tandem_context *context, tandem_branch *branch);
 
 /* ---- messages -------------------------------------------------------------------------------------------------------------------- */
@@ -505,7 +505,7 @@ struct tandem_message {
  * on_message; -ECANCELED: there is no room, and this task on a thread is to end (tandem_cancelled); -EMSGSIZE: larger than 1 GiB, more than 128
  * descriptors, or larger than limits.output, and then the task ends OVER_LIMIT; -EBADF: a descriptor that is not open; -EMFILE: no room for
  * a duplicate, or too many on their way; -ENOMEM; -EPERM: in a process that the task has forked; -EINVAL: context or message NULL, data NULL
- * with a size, fds NULL with a count, a request that was not received, or another field behind fd_count not zero.  Another -errno: the system
+ * with a size, fds NULL with a count, a request though none was received, or another field behind fd_count not zero.  Another -errno: the system
  * does not carry one of the descriptors.  An answer (request not 0) needs no on_message and never waits for room; whether it was still waited for
  * is not told. */
 TANDEM_API int tandem_send(tandem_context *context, const tandem_message *message, int64_t timeout_ms);

@@ -109,7 +109,8 @@ static void put_results(tandem_task *task, const struct results *results, uint32
     task->report = results->report;
     task->status = results->status;
     task->code = results->code;
-    task->signal = results->signal;
+    if (task->signal != results->signal)
+        task->signal = results->signal; /* of a thread task others may look at it: [task-in-queue] */
     private->release = results->release;
     if (before & TDM_PROGRESSED) private->progress.done = results->done, private->progress.total = results->total;
 }

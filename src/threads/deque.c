@@ -58,6 +58,13 @@ bool tdm_deque_reclaim(struct tdm_deque *deque)
     return true;
 }
 
+void tdm_deque_settle(struct tdm_deque *deque)
+{
+    if (deque->bottom != first(deque) + deque->split || deque->bottom == first(deque)) return;
+    uint64_t ends = load_seq(&deque->ends); /* [deque-ends] */
+    if (top_of(ends) == split_of(ends)) begin_again(deque);
+}
+
 void tdm_deque_drop(struct tdm_deque *deque)
 {
     do {

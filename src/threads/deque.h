@@ -70,6 +70,9 @@ bool tdm_deque_publish(struct tdm_deque *deque);
 /* Takes back half of what is public, at least one, if nothing is its alone.  False: all that there was has been stolen. */
 bool tdm_deque_reclaim(struct tdm_deque *deque);
 
+/* One that was stolen has been joined: if that was all there was, the owner begins at the first place again. */
+void tdm_deque_settle(struct tdm_deque *deque);
+
 /* Forgets all that has not been stolen: who would join it is gone. */
 void tdm_deque_drop(struct tdm_deque *deque);
 

@@ -12,6 +12,9 @@
 #include "job/context.h"
 #include "threads/thread_lane.h"
 
+#include <errno.h>
+#include <pthread.h>
+
 /* What a tandem_branch's reserved words hold. */
 struct TDM_MAY_ALIAS branch {
     const tandem_context *origin; /* of who spawned it */
@@ -43,7 +46,30 @@ static void run_at_once(tandem_context *context, tandem_branch *public)
     store_relaxed(&private_of(public)->state, DONE); /* relaxed: this thread joins it */
 }
 
-/* On another thread than that which joins it, whose context it sees with its own worker's data.  The exchange is the last touch. */
+/* The exchange is the last touch. */
+static void end_stolen(tandem_branch *public, int code)
+{
+    struct branch *branch = private_of(public);
+    public->code = code;
+    if (exchange_seq(&branch->state, DONE) & WAITED) tdm_futex_wake_all(&branch->state); /* [branch-state] */
+}
+
+struct stolen {
+    struct tdm_thread_worker *thief;
+    tandem_branch *branch;
+    struct tdm_inside inside;
+};
+
+/* A task that it waited for, and so ran in the middle of it, has ended the thread: who joins it is not to wait for ever. */
+static void end_for_want_of_a_return(void *argument)
+{
+    struct stolen *stolen = argument;
+    tdm_self_leave(&stolen->inside);
+    tdm_deque_drop(&stolen->thief->deque);
+    end_stolen(stolen->branch, -ECANCELED);
+}
+
+/* On another thread than that which joins it, whose context it sees with its own worker's data. */
 static void run_stolen(struct tdm_thread_worker *thief, tandem_branch *public)
 {
     struct branch *branch = private_of(public);
@@ -62,11 +88,17 @@ static void run_stolen(struct tdm_thread_worker *thief, tandem_branch *public)
                               .deque = &thief->deque,
                               .task = origin->task};
     context.branches = &context;
-    struct tdm_inside inside;
-    tdm_self_enter(&inside, thief->lane->lane.core, origin->task, origin->task ? origin->task->group : NULL);
-    public->code = public->run(&context, public->input, public->input_size);
-    tdm_self_leave(&inside);
-    if (exchange_seq(&branch->state, DONE) & WAITED) tdm_futex_wake_all(&branch->state); /* [branch-state] */
+    struct stolen stolen = {.thief = thief, .branch = public};
+    bool runs = thief->runs;
+    int code;
+    thief->runs = true; /* a task that it waits for is run, and seen to, in the middle of it */
+    tdm_self_enter(&stolen.inside, thief->lane->lane.core, origin->task, origin->task ? origin->task->group : NULL);
+    pthread_cleanup_push(end_for_want_of_a_return, &stolen);
+    code = public->run(&context, public->input, public->input_size);
+    pthread_cleanup_pop(0);
+    tdm_self_leave(&stolen.inside);
+    thief->runs = runs;
+    end_stolen(public, code);
 }
 
 /* others_sleep: one of them is to be called for the next that the victim has. */
@@ -153,7 +185,10 @@ static void wait_for_thief(struct tdm_thread_worker *worker, struct branch *bran
 static APART int join_slowly(tandem_context *context, tandem_branch *public)
 {
     struct branch *branch = private_of(public);
-    if (load_acquire(&branch->state) == DONE) return public->code; /* [branch-state] */
+    if (load_acquire(&branch->state) == DONE) { /* [branch-state] */
+        if (context->deque) tdm_deque_settle(context->deque);
+        return public->code;
+    }
     if (tdm_deque_reclaim(context->deque)) return tandem_join(context, public);
     wait_for_thief(context->worker, branch);
     return public->code;

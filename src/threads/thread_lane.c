@@ -26,9 +26,8 @@ static int submit_by_ledger(struct tdm_thread_lane *lane, struct tdm_task *task)
     else if (admission == TDM_RUN_HERE)
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
     tdm_ledger_unlock(&core->ledger);
+    if (admission != TDM_ADMITTED || cancelled) tdm_thread_queue_forget(lane, task);
     if (admission < 0) return admission;
-    if (admission == TDM_RUN_HERE || cancelled)
-        store_relaxed(tdm_thread_in_queue(task), 0); /* relaxed: as in submit [task-in-queue] */
     if (admission == TDM_RUN_HERE)
         tdm_thread_run(&lane->lane, task, NULL);
     else if (cancelled)

@@ -104,6 +104,8 @@ struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_
 void tdm_thread_queue_call(struct tdm_thread_lane *lane);
 /* Takes this very task out if it waits anywhere. */
 bool tdm_thread_queue_take_back(struct tdm_lane *lane, struct tdm_task *task);
+/* One that has not been put in after all: what lies where its link is means nothing from now on. */
+void tdm_thread_queue_forget(struct tdm_thread_lane *lane, struct tdm_task *task);
 /* What has come in past the ledger is counted there.  closing: from now on nothing comes in that way. */
 void tdm_thread_queue_collect(struct tdm_lane *lane, bool closing);
 /* From now on nothing comes in, and no worker begins a task. */

@@ -104,12 +104,11 @@ static struct tdm_task *take_ranked(struct tdm_thread_lane *lane, struct tdm_thr
 static struct tdm_task *take(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
     collect(lane);
-    if (some_are_ranked(lane)) {
-        struct tdm_task *ranked = take_ranked(lane, worker);
-        worker->part = 1;
-        if (ranked) return ranked;
-    }
-    struct tdm_task *task = take_part(lane, worker);
+    bool ranked = some_are_ranked(lane);
+    if (ranked) worker->part = 1;
+    /* its own hand also if those that had a priority have gone since it looked: more is put there only when it is empty */
+    struct tdm_task *task = ranked ? take_ranked(lane, worker) : tdm_hand_take(&worker->hand);
+    if (!task) task = take_part(lane, worker);
     return task ? task : steal(lane);
 }
 
@@ -256,6 +255,14 @@ bool tdm_thread_queue_take_back(struct tdm_lane *base, struct tdm_task *task)
     }
     unlock_front(lane);
     return taken;
+}
+
+void tdm_thread_queue_forget(struct tdm_thread_lane *lane, struct tdm_task *task)
+{
+    if (load_relaxed(tdm_thread_in_queue(task)) == 0) return; /* relaxed: this thread wrote it */
+    lock_front(lane);
+    store_relaxed(tdm_thread_in_queue(task), 0); /* [task-in-queue] */
+    unlock_front(lane);
 }
 
 void tdm_thread_queue_collect(struct tdm_lane *base, bool closing)

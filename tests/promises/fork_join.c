@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 /* ---- a number that takes many calls ---- */
@@ -151,6 +152,48 @@ static void a_thread_that_has_nothing_to_do_takes_a_branch(void) { expect_meetin
 
 static void all_threads_that_have_nothing_to_do_take_branches(void) { expect_meetings(3); }
 
+static struct {
+    atomic_int ended;
+    pthread_t thread;
+} last;
+
+static int note_thread(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)input, (void)size;
+    last.thread = pthread_self();
+    atomic_store(&last.ended, 1);
+    return 0;
+}
+
+/* More one after the other than a worker has room for, each ended elsewhere before it is joined. */
+static int give_away_task(tandem_context *context, void *input, size_t size)
+{
+    (void)input, (void)size;
+    for (int i = 0; i < 600; i++) {
+        tandem_branch branch = {.run = note_thread};
+        atomic_store(&last.ended, 0);
+        tandem_spawn(context, &branch);
+        while (atomic_load(&last.ended) == 0) {
+            tandem_branch other = {.run = nothing_task};
+            tandem_spawn(context, &other);
+            if (tandem_join(context, &other) != 0) return __LINE__;
+            sched_yield();
+        }
+        if (tandem_join(context, &branch) != 0 || pthread_equal(last.thread, pthread_self())) return __LINE__;
+    }
+    return 0;
+}
+
+static void any_number_of_branches_can_be_taken_one_after_the_other(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, NULL);
+    tandem_task task = task_of(TANDEM_THREAD, give_away_task, NULL, 0);
+    task.flags = TANDEM_NO_HELP;
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    expect_end(&task, TANDEM_OK);
+    end_pool(pool);
+}
+
 static int gate_branch(tandem_context *context, void *input, size_t size)
 {
     (void)size;
@@ -266,6 +309,7 @@ int main(int argc, char **argv)
         both(each_branch_runs_once),
         test(a_thread_that_has_nothing_to_do_takes_a_branch),
         test(all_threads_that_have_nothing_to_do_take_branches),
+        test(any_number_of_branches_can_be_taken_one_after_the_other),
         test(a_task_that_comes_while_others_are_busy_with_branches_is_run),
         both(only_the_task_itself_replies_and_talks),
         test(a_branch_is_part_of_its_task),

@@ -285,6 +285,44 @@ static void a_callback_that_submits_is_never_refused(int isolation)
     end_pool(own_pool);
 }
 
+/* ---- with others at the same task ---- */
+
+struct rival {
+    tandem_task *task;
+    atomic_int over;
+};
+
+static void *cancels(void *argument)
+{
+    struct rival *rival = argument;
+    while (!atomic_load(&rival->over)) tandem_cancel(rival->task);
+    return NULL;
+}
+
+static void a_cancel_while_a_task_is_refused_finds_nothing(int isolation)
+{
+    struct full full;
+    fill_queue(&full, isolation, TANDEM_FULL_REFUSE);
+    tandem_task more = task_of(isolation, nothing_task, NULL, 0);
+    struct rival rival = {.task = &more};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, cancels, &rival), 0);
+    for (size_t i = 0; i < scaled(10000000); i++) {
+        int result = tandem_submit(full.pool, &more);
+        if (result != 0) {
+            assert_int_equal(result, -EAGAIN);
+            continue;
+        }
+        expect_end(&more, TANDEM_CANCELLED); /* cancelled before it was counted */
+        tandem_task_clear(&more);
+    }
+    atomic_store(&rival.over, 1);
+    pthread_join(thread, NULL);
+    let_all_end(&full);
+    tandem_task_clear(&more);
+    end_pool(full.pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -298,6 +336,7 @@ int main(int argc, char **argv)
         test(a_task_that_submits_is_never_refused),
         test(a_task_that_submits_never_runs_its_own_here),
         both(a_callback_that_submits_is_never_refused),
+        both(a_cancel_while_a_task_is_refused_finds_nothing),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

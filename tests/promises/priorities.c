@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -288,6 +289,45 @@ static void tasks_of_all_priorities_end_once(int isolation)
     end_pool(pool);
 }
 
+static atomic_int bulk_over;
+
+static void *submits_high_ones(void *pool)
+{
+    while (!atomic_load(&bulk_over)) {
+        tandem_task task = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+        task.flags = TANDEM_NO_HELP;
+        task.priority = 1;
+        if (tandem_call(pool, &task) != TANDEM_OK) return pool;
+    }
+    return NULL;
+}
+
+/* Threads have as many in hand as they can, which lie there while others go before them. */
+static void high_ones_amid_many_usual_ones_leave_none_behind(void)
+{
+    enum { TASKS = 20000 };
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 3, NULL);
+    tandem_task *tasks = calloc(TASKS, sizeof *tasks);
+    void *failed;
+    pthread_t thread;
+    assert_non_null(tasks);
+    atomic_store(&bulk_over, 0);
+    assert_int_equal(pthread_create(&thread, NULL, submits_high_ones, pool), 0);
+    for (size_t round = 0; round < scaled(6000); round++) {
+        for (int i = 0; i < TASKS; i++) {
+            tasks[i] = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+            tasks[i].flags = TANDEM_NO_HELP;
+            assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+        }
+        for (int i = 0; i < TASKS; i++) expect_end(&tasks[i], TANDEM_OK);
+    }
+    atomic_store(&bulk_over, 1);
+    pthread_join(thread, &failed);
+    assert_null(failed);
+    free(tasks);
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -301,6 +341,7 @@ int main(int argc, char **argv)
         both(a_pool_that_ends_cancels_ranked_tasks_that_wait),
         both(a_queue_is_full_of_whatever_priority),
         both(tasks_of_all_priorities_end_once),
+        test(high_ones_amid_many_usual_ones_leave_none_behind),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

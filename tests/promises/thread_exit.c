@@ -315,6 +315,48 @@ static void a_thread_that_takes_its_place_runs_branches(void)
     end_pool(pool);
 }
 
+static struct {
+    tandem_pool *pool;
+    atomic_int begun;
+} elsewhere;
+
+/* Whoever runs this waits for a task, and so runs it, and that ends the thread. */
+static int wait_for_an_exit(tandem_context *context, void *input, size_t size)
+{
+    tandem_task task = task_of(TANDEM_THREAD, exit_task, NULL, 0);
+    (void)context, (void)input, (void)size;
+    atomic_store(&elsewhere.begun, 1);
+    return tandem_submit(elsewhere.pool, &task) != 0 || tandem_wait(&task) != TANDEM_CRASHED;
+}
+
+static int join_what_does_not_return_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_branch branch = {.run = wait_for_an_exit}, other = {.run = fail_task};
+    (void)input, (void)size;
+    tandem_spawn(context, &branch);
+    while (atomic_load(&elsewhere.begun) == 0) { /* until another thread has taken it */
+        tandem_spawn(context, &other);
+        tandem_join(context, &other);
+        moment();
+    }
+    return tandem_join(context, &branch) == -ECANCELED ? 0 : __LINE__;
+}
+
+static void a_branch_whose_thread_is_ended_by_another_task_can_be_joined(void)
+{
+    elsewhere.pool = pool_of(TANDEM_THREAD, 2, NULL);
+    for (size_t i = 0; i < scaled(1000); i++) {
+        tandem_task task = ending(join_what_does_not_return_task);
+        task.flags |= TANDEM_NO_HELP;
+        atomic_store(&elsewhere.begun, 0);
+        assert_int_equal(tandem_submit(elsewhere.pool, &task), 0);
+        expect_end(&task, TANDEM_OK);
+        tandem_task_clear(&task);
+    }
+    expect_threads(elsewhere.pool, 2);
+    end_pool(elsewhere.pool);
+}
+
 /* ---- with on_worker_start; while the pool ends ---- */
 
 static struct {
@@ -401,6 +443,7 @@ int main(int argc, char **argv)
         test(a_dedicated_task_that_ends_its_thread_ends),
         test(a_cancelled_pool_thread_ends_nobodys_task),
         test(a_thread_that_takes_its_place_runs_branches),
+        test(a_branch_whose_thread_is_ended_by_another_task_can_be_joined),
         test(the_thread_that_takes_its_place_starts_like_any),
         test(a_thread_that_ends_in_on_worker_start_has_failed_to_start),
         test(a_pool_ends_while_tasks_end_its_threads),
