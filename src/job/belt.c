@@ -127,18 +127,16 @@ static void wake_all(struct tdm_belt *belt, enum tdm_side side)
     tdm_futex_wake_shared(&belt->bell[side], INT_MAX);
 }
 
-/* With the lock held, before and after, unless it fails.  A closing is written first and then rings the bell: who reads the bell after that sees
- * it, and who has read it before does not sleep. */
-static int doze(const struct tdm_hold *hold, enum tdm_side side, uint64_t deadline_ns)
+/* With the lock held, before and after, unless it fails.  bell: as it was before this one looked at anything.  A closing and a burial, which take no
+ * lock, write first and then ring: who reads the bell after that sees what they wrote, and who has read it before does not sleep. */
+static int doze(const struct tdm_hold *hold, enum tdm_side side, uint32_t bell, uint64_t deadline_ns)
 {
     struct tdm_belt *belt = hold->belt;
     if (deadline_ns == 0 || is_over(deadline_ns)) return leave_with(hold, -ETIMEDOUT);
     add(&belt->waiting[side], 1);
     tdm_fault(TDM_FAULT_belt_counted_in);
-    uint32_t bell = load_seq(&belt->bell[side]);   /* [belt-bell] */
-    bool is_closed = load_seq(&belt->closed) != 0; /* [belt-closed] */
     tdm_word_open(&belt->lock);
-    if (!is_closed) tdm_futex_wait_shared(&belt->bell[side], bell, deadline_ns);
+    tdm_futex_wait_shared(&belt->bell[side], bell, deadline_ns);
     tdm_fault(TDM_FAULT_belt_slept);
     int error = enter(hold, deadline_ns);
     if (error != 0) {
@@ -177,7 +175,8 @@ int tdm_belt_send(const struct tdm_hold *hold, const void *data, size_t size, ui
     struct tdm_belt *belt = hold->belt;
     if (size > hold->shape.message_size) return -EMSGSIZE;
     int error = enter(hold, deadline_ns);
-    for (; error == 0; error = doze(hold, TDM_SENDERS, deadline_ns)) {
+    for (uint32_t bell; error == 0; error = doze(hold, TDM_SENDERS, bell, deadline_ns)) {
+        bell = load_seq(&belt->bell[TDM_SENDERS]);                    /* before all else [belt-bell] */
         if (load_seq(&belt->closed)) return leave_with(hold, -EPIPE); /* [belt-closed] */
         uint64_t sent = load_relaxed(&belt->sent), left = sent - least_taken(hold, sent);
         if (left > hold->shape.messages) return leave_with(hold, -EIO);
@@ -213,7 +212,11 @@ static ssize_t take(const struct tdm_hold *hold, struct tdm_reader_place *reader
     const struct place *place = place_of(hold, message);
     uint32_t length = load_relaxed(&place->size);
     if (length > hold->shape.message_size) return leave_with(hold, -EIO);
-    if (length > size) return leave_with(hold, -EMSGSIZE);
+    if (length > size) {
+        leave(hold, TDM_RECEIVERS,
+              call(belt, TDM_RECEIVERS, false)); /* this one may have been called for it; another can take it */
+        return -EMSGSIZE;
+    }
     if (length > 0) memcpy(buffer, place->bytes, length);
     uint64_t sent = load_relaxed(&belt->sent), before = least_taken(hold, sent);
     tdm_fault(TDM_FAULT_belt_copied);
@@ -228,7 +231,8 @@ ssize_t tdm_belt_receive(const struct tdm_hold *hold, int number, void *buffer, 
 {
     struct tdm_belt *belt = hold->belt;
     int error = enter(hold, deadline_ns);
-    for (; error == 0; error = doze(hold, TDM_RECEIVERS, deadline_ns)) {
+    for (uint32_t bell; error == 0; error = doze(hold, TDM_RECEIVERS, bell, deadline_ns)) {
+        bell = load_seq(&belt->bell[TDM_RECEIVERS]); /* before all else [belt-bell] */
         struct tdm_reader_place *reader = find_reader(hold, number);
         if (!reader) return leave_with(hold, -EINVAL);
         uint64_t message = load_relaxed(&reader->taken), left = load_relaxed(&belt->sent) - message;
@@ -279,7 +283,7 @@ int tdm_belt_quit(const struct tdm_hold *hold, int number)
 
 void tdm_belt_close(struct tdm_belt *belt)
 {
-    if (exchange_seq(&belt->closed, 1) != 0) return; /* [belt-closed] */
+    store_seq(&belt->closed, 1); /* [belt-closed]; and wakes in any case: a worker may have written it and woken nobody */
     wake_all(belt, TDM_RECEIVERS);
     wake_all(belt, TDM_SENDERS);
 }

@@ -7,8 +7,8 @@
  * undone is a wake-up.  Therefore the host, when it buries a worker, opens the lock, lets the worker's readers go, and wakes all who
  * sleep here; they look again.
  *
- * Wake-ups.  Who has to wait counts itself in under the lock, reads the bell of its side, looks once more whether the channel was closed, opens
- * the lock and sleeps as long as the bell is the same.  Who brings about what others wait for rings the bell if more of them are waiting than
+ * Wake-ups.  Who may have to wait reads the bell of its side before it looks at anything else, counts itself in under the lock, opens it and
+ * sleeps as long as the bell is the same.  Who brings about what others wait for rings the bell if more of them are waiting than
  * have been called, and wakes one, or all of a broadcast.  Who is back, for whatever reason, counts one call as answered, then itself out.  So
  * `waiting - called` is never less than the number of those who sleep and were not called.  A waiter that dies leaves it too large, which costs a
  * wake-up in vain; a caller that dies between counting and waking leaves it too small, until the host wakes all: from then on nobody sleeps who was

@@ -13,6 +13,7 @@ struct entry {
     struct tdm_belt *belt;
     struct tdm_shape shape;
     struct tdm_shared *shared;
+    bool ended; /* its pool ends: whatever a worker writes there, it is closed once all workers are dead */
 };
 
 /* Guarded by lock, but for changes. */
@@ -80,7 +81,7 @@ int tdm_belt_book_add(struct tdm_belt *belt, const struct tdm_shape *shape, stru
     if (has_room) {
         size_t place = find(belt);
         move(place + 1, place);
-        book.entries[place] = (struct entry){belt, *shape, shared};
+        book.entries[place] = (struct entry){.belt = belt, .shape = *shape, .shared = shared};
     }
     unlock();
     return has_room ? 0 : -ENOMEM;
@@ -91,7 +92,7 @@ struct tdm_shared *tdm_belt_book_remove(const struct tdm_belt *belt)
     struct tdm_shared *shared = NULL;
     lock();
     size_t place = find(belt);
-    if (is_at(place, belt)) {
+    if (is_at(place, belt) && book.home == tdm_identity()) {
         shared = book.entries[place].shared;
         move(place, place + 1);
     }
@@ -117,16 +118,22 @@ bool tdm_belt_book_find(const struct tdm_belt *belt, struct tdm_shape *shape)
 void tdm_belt_book_bury(const struct tdm_shared *shared, uint32_t dead)
 {
     lock();
-    for (struct entry *entry = book.entries; entry < book.entries + book.count; entry++)
-        if (entry->shared == shared) tdm_belt_bury(entry->belt, &entry->shape, dead);
+    for (struct entry *entry = book.entries; entry < book.entries + book.count; entry++) {
+        if (entry->shared != shared) continue;
+        tdm_belt_bury(entry->belt, &entry->shape, dead);
+        if (entry->ended) tdm_belt_close(entry->belt);
+    }
     unlock();
 }
 
 void tdm_belt_book_close(const struct tdm_shared *shared)
 {
     lock();
-    for (size_t i = 0; i < book.count; i++)
-        if (book.entries[i].shared == shared) tdm_belt_close(book.entries[i].belt);
+    for (struct entry *entry = book.entries; entry < book.entries + book.count; entry++) {
+        if (entry->shared != shared) continue;
+        entry->ended = true;
+        tdm_belt_close(entry->belt);
+    }
     unlock();
 }
 

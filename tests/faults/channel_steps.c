@@ -4,9 +4,13 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fault.h"
+#include "job/belt.h"
 
 #define WORKERS 4
 #define MOST    4096
@@ -171,8 +175,10 @@ static const enum tdm_fault_point channel_points[] = {TDM_FAULT_word_taken,     
                                                       TDM_FAULT_belt_counted_in, TDM_FAULT_belt_called, TDM_FAULT_belt_answered,
                                                       TDM_FAULT_belt_begun,      TDM_FAULT_belt_sent,   TDM_FAULT_belt_written,
                                                       TDM_FAULT_belt_copied,     TDM_FAULT_belt_taken,  TDM_FAULT_belt_opened};
-static const enum tdm_fault_point broadcast_points[] = {TDM_FAULT_word_taken,  TDM_FAULT_belt_counted_in, TDM_FAULT_belt_called,
-                                                        TDM_FAULT_belt_joined, TDM_FAULT_belt_taken,      TDM_FAULT_belt_opened};
+static const enum tdm_fault_point broadcast_points[] = {
+    TDM_FAULT_word_taken,    TDM_FAULT_word_opened, TDM_FAULT_belt_slept, TDM_FAULT_belt_counted_in, TDM_FAULT_belt_called,
+    TDM_FAULT_belt_answered, TDM_FAULT_belt_joined, TDM_FAULT_belt_begun, TDM_FAULT_belt_sent,       TDM_FAULT_belt_written,
+    TDM_FAULT_belt_copied,   TDM_FAULT_belt_taken,  TDM_FAULT_belt_opened};
 static const enum tdm_fault_point lock_points[] = {TDM_FAULT_word_taken, TDM_FAULT_word_opened, TDM_FAULT_mutex_noted,
                                                    TDM_FAULT_mutex_opened};
 
@@ -195,9 +201,137 @@ static void a_holder_of_a_lock_may_be_killed_at_any_step(void)
     kill_at_each(&play, lock_points, count_of(lock_points));
 }
 
+/* ---- on the way to sleep ---- */
+
+struct desk {
+    tandem_channel *channel;
+    atomic_int subscriber, sender;
+};
+
+static int subscribe_task(tandem_context *context, void *input, size_t size)
+{
+    struct desk *desk = input;
+    (void)context, (void)size;
+    atomic_store(&desk->subscriber, tandem_channel_subscribe(desk->channel));
+    while (pause() != 0) {
+    }
+    return 0;
+}
+
+static int send_one_task(tandem_context *context, void *input, size_t size)
+{
+    struct desk *desk = input;
+    (void)context, (void)size;
+    atomic_store(&desk->sender, (int)getpid());
+    return tandem_channel_send(desk->channel, "x", 1, -1) == 0 ? 0 : __LINE__;
+}
+
+static void a_sender_about_to_sleep_sees_that_the_only_subscriber_has_died(void)
+{
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 2, NULL);
+    struct desk *desk = tandem_shared_alloc(pool, sizeof *desk);
+    tandem_channel_options options = {.messages = 1, .message_size = 8, .subscribers = 1};
+    assert_int_equal(tandem_channel_create(pool, &desk->channel, &options), 0);
+    tandem_task subscriber = task_of(TANDEM_PROCESS, subscribe_task, desk, sizeof *desk);
+    tandem_task sender = task_of(TANDEM_PROCESS, send_one_task, desk, sizeof *desk);
+    assert_int_equal(tandem_submit(pool, &subscriber), 0);
+    wait_until(atomic_load(&desk->subscriber) > 0);
+    assert_int_equal(tandem_channel_send(desk->channel, "x", 1, 0), 0); /* now it is full */
+    tdm_fault_arm(TDM_FAULT_belt_counted_in, 1, TDM_FAULT_STOP, 0);
+    assert_int_equal(tandem_submit(pool, &sender), 0);
+    wait_until(tdm_fault_fired(TDM_FAULT_belt_counted_in) == 1);
+    struct tdm_belt *belt = (void *)desk->channel;
+    uint32_t bell = atomic_load(&belt->bell[TDM_SENDERS]);
+    assert_int_equal(tandem_cancel(&subscriber), 0);
+    expect_end(&subscriber, TANDEM_CANCELLED);
+    wait_until(atomic_load(&belt->bell[TDM_SENDERS]) != bell); /* it is buried */
+    kill((pid_t)atomic_load(&desk->sender), SIGCONT);
+    expect_end(&sender, TANDEM_OK);
+    tdm_fault_disarm_all();
+    end_pool(pool);
+}
+
+static int write_closed_task(tandem_context *context, void *input, size_t size)
+{
+    struct desk *desk = input;
+    (void)context, (void)size;
+    atomic_store(&((struct tdm_belt *)(void *)desk->channel)->closed, 1);
+    return 0;
+}
+
+static int receive_one_task(tandem_context *context, void *input, size_t size)
+{
+    struct desk *desk = input;
+    char byte;
+    (void)context, (void)size;
+    return tandem_channel_receive(desk->channel, 0, &byte, 1, -1) == -EPIPE ? 0 : __LINE__;
+}
+
+/* It has woken nobody. */
+static void a_channel_that_a_worker_has_marked_as_closed_can_be_closed(void)
+{
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of_both(1, 1);
+    struct desk *desk = tandem_shared_alloc(pool, sizeof *desk);
+    assert_int_equal(tandem_channel_create(pool, &desk->channel, NULL), 0);
+    struct tdm_belt *belt = (void *)desk->channel;
+    tandem_task receiver = task_of(TANDEM_THREAD, receive_one_task, desk, sizeof *desk);
+    tandem_task writer = task_of(TANDEM_PROCESS, write_closed_task, desk, sizeof *desk);
+    receiver.flags = TANDEM_NO_HELP;
+    assert_int_equal(tandem_submit(pool, &receiver), 0);
+    wait_until(atomic_load(&belt->waiting[TDM_RECEIVERS]) == 1);
+    for (int i = 0; i < 20; i++) moment(); /* so that it sleeps; if not, this proves less */
+    assert_int_equal(tandem_call(pool, &writer), TANDEM_OK);
+    assert_int_equal(tandem_channel_close(desk->channel), 0);
+    expect_end(&receiver, TANDEM_OK);
+    tandem_task_clear(&writer);
+    end_pool(pool);
+}
+
+static void *receive_into(tandem_channel *channel, size_t size)
+{
+    char buffer[8];
+    return (void *)(intptr_t)tandem_channel_receive(channel, 0, buffer, size, -1);
+}
+
+static void *receive_a_little(void *channel) { return receive_into(channel, 2); }
+static void *receive_much(void *channel) { return receive_into(channel, 8); }
+
+static void await_waiting(const struct tdm_belt *belt, uint32_t count)
+{
+    wait_until(atomic_load(&belt->waiting[TDM_RECEIVERS]) == count);
+    for (int i = 0; i < 20; i++) moment(); /* so that it sleeps; if not, this proves less */
+}
+
+static void a_message_too_large_for_the_one_who_was_called_goes_to_another(void)
+{
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    tandem_channel_options options = {.messages = 4, .message_size = 8};
+    tandem_channel *channel;
+    pthread_t little, much;
+    void *length;
+    assert_int_equal(tandem_channel_create(pool, &channel, &options), 0);
+    assert_int_equal(pthread_create(&little, NULL, receive_a_little, channel), 0);
+    await_waiting((void *)channel, 1);
+    assert_int_equal(pthread_create(&much, NULL, receive_much, channel), 0);
+    await_waiting((void *)channel, 2);
+    assert_int_equal(tandem_channel_send(channel, "12345", 5, 0), 0);
+    pthread_join(much, &length);
+    assert_int_equal((intptr_t)length, 5);
+    assert_int_equal(tandem_channel_close(channel), 0);
+    pthread_join(little, &length);
+    assert_true((intptr_t)length == -EMSGSIZE || (intptr_t)length == -EPIPE);
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
+        test(a_sender_about_to_sleep_sees_that_the_only_subscriber_has_died),
+        test(a_channel_that_a_worker_has_marked_as_closed_can_be_closed),
+        test(a_message_too_large_for_the_one_who_was_called_goes_to_another),
         test(a_sender_or_receiver_may_be_killed_at_any_step),
         test(a_member_of_a_broadcast_may_be_killed_at_any_step),
         test(a_holder_of_a_lock_may_be_killed_at_any_step),
