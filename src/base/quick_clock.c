@@ -49,8 +49,8 @@ uint64_t tdm_quick_clock_set(struct tdm_quick_clock *clock)
 {
     if (!TDM_HAS_CYCLES || load_relaxed(&counts) == 0) return tdm_clock_ns(); /* relaxed: the value alone [cycles] */
     uint64_t before = tdm_cycles(), ns = tdm_clock_ns(), apart = tdm_cycles() - before;
-    if (apart < MOST_APART) { /* else the thread was stopped in between */
-        clock->base_cycles = before + apart / 2;
+    if (apart < MOST_APART) {                /* else the thread was stopped in between */
+        clock->base_cycles = before + apart; /* rather behind than ahead */
         clock->base_ns = ns;
         measure(clock, clock->base_cycles, ns);
     }

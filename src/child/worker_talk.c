@@ -354,7 +354,12 @@ void tdm_worker_talk_tell_start(void)
 }
 
 /* Versions are counted, and may wrap around. */
-static bool is_behind(void) { return (uint32_t)talk.data_version - (uint32_t)talk.task.code > (uint32_t)INT32_MAX; }
+static bool is_behind(void)
+{
+    if (talk.task.code == 0 || talk.data_version == 0)
+        return talk.task.code != 0; /* nothing was set; or this worker knows of nothing */
+    return (uint32_t)talk.data_version - (uint32_t)talk.task.code > (uint32_t)INT32_MAX;
+}
 
 /* The host has told with the task what is the latest; it may send something later still.  While the worker starts there is no task to ask for. */
 static const void *data(tandem_context *context, size_t *size)

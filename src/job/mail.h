@@ -19,7 +19,7 @@
 /* The descriptors of a message. */
 struct tdm_mail_fds {
     size_t count;
-    uint64_t number; /* in a worker: of the parcel that they come in; 0: they are not on their way */
+    uint64_t number; /* of the parcel that they come in; 0: they are not on their way */
     bool given;      /* they are the receiver's */
     int fds[];       /* -errno: why there is none */
 };

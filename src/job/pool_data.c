@@ -69,8 +69,8 @@ struct tdm_pool_data *tdm_pool_data_with(const struct tdm_pool_data *old, const 
     struct tdm_pool_data *data = tdm_malloc(sizeof *data + most);
     if (!data) return NULL;
     *data = (struct tdm_pool_data){.version = old ? old->version : 0};
-    store_seq(&data->references, 1); /* [data-references] */
-    data->version = data->version == INT32_MAX ? 1 : data->version + 1;
+    store_seq(&data->references, 1);                                                  /* [data-references] */
+    data->version = data->version == -1 ? 1 : (int32_t)((uint32_t)data->version + 1); /* 0 means that nothing was set */
     for (const struct entry *entry; old && (entry = next(old->bytes, old->size, &at)) != NULL;) {
         if (strcmp(key_of(entry), key) == 0) continue;
         memcpy(data->bytes + data->size, entry, whole(entry));

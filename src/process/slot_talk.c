@@ -313,7 +313,7 @@ static enum tdm_said take_message(struct tdm_slot *slot, struct tdm_task *task)
     bool tells_start = inbox->frame.flags == TDM_FRAME_TELL_START;
     if (!mailbox || (request == 0 && !public->on_message)) return TDM_SAID_WRONG;
     if (tells_start && (request != 0 || !(public->flags & TANDEM_TELL_START))) return TDM_SAID_WRONG;
-    if (tells_start && (inbox->mail = tdm_mail_make(NULL, 0)) != NULL) inbox->mail->started = true;
+    if (tells_start && !inbox->mail && (inbox->mail = tdm_mail_make(NULL, 0)) != NULL) inbox->mail->started = true;
     if (inbox->frame.flags & TDM_FRAME_IN_SHARED && !inbox->mail) {
         void *data = (void *)(uintptr_t)inbox->frame.address;
         if (!tdm_shared_holds(slot->lane->shared, data, (size_t)inbox->frame.size)) return TDM_SAID_WRONG;
@@ -345,6 +345,7 @@ static enum tdm_said take_credit(struct tdm_slot *slot, struct tdm_task *task)
 /* With the lock held: it wants what was set for the pool.  No honest one does where nothing was. */
 static enum tdm_said take_wish_for_data(struct tdm_slot *slot, const struct tdm_entry *entry)
 {
+    if (slot->data && slot->data_due == entry->sequence) return TDM_SAID_WRONG; /* it asks once, and waits */
     struct tdm_pool_data *data = tdm_core_keep_data(slot->lane->lane.core);
     if (!data) return TDM_SAID_WRONG;
     tdm_mail_free(slot->data);

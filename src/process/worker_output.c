@@ -73,7 +73,7 @@ static struct tdm_worker_piece *take_piece(struct tdm_slot *slot, bool last)
         piece = output->spare;
         output->spare = NULL;
     }
-    output->paused = !piece;
+    if (!piece) output->paused = true; /* for both streams, until who is called says otherwise */
     tdm_slot_unlock(slot);
     return piece;
 }

@@ -5,7 +5,7 @@
 
 #include <poll.h>
 
-#define AHEAD_MOST_NS  10000u  /* the call of the system's clock that it counts on from takes its time, too */
+#define AHEAD_MOST_NS  100u    /* should processors differ */
 #define BEHIND_MOST_NS 100000u /* more than it may count on without asking again */
 
 static void look(struct tdm_quick_clock *clock)
