@@ -115,6 +115,12 @@ static void put_results(tandem_task *task, const struct results *results, uint32
     if (before & TDM_PROGRESSED) private->progress.done = results->done, private->progress.total = results->total;
 }
 
+/* Left alone where it is in order: a cancel of the submission before, which was refused, may still look at it. */
+static void prepare_link(struct tdm_node *link)
+{
+    if (!tdm_list_empty(link)) tdm_list_init(link);
+}
+
 /* What only some tasks need lies in memory that others need not touch. */
 static void prepare_for_process(struct tdm_task *private, const tandem_report *report)
 {
@@ -122,7 +128,7 @@ static void prepare_for_process(struct tdm_task *private, const tandem_report *r
     private->deaths = 0;
     private->retried = false;
     private->queued_ns = report ? report->queued_ns : 0;
-    tdm_list_init(&private->link);
+    prepare_link(&private->link);
 }
 
 /* A thread task is timed for its report, and one in so many of each thread's tasks for the statistics. */
@@ -156,7 +162,7 @@ static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_repo
         return marks;
     }
     tdm_link_init(tdm_thread_link_of(private));
-    if (task->flags & TANDEM_DEDICATED || task->priority != 0) tdm_list_init(&private->link);
+    if (task->flags & TANDEM_DEDICATED || task->priority != 0) prepare_link(&private->link);
     return marks | note_time(private, report);
 }
 
@@ -253,10 +259,11 @@ static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
     way.runs_here = run_here;
     if (error == 0) error = make_ready(pool, task, &way);
     if (error != 0) return error;
-    struct tdm_task *private = tdm_task_of(task);
+    struct tdm_lane *lane = tdm_task_of(task)->lane;
     if (way.runs_here)
-    private->lane->ops->run_here(private->lane, private);
-    else error = private->lane->ops->submit(private->lane, private);
+        lane->ops->run_here(lane, tdm_task_of(task));
+    else
+        error = lane->ops->submit(lane, tdm_task_of(task));
     if (error == 0)
         drop_old_results(&way);
     else

@@ -43,7 +43,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     if (tdm_task_public(task)->flags & TANDEM_DEDICATED) return tdm_dedicated_submit(&lane->dedicated, base, lane->options, task);
     if (tdm_task_public(task)->priority != 0) return submit_by_ledger(lane, task);
-    store_relaxed(tdm_thread_in_queue(task), 1); /* relaxed: who sees it too early finds nothing [task-in-queue] */
+    store_release(tdm_thread_in_queue(task), 1); /* who sees it too early finds nothing [task-in-queue] */
     if (tdm_task_public(task)->queue_timeout_ms != 0) return submit_by_ledger(lane, task);
     uintptr_t found = tdm_injector_push(&lane->injector, tdm_thread_link_of(task));
     if (found & TDM_INJECTOR_ASK) return submit_by_ledger(lane, task);

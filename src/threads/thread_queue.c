@@ -246,7 +246,8 @@ bool tdm_thread_queue_take_back(struct tdm_lane *base, struct tdm_task *task)
     if (tdm_task_state(load_seq(&task->state)) == TDM_QUEUED) {
         uint64_t arrived = 0;
         collect(lane);
-        if (load_relaxed(tdm_thread_in_queue(task)) == 0) { /* relaxed: it is written under this lock [task-in-queue] */
+        /* taken off under this lock; a cancel may have seen the state of a submission that was refused, and this of the next */
+        if (load_acquire(tdm_thread_in_queue(task)) == 0) { /* [task-in-queue] */
             taken = take_from_hands(lane, task);
         } else if (tdm_injector_take(&lane->injector, tdm_thread_link_of(task), &arrived)) {
             taken = task_of(tdm_thread_link_of(task)) != NULL;
