@@ -81,6 +81,7 @@ static int hold(tandem_channel *channel, struct tdm_hold *hold)
     if (tdm_identity() == 0) return -EPERM;
     hold->belt = belt_of(channel);
     hold->me = tdm_member_at(channel);
+    if (hold->me == TDM_MEMBER_NONE) return -EINVAL;
     if (hold->me == TDM_MEMBER_HOST) return tdm_belt_book_find(hold->belt, &hold->shape) ? 0 : -EINVAL;
     if (!tdm_belt_is_one(hold->belt)) return -EINVAL;
     hold->shape = hold->belt->shape;

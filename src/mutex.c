@@ -32,7 +32,7 @@ static uint64_t thread_in(uint32_t member)
 static int check(const tandem_mutex *mutex)
 {
     if (!mutex || (uintptr_t)mutex % sizeof(uint64_t) != 0) return -EINVAL;
-    return tdm_identity() != 0 ? 0 : -EPERM;
+    return tdm_identity() != 0 && tdm_member_at(mutex) != TDM_MEMBER_NONE ? 0 : -EPERM;
 }
 
 /* relaxed: a thread finds its own number there only if it wrote it itself [mutex-thread] */

@@ -11,6 +11,7 @@
 #include "base/region.h"
 #include "base/symbols.h"
 #include "guards/guard_link.h"
+#include "job/member.h"
 #include "process/belt_book.h"
 #include "quiet.h"
 #include "task/group.h"
@@ -78,6 +79,7 @@ static int enter_process(bool asked_for)
         int threads = tdm_proc_threads();
         if (threads > 1 || (threads < 0 && !asked_for)) return -EPERM;
         tdm_identity_adopt();
+        tdm_member_leave();
     }
     settle();
     return 0;

@@ -3,7 +3,7 @@
 
 /* Written while a worker has one thread. */
 static struct {
-    uint32_t number; /* 0: no worker */
+    uint32_t number; /* 0: no worker, or none any more */
     uintptr_t start;
     size_t size;
     struct tdm_holdings *holdings;
@@ -19,9 +19,11 @@ void tdm_member_become(uint32_t number, uintptr_t start, size_t size, struct tdm
     store_seq(&self.held, 0); /* [held-locks] */
 }
 
+void tdm_member_leave(void) { self.number = TDM_MEMBER_NONE; }
+
 uint32_t tdm_member_at(const void *address)
 {
-    bool is_workers = self.number != TDM_MEMBER_NONE && (uintptr_t)address - self.start < self.size;
+    bool is_workers = (uintptr_t)address - self.start < self.size;
     return is_workers ? self.number : TDM_MEMBER_HOST;
 }
 

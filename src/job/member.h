@@ -32,7 +32,11 @@ static inline uint32_t tdm_member_number(uint32_t worker)
 /* In a worker: what it is to the shared memory that is mapped there. */
 void tdm_member_become(uint32_t number, uintptr_t start, size_t size, struct tdm_holdings *holdings);
 
-/* What this process is to the memory at an address: a worker in its pool's, else the host. */
+/* In a process that a worker's task has forked, and that starts afresh: its parent's locks and subscriptions are not its own, and what it did in the
+ * parent's name would be opened when the parent dies, and not when this one does. */
+void tdm_member_leave(void);
+
+/* What this process is to the memory at an address: a worker in its pool's, else the host.  NONE: it has left that pool. */
 uint32_t tdm_member_at(const void *address);
 
 /* What a worker is about to lock, if its host must be able to find it; false: there are too many. */

@@ -331,13 +331,13 @@ static void threads_and_workers_meet_at_one_channel(void)
 
 /* ---- who may use it ---- */
 
-static int expect_EPERM(tandem_channel *channel)
+static int expect_error(tandem_channel *channel, int error)
 {
     char byte;
-    if (tandem_channel_send(channel, "x", 1, -1) != -EPERM) return __LINE__ % 200 + 1;
-    if (tandem_channel_receive(channel, 0, &byte, 1, -1) != -EPERM) return __LINE__ % 200 + 1;
-    if (tandem_channel_close(channel) != -EPERM) return __LINE__ % 200 + 1;
-    return tandem_channel_destroy(channel) == -EPERM ? 0 : __LINE__ % 200 + 1;
+    if (tandem_channel_send(channel, "x", 1, -1) != error) return __LINE__ % 200 + 1;
+    if (tandem_channel_receive(channel, 0, &byte, 1, -1) != error) return __LINE__ % 200 + 1;
+    if (tandem_channel_close(channel) != error) return __LINE__ % 200 + 1;
+    return tandem_channel_destroy(channel) == error ? 0 : __LINE__ % 200 + 1;
 }
 
 static int fork_task(tandem_context *context, void *input, size_t size)
@@ -346,7 +346,18 @@ static int fork_task(tandem_context *context, void *input, size_t size)
     int status;
     (void)context, (void)size;
     pid_t pid = fork();
-    if (pid == 0) _exit(expect_EPERM(meeting->channel));
+    if (pid == 0) _exit(expect_error(meeting->channel, -EPERM));
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : __LINE__;
+}
+
+/* A worker's child must not send as that worker: its death would go unnoticed. */
+static int start_afresh_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_channel *channel = ((struct meeting *)input)->channel;
+    int status;
+    (void)context, (void)size;
+    pid_t pid = fork();
+    if (pid == 0) _exit(tandem_init() != 0 ? 1 : expect_error(channel, -EINVAL));
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : __LINE__;
 }
 
@@ -357,6 +368,18 @@ static void a_forked_child_may_not_use_it(int isolation)
     struct meeting *meeting = meeting_in(pool, 2, 8, 0);
     tandem_task task = task_of(isolation, fork_task, meeting, sizeof *meeting);
     assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    tandem_task_clear(&task);
+    assert_int_equal(send_number(meeting->channel, 1, 0), 0);
+    end_pool(pool);
+}
+
+/* promise 34 */
+static void a_forked_child_that_starts_afresh_has_no_such_channel(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    struct meeting *meeting = meeting_in(pool, 2, 8, 0);
+    tandem_task task = task_of(isolation, start_afresh_task, meeting, sizeof *meeting);
+    expect_end((tandem_submit(pool, &task), &task), TANDEM_OK);
     tandem_task_clear(&task);
     assert_int_equal(send_number(meeting->channel, 1, 0), 0);
     end_pool(pool);
@@ -511,6 +534,7 @@ int main(int argc, char **argv)
         both(many_senders_and_receivers_get_each_message_once),
         test(threads_and_workers_meet_at_one_channel),
         both(a_forked_child_may_not_use_it),
+        both(a_forked_child_that_starts_afresh_has_no_such_channel),
         test(a_task_may_have_a_pool_with_channels_of_its_own),
         test(each_subscriber_gets_each_message_since_it_subscribed),
         both(a_broadcast_reaches_all),

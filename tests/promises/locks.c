@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MOST_LOCKS 64
@@ -143,6 +144,45 @@ static void who_does_not_want_to_wait_is_told(int isolation)
     assert_int_equal(tandem_unlock(&desk->mutex), 0);
     expect_end(&task, TANDEM_OK);
     tandem_task_clear(&task);
+    end_pool(pool);
+}
+
+/* ---- children of a task ---- */
+
+/* In a copy of the worker, which holds the lock. */
+static int start_afresh(struct desk *desk)
+{
+    static tandem_mutex own;
+    if (tandem_unlock(&desk->mutex) != -EPERM) return __LINE__ % 200 + 1;
+    if (tandem_init() != 0) return __LINE__ % 200 + 1;
+    if (tandem_unlock(&desk->mutex) != -EPERM) return __LINE__ % 200 + 1;
+    if (tandem_lock(&desk->mutex, 0) != -EPERM) return __LINE__ % 200 + 1;
+    if (tandem_lock(&desk->many[0], 0) != -EPERM) return __LINE__ % 200 + 1;
+    return tandem_lock(&own, 0) == 0 && tandem_unlock(&own) == 0 ? 0 : __LINE__ % 200 + 1;
+}
+
+static int fork_with_a_lock_task(tandem_context *context, void *input, size_t size)
+{
+    struct desk *desk = input;
+    int status;
+    (void)context, (void)size;
+    if (tandem_lock(&desk->mutex, 0) != 0) return __LINE__;
+    pid_t pid = fork();
+    if (pid == 0) _exit(start_afresh(desk));
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) return 1000 + WEXITSTATUS(status);
+    return tandem_unlock(&desk->mutex) == 0 ? 0 : __LINE__;
+}
+
+/* promise 34: else its parent's lock would be its own, and what it locks would be opened when its parent dies, and not when it does */
+static void a_forked_child_that_starts_afresh_has_no_part_in_its_workers_locks(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    struct desk *desk = desk_in(pool);
+    tandem_task task = task_of(TANDEM_PROCESS, fork_with_a_lock_task, desk, sizeof *desk);
+    expect_end((tandem_submit(pool, &task), &task), TANDEM_OK);
+    tandem_task_clear(&task);
+    assert_int_equal(tandem_lock(&desk->mutex, 0), 0);
+    assert_int_equal(tandem_unlock(&desk->mutex), 0);
     end_pool(pool);
 }
 
@@ -339,6 +379,7 @@ int main(int argc, char **argv)
         test(a_worker_holds_64_locks_and_no_more),
         test(threads_and_workers_hold_a_lock_one_at_a_time),
         both(who_does_not_want_to_wait_is_told),
+        test(a_forked_child_that_starts_afresh_has_no_part_in_its_workers_locks),
         both(the_next_to_lock_is_told_that_the_holder_has_died),
         test(a_task_that_returns_with_a_lock_counts_as_a_death),
         test(who_is_told_and_dies_leaves_it_to_the_next),
