@@ -145,10 +145,10 @@ void tdm_belt_book_forget(const struct tdm_shared *shared)
     unlock();
 }
 
+/* Nothing is freed: another thread of the parent may have been about to. */
 void tdm_belt_book_reset(void)
 {
     book.lock = (struct tdm_lock){0};
-    free(book.entries);
     book.entries = NULL;
     book.count = book.room = 0;
     add_seq(&book.changes, 1); /* [belt-book] */
