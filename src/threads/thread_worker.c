@@ -94,11 +94,13 @@ static void end_run(struct tdm_run *run, struct tdm_tally *tally)
     tdm_task_finish(task, &run->outcome, tally);
 }
 
-/* The function has ended its thread.  With its own tally it would call on_done here, in a thread that is ending. */
+/* The function has ended its thread.  Nobody will join its branches, and none is to begin once others know that it has ended.  With its own tally it
+ * would call on_done here, in a thread that is ending. */
 static void end_for_want_of_a_return(void *argument)
 {
     struct tdm_run *run = argument;
     tdm_self_leave(&run->inside);
+    if (run->context.worker) tdm_deque_drop(&run->context.worker->deque);
     run->outcome.status = TANDEM_CRASHED;
     run->outcome.code = 0;
     run->outcome.step = "pthread_exit";
@@ -250,7 +252,6 @@ static void be_replaced(void *argument)
     struct tdm_thread_lane *lane = worker->lane;
     pthread_t unused;
     if (worker->run.task) end_for_want_of_a_return(&worker->run);
-    tdm_deque_drop(&worker->deque);
     if (worker->phase == TDM_WORKER_STARTS) tell_of_start(worker, true);
     if (worker->phase == TDM_WORKER_STARTS_AGAIN) nap();
     bool replaced = worker->phase == TDM_WORKER_WORKS || worker->phase == TDM_WORKER_STARTS_AGAIN;

@@ -317,6 +317,73 @@ static void a_thread_that_takes_its_place_runs_branches(void)
 
 static struct {
     tandem_pool *pool;
+    tandem_branch branch;
+    atomic_int has_ended, go_on, late;
+} unjoined;
+
+static int run_late(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)input, (void)size;
+    return atomic_fetch_add(&unjoined.late, 1);
+}
+
+static int spawn_and_exit_task(tandem_context *context, void *input, size_t size)
+{
+    (void)input, (void)size;
+    tandem_spawn(context, &unjoined.branch);
+    pthread_exit(NULL);
+}
+
+static void hold_up(void *argument)
+{
+    (void)argument;
+    atomic_store(&unjoined.has_ended, 1);
+    await(&unjoined.go_on, 1);
+}
+
+/* Its thread ends in the middle of it, by what it waits for, and is held up between the ends of the two. */
+static int wait_and_be_held_up_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_task *inner;
+    memcpy(&inner, input, sizeof inner);
+    if (tandem_submit(unjoined.pool, inner) != 0) return __LINE__;
+    pthread_cleanup_push(hold_up, NULL);
+    wait_for_exit_task(context, input, size);
+    pthread_cleanup_pop(0);
+    return 0;
+}
+
+static void no_branch_begins_when_its_task_has_ended_its_thread(void)
+{
+    unjoined.pool = pool_of(TANDEM_THREAD, 2, NULL);
+    unjoined.branch = (tandem_branch){.run = run_late};
+    for (int i = 0; i < 10; i++) {
+        struct gate opened = {0}, *gate = &opened;
+        tandem_task other = task_of(TANDEM_THREAD, gate_task, &gate, sizeof gate);
+        tandem_task inner = ending(spawn_and_exit_task), *input = &inner, outer = ending(wait_and_be_held_up_task);
+        other.flags = TANDEM_NO_HELP;
+        inner.flags = TANDEM_REPORT;
+        outer.input = &input;
+        outer.input_size = sizeof input;
+        atomic_store(&unjoined.go_on, 0);
+        assert_int_equal(tandem_submit(unjoined.pool, &other), 0);
+        assert_true(await(&gate->entered, 1));
+        atomic_store(&unjoined.has_ended, 0);
+        assert_int_equal(tandem_submit(unjoined.pool, &outer), 0);
+        assert_true(await(&unjoined.has_ended, 1));
+        expect_thread_ended(&inner);
+        atomic_store(&gate->opened, 1); /* now the other thread has nothing to do but to take branches */
+        expect_end(&other, TANDEM_OK);
+        for (int k = 0; k < 20; k++) moment();
+        atomic_store(&unjoined.go_on, 1);
+        expect_thread_ended(&outer);
+        assert_int_equal(atomic_load(&unjoined.late), 0);
+    }
+    end_pool(unjoined.pool);
+}
+
+static struct {
+    tandem_pool *pool;
     atomic_int begun;
 } elsewhere;
 
@@ -443,6 +510,7 @@ int main(int argc, char **argv)
         test(a_dedicated_task_that_ends_its_thread_ends),
         test(a_cancelled_pool_thread_ends_nobodys_task),
         test(a_thread_that_takes_its_place_runs_branches),
+        test(no_branch_begins_when_its_task_has_ended_its_thread),
         test(a_branch_whose_thread_is_ended_by_another_task_can_be_joined),
         test(the_thread_that_takes_its_place_starts_like_any),
         test(a_thread_that_ends_in_on_worker_start_has_failed_to_start),
