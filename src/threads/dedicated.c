@@ -1,7 +1,9 @@
 /* dedicated.c - see dedicated.h.
  *
- * WHO JOINS THEM.  Each thread, as its last deed, joins the one that came to its end before it; the pool's end joins the last one.  So there is
- * never more than one that has ended and is not joined, and when the pool has ended there is none whose code could still run. */
+ * WHO JOINS THEM.  Each thread comes to its end by putting itself into a list.  If none of those in there is joining others, it joins all of them,
+ * and those that come meanwhile; the others end at once.  The pool's end joins those that are left.  So when the pool has ended there is none whose
+ * code could still run, and no thread waits for one that waits itself: were each to join the one before it, one that is slow to
+ * end would hold up all after it, by the thousand. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/dedicated.h"
 
@@ -18,8 +20,9 @@ struct tdm_dedicated_thread {
     struct tdm_lane *lane;
     const tandem_options *options;
     struct tdm_worker_self self;
-    bool started;     /* a task has been taken for it, or ended for want of it */
-    pthread_t thread; /* set by itself: it may have ended before its starter learns which it is */
+    bool started;                        /* a task has been taken for it, or ended for want of it */
+    pthread_t thread;                    /* set by itself: it may have ended before its starter learns which it is */
+    struct tdm_dedicated_thread *before; /* in the list of those that are gone */
 };
 
 static void lock(const struct tdm_lane *lane) { tdm_ledger_lock(&lane->core->ledger); }
@@ -55,25 +58,49 @@ static void end_for_want_of_a_thread(struct tdm_dedicated *dedicated, struct tdm
     tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_NOT_STARTED, .code = error, .step = step}, NULL);
 }
 
-static void join(struct tdm_dedicated_thread *thread)
+static void join_until(struct tdm_dedicated_thread *gone, const struct tdm_dedicated_thread *end)
 {
-    if (!thread) return;
-    pthread_join(thread->thread, NULL);
-    free(thread);
+    while (gone && gone != end) {
+        struct tdm_dedicated_thread *thread = gone;
+        gone = thread->before;
+        pthread_join(thread->thread, NULL);
+        free(thread);
+    }
 }
 
-/* thread NULL: it could not be started.  When the pool's end sees that nobody is alive it joins the last, and that one does not end before it has
- * joined the one before; a thread that is not joined at all must not touch the pool after the unlock. */
-static void leave(struct tdm_dedicated *dedicated, struct tdm_lane *lane, struct tdm_dedicated_thread *thread)
+/* With the lock held, before and after; one of those that are gone, and the only one that joins others.  The pool's end may have taken the list, and
+ * joins this one. */
+static void join_others(struct tdm_dedicated *dedicated, const struct tdm_lane *lane, struct tdm_dedicated_thread *thread)
+{
+    struct tdm_dedicated_thread *others = thread->before;
+    thread->before = NULL;
+    while (others != thread) {
+        unlock(lane);
+        join_until(others, thread);
+        lock(lane);
+        others = dedicated->gone ? dedicated->gone : thread;
+        if (dedicated->gone) dedicated->gone = thread;
+    }
+}
+
+/* thread NULL: it could not be started.  When the pool's end sees that nobody is alive it joins those that are gone; a thread that is not joined at all
+ * must not touch the pool after the unlock. */
+static void leave(struct tdm_dedicated *dedicated, const struct tdm_lane *lane, struct tdm_dedicated_thread *thread)
 {
     lock(lane);
-    struct tdm_dedicated_thread *before = thread ? dedicated->last : NULL;
-    if (thread) dedicated->last = thread;
     dedicated->alive--;
     add_seq(&dedicated->ends, 1); /* [dedicated-ends] */
     tdm_futex_wake_all(&dedicated->ends);
+    if (thread) {
+        thread->before = dedicated->gone;
+        dedicated->gone = thread;
+        if (thread->before && !dedicated->one_joins) {
+            dedicated->one_joins = true;
+            join_others(dedicated, lane, thread);
+            dedicated->one_joins = false;
+        }
+    }
     unlock(lane);
-    join(before);
 }
 
 static void live(struct tdm_dedicated_thread *thread)
@@ -176,8 +203,8 @@ void tdm_dedicated_end(struct tdm_dedicated *dedicated, struct tdm_lane *lane)
         tdm_futex_wait(&dedicated->ends, seen, TDM_FOREVER);
         lock(lane);
     }
-    struct tdm_dedicated_thread *last = dedicated->last;
-    dedicated->last = NULL;
+    struct tdm_dedicated_thread *gone = dedicated->gone;
+    dedicated->gone = NULL;
     unlock(lane);
-    join(last);
+    join_until(gone, NULL);
 }

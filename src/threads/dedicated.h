@@ -12,7 +12,8 @@ struct tdm_dedicated {
     uint32_t starting;                 /* threads that have not looked there yet */
     uint32_t alive;                    /* threads that have not come to their end, and those that are about to be started */
     uint32_t numbers;                  /* given to threads so far */
-    struct tdm_dedicated_thread *last; /* the one that came to its end last and is still to be joined, or NULL */
+    struct tdm_dedicated_thread *gone; /* those that came to their ends and are still to be joined, the last one first */
+    bool one_joins;                    /* one of those, the last of the list, joins all that come after it */
     _Atomic uint32_t ends;             /* counts ends; the pool's sleeps on it [dedicated-ends] */
 };
 

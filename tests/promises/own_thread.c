@@ -309,6 +309,46 @@ static void a_dedicated_task_whose_thread_cannot_start_says_why(void)
     assert_int_equal(atomic_load(&records.stops), 2);
 }
 
+/* ---- its thread's end ---- */
+
+static struct {
+    pthread_key_t key;
+    atomic_int ending, opened;
+} slow;
+
+static void end_slowly(void *value)
+{
+    (void)value;
+    atomic_store(&slow.ending, 1);
+    while (!atomic_load(&slow.opened)) moment(); /* longer than others have patience */
+}
+
+static int end_slowly_task(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)size;
+    return pthread_setspecific(slow.key, input);
+}
+
+static void a_thread_that_is_slow_to_end_does_not_keep_others_from_ending(void)
+{
+    enum { OTHERS = 50 };
+    char any;
+    skip_without("/proc/self/task", "the system does not tell which threads there are");
+    assert_int_equal(pthread_key_create(&slow.key, end_slowly), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    tandem_task task = dedicated(end_slowly_task, &any, sizeof any), other = dedicated(nothing_task, NULL, 0);
+    size_t before = entries_in("/proc/self/task");
+    assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    assert_true(await(&slow.ending, 1));
+    for (int i = 0; i < OTHERS; i++) assert_int_equal(tandem_call(pool, &other), TANDEM_OK);
+    wait_until(entries_in("/proc/self/task") <= before + 2); /* that one, and one that waits for it */
+    atomic_store(&slow.opened, 1);
+    wait_until(entries_in("/proc/self/task") <= before);
+    tandem_task_clear(&task);
+    tandem_task_clear(&other);
+    end_pool(pool);
+}
+
 /* ---- at any moment ---- */
 
 /* promise 17 */
@@ -331,7 +371,8 @@ static void dedicated_threads_cancelled_at_random_moments_end_once(void)
         }
         for (int i = 0; i < WINDOW; i++) {
             int status = tandem_wait(&tasks[i]);
-            assert_true(status == TANDEM_OK || status == TANDEM_CANCELLED);
+            if (status != TANDEM_OK && status != TANDEM_CANCELLED)
+                fail_msg("%s: %s: %s", tandem_status_name(status), tasks[i].report->step, tandem_strerror(tasks[i].code));
             assert_int_equal(atomic_load(&runs[i]), status == TANDEM_OK);
             tandem_task_clear(&tasks[i]);
         }
@@ -354,6 +395,7 @@ int main(int argc, char **argv)
         test(a_dedicated_task_ends_at_once_while_its_thread_starts),
         test(a_pool_ends_while_a_dedicated_thread_starts),
         test(a_dedicated_task_whose_thread_cannot_start_says_why),
+        test(a_thread_that_is_slow_to_end_does_not_keep_others_from_ending),
         test(dedicated_threads_cancelled_at_random_moments_end_once),
     };
     return harness_main(argc, argv, tests, count_of(tests));
