@@ -130,7 +130,6 @@ static int send_hundred_task(tandem_context *context, void *input, size_t size)
     return 0;
 }
 
-/* promise 40: many, and several tasks at once, each of which counts for itself */
 static void count_its_own(tandem_task *task, const tandem_message *message)
 {
     uint64_t *next = task->user_data;
@@ -144,6 +143,7 @@ static void check_hundred(tandem_task *task)
     atomic_fetch_add(&seen.ends, 1);
 }
 
+/* promise 40: many, and several tasks at once, each of which counts for itself */
 static void messages_of_tasks_that_run_side_by_side_do_not_mix(int isolation)
 {
     enum { TASKS = 20 };
@@ -344,6 +344,108 @@ static void a_host_that_takes_nothing_is_EAGAIN_to_send_to_at_last(int isolation
     tandem_task_clear(&task);
 }
 
+/* A direction holds 1 MiB of these, and some more are on their way. */
+#define PIECE        ((size_t)64 << 10)
+#define PIECES_LEAST 16
+#define PIECES_MOST  64
+
+static int receive_bytes_behind_gate_task(tandem_context *context, void *input, size_t size)
+{
+    struct gate *gate;
+    tandem_message message;
+    uint64_t bytes = 0;
+    if (size != sizeof gate) return __LINE__;
+    memcpy(&gate, input, size);
+    atomic_fetch_add(&gate->entered, 1);
+    if (!await(&gate->opened, 1)) return __LINE__;
+    int error;
+    while ((error = tandem_receive(context, &message, -1)) == 0) bytes += message.size;
+    return error == -EPIPE ? tandem_reply(context, &bytes, sizeof bytes) : __LINE__;
+}
+
+/* Posts messages of one size until there is no room, then one more, which waits until the task has taken what is there. */
+static void post_until_full(int isolation, size_t size, int least, int most)
+{
+    struct gate *gate = shared(sizeof *gate);
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    tandem_task task = task_of(isolation, receive_bytes_behind_gate_task, &gate, sizeof gate);
+    unsigned char *bytes = calloc(1, size);
+    tandem_message message = bytes_of(bytes, size);
+    assert_non_null(bytes);
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    assert_true(await(&gate->entered, 1));
+    int posted = 0, error;
+    while ((error = tandem_post(&task, &message, 0)) == 0 && posted < 1000) posted++;
+    assert_int_equal(error, -EAGAIN);
+    assert_in_range(posted, least, most);
+    assert_int_equal(tandem_post(&task, &message, 1), -ETIMEDOUT);
+    atomic_store(&gate->opened, 1);
+    assert_int_equal(tandem_post(&task, &message, -1), 0);
+    assert_int_equal(tandem_close(&task), 0);
+    expect_end(&task, TANDEM_OK);
+    assert_int_equal(*(uint64_t *)task.output, (uint64_t)size * (unsigned)(posted + 1));
+    end_pool(pool);
+    tandem_task_clear(&task);
+    free(bytes);
+}
+
+/* promise 41: by their bytes, too */
+static void a_task_that_does_not_receive_holds_few_large_messages(int isolation)
+{
+    post_until_full(isolation, PIECE, PIECES_LEAST, PIECES_MOST);
+}
+
+/* promise 41: one that is larger than the limit is taken alone, and as much again may be on its way */
+static void a_task_that_does_not_receive_holds_hardly_more_than_one_very_large_message(int isolation)
+{
+    post_until_full(isolation, (size_t)3 << 20, 1, 3);
+}
+
+static int send_pieces_until_full_task(tandem_context *context, void *input, size_t size)
+{
+    static unsigned char bytes[PIECE];
+    struct gate *gate;
+    tandem_message message = bytes_of(bytes, sizeof bytes);
+    int error, sent = 0;
+    if (size != sizeof gate) return __LINE__;
+    memcpy(&gate, input, size);
+    while ((error = tandem_send(context, &message, 0)) == 0 && sent < 1000) sent++;
+    if (error != -EAGAIN) return __LINE__;
+    while ((error = tandem_send(context, &message, 1)) == 0 && sent < 1000)
+        sent++; /* one may have been taken meanwhile, to be held */
+    if (error != -ETIMEDOUT || sent < PIECES_LEAST || sent > PIECES_MOST) return __LINE__;
+    atomic_store(&gate->entered, 1);
+    for (int i = 0; i < PIECES_MOST; i++, sent++)
+        if (tandem_send(context, &message, -1) != 0) return __LINE__;
+    return tandem_reply(context, &sent, sizeof sent);
+}
+
+static void count_pieces_when_let(tandem_task *task, const tandem_message *message)
+{
+    (void)task;
+    await(&seen.held, 1);
+    check(message->size == PIECE);
+    atomic_fetch_add(&seen.messages, 1);
+}
+
+/* promise 41: by their bytes, too */
+static void a_host_that_takes_nothing_holds_few_large_messages(int isolation)
+{
+    struct gate *gate = shared(sizeof *gate);
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    tandem_task task = talker_of(isolation, send_pieces_until_full_task, &gate, sizeof gate);
+    task.on_message = count_pieces_when_let;
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    assert_true(await(&gate->entered, 1));
+    atomic_store(&seen.held, 1);
+    expect_end(&task, TANDEM_OK);
+    wait_until(atomic_load(&seen.ends) == 1);
+    assert_int_equal(atomic_load(&seen.wrong), 0);
+    assert_int_equal(atomic_load(&seen.messages), *(int *)task.output);
+    end_pool(pool);
+    tandem_task_clear(&task);
+}
+
 /* ---- waiting ---- */
 
 static int wait_in_vain_task(tandem_context *context, void *input, size_t size)
@@ -464,6 +566,9 @@ int main(int argc, char **argv)
         both(messages_of_all_sizes_go_both_ways_whole),
         both(a_task_that_does_not_receive_is_EAGAIN_to_post_to_at_last),
         both(a_host_that_takes_nothing_is_EAGAIN_to_send_to_at_last),
+        both(a_task_that_does_not_receive_holds_few_large_messages),
+        both(a_task_that_does_not_receive_holds_hardly_more_than_one_very_large_message),
+        both(a_host_that_takes_nothing_holds_few_large_messages),
         both(a_receive_waits_as_long_as_it_is_told),
         both(a_task_is_posted_to_before_it_has_started),
         both(several_threads_post_to_one_task),
