@@ -164,7 +164,7 @@ static int start_afresh(struct desk *desk)
 static int fork_with_a_lock_task(tandem_context *context, void *input, size_t size)
 {
     struct desk *desk = input;
-    int status;
+    int status = 0;
     (void)context, (void)size;
     if (tandem_lock(&desk->mutex, 0) != 0) return __LINE__;
     pid_t pid = fork();
