@@ -311,6 +311,20 @@ int tdm_inbox_pull(struct tdm_inbox *inbox, struct tdm_way *way)
     return 1;
 }
 
+/* What is not taken so is copied and judged once more. */
+bool tdm_inbox_pull_bare_reply(struct tdm_inbox *inbox)
+{
+    struct tdm_frame *frame = &inbox->frame;
+    if (!tdm_inbox_has_header(inbox)) return false;
+    memcpy(frame, inbox->buffer + inbox->start, sizeof *frame);
+    if (frame->kind != TDM_FRAME_REPLY || frame->flags != 0 || !tdm_frame_is_from_worker(frame)) return false;
+    inbox->start += sizeof *frame;
+    inbox->payload = NULL;
+    inbox->mail = NULL;
+    inbox->out_of_memory = false;
+    return true;
+}
+
 void tdm_inbox_clear(struct tdm_inbox *inbox)
 {
     if (inbox->has_frame) tdm_inbox_drop(inbox);
@@ -436,8 +450,24 @@ bool tdm_channel_skip(struct tdm_channel *channel, size_t size)
     return true;
 }
 
+/* The whole frame, if there is a ring and room for it.  0: it is published; -EAGAIN; -errno. */
+static int write_at_once(struct tdm_channel *channel, const struct tdm_frame *frame, const void *payload)
+{
+    size_t total = sizeof *frame + frame->payload;
+    if (!tdm_way_has_ring(&channel->out) || total > TDM_RING_PIECE) return -EAGAIN;
+    int fault = tdm_fault(TDM_FAULT_worker_write);
+    if (fault != 0) return -fault;
+    if (tdm_fault_short(TDM_FAULT_worker_write, total) < total) return -EAGAIN;
+    if (!tdm_ring_put(&channel->out.ring, frame, sizeof *frame, payload, frame->payload)) return -EAGAIN;
+    tdm_ring_publish(&channel->out.ring);
+    after_worker_write(channel);
+    return 0;
+}
+
 int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame, const void *payload)
 {
+    int result = write_at_once(channel, frame, payload);
+    if (result != -EAGAIN) return result;
     size_t done = 0, total = sizeof *frame + frame->payload;
     while (done < total) {
         ssize_t now = write_from(TDM_FAULT_worker_write, &channel->out, frame, payload, done);

@@ -82,6 +82,9 @@ static inline bool tdm_inbox_has_header(const struct tdm_inbox *inbox)
     return !inbox->has_frame && inbox->end - inbox->start >= sizeof inbox->frame;
 }
 
+/* The next frame is a reply without an output, and has been read already: it is in the inbox now. */
+bool tdm_inbox_pull_bare_reply(struct tdm_inbox *inbox);
+
 /* Frees what came with a whole frame and nobody wants. */
 void tdm_inbox_drop(struct tdm_inbox *inbox);
 

@@ -104,6 +104,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
         slot->heard = true;
         add_seq(&slot->lane->talkers, 1); /* [lane-talkers] */
     }
+    tdm_report_begin(private);
     tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
     tdm_control_offer(slot->control, frame.entry, frame.sequence);
     tdm_fault(TDM_FAULT_host_offered);
