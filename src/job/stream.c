@@ -195,6 +195,18 @@ int tdm_way_put(struct tdm_way *way, const struct tdm_frame *frame, const void *
     return tdm_ring_put(&way->ring, frame, sizeof *frame, payload, frame->payload) ? 0 : -EAGAIN;
 }
 
+struct tdm_frame *tdm_way_place(struct tdm_way *way) { return tdm_ring_place(&way->ring, sizeof(struct tdm_frame)); }
+
+int tdm_way_put_placed(struct tdm_way *way)
+{
+    const size_t size = sizeof(struct tdm_frame);
+    int fault = tdm_fault(TDM_FAULT_host_write);
+    if (fault != 0) return -fault;
+    if (tdm_fault_short(TDM_FAULT_host_write, size) < size) return -EAGAIN;
+    tdm_ring_put_placed(&way->ring, size);
+    return 0;
+}
+
 void tdm_way_publish(struct tdm_way *way)
 {
     tdm_ring_publish(&way->ring);

@@ -56,6 +56,11 @@ int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way, bool or_bell
 int tdm_way_put(struct tdm_way *way, const struct tdm_frame *frame, const void *payload);
 void tdm_way_publish(struct tdm_way *way);
 
+/* The same for a frame without a payload that is made where it will lie; NULL: it cannot be.  Made elsewhere it would have to be copied, which
+ * waits until the processor has done all that it was told to write before, to memory that the worker's has. */
+struct tdm_frame *tdm_way_place(struct tdm_way *way);
+int tdm_way_put_placed(struct tdm_way *way);
+
 /* ---- host: frames coming in; zeroed: nothing yet ---- */
 
 struct tdm_inbox {

@@ -18,26 +18,25 @@ static bool answers(struct tdm_slot *slot, const struct tdm_entry *oldest, const
            (tdm_slot_is(slot, oldest, TDM_CLAIMED) || tdm_slot_is(slot, oldest, TDM_FINISHED));
 }
 
-static struct tdm_outcome outcome_of(struct tdm_slot *slot, struct tdm_facts *facts)
+static void set_outcome(const struct tdm_slot *slot, struct tdm_outcome *outcome, struct tdm_facts *facts)
 {
     const struct tdm_frame *frame = &slot->inbox.frame;
-    struct tdm_outcome outcome = {.code = frame->code};
+    *outcome = (struct tdm_outcome){.code = frame->code};
     if (frame->kind == TDM_FRAME_REFUSED) {
-        outcome.status = TANDEM_NOT_STARTED;
-        outcome.step = "input";
+        outcome->status = TANDEM_NOT_STARTED;
+        outcome->step = "input";
     } else if (frame->kind == TDM_FRAME_OVERSIZED) {
-        outcome.status = TANDEM_OVER_LIMIT;
+        outcome->status = TANDEM_OVER_LIMIT;
         facts->limit = "output";
     } else if (slot->inbox.out_of_memory) {
-        outcome.status = TANDEM_FAILED;
-        outcome.code = ENOMEM;
-        outcome.step = "reply";
+        outcome->status = TANDEM_FAILED;
+        outcome->code = ENOMEM;
+        outcome->step = "reply";
     } else {
-        outcome.status = frame->code == 0 ? TANDEM_OK : TANDEM_FAILED;
-        outcome.output = slot->inbox.payload;
-        outcome.output_size = frame->payload;
+        outcome->status = frame->code == 0 ? TANDEM_OK : TANDEM_FAILED;
+        outcome->output = slot->inbox.payload;
+        outcome->output_size = frame->payload;
     }
-    return outcome;
 }
 
 void tdm_replies_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts,
@@ -100,7 +99,7 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     answered->facts.system_ns = use->system_ns;
     answered->facts.peak_memory = use->peak_memory;
     if (slot->inbox.frame.progressed) tdm_slot_progress(slot, oldest, &answered->facts.done, &answered->facts.total);
-    answered->outcome = outcome_of(slot, &answered->facts);
+    set_outcome(slot, &answered->outcome, &answered->facts);
     slot->inbox.payload = NULL;
     answered->outcome.started_ns = oldest->begun_ns;
     answered->outcome.ended_ns =
@@ -164,12 +163,14 @@ static int take_out_all(struct tdm_slot *slot, struct answered *answered)
     return count;
 }
 
-/* The words that go with the replies that have been read: the worker's processor has them. */
+/* The words that go with the replies that have been read: the worker's processor has them.  Those of other tasks will be written soon; what
+ * the worker is to move to FINISHED just now it may keep. */
 static void fetch_words(const struct tdm_slot *slot)
 {
-    size_t whole = (slot->inbox.end - slot->inbox.start) / sizeof slot->inbox.frame;
-    size_t at = slot->inbox.frame.entry;
-    for (size_t i = 0; i <= whole && i < AT_ONCE; i++) tdm_prefetch_to_read(&slot->control->words[(at + i) % TDM_IN_HAND]);
+    size_t more = (slot->inbox.end - slot->inbox.start) / sizeof slot->inbox.frame, at = slot->inbox.frame.entry;
+    if (more >= AT_ONCE) more = AT_ONCE - 1;
+    for (size_t i = 0; i < more; i++) tdm_prefetch(&slot->control->words[(at + i) % TDM_IN_HAND]);
+    tdm_prefetch_to_read(&slot->control->words[(at + more) % TDM_IN_HAND]);
 }
 
 /* Where more replies follow, the worker gets several tasks at once. */
