@@ -92,6 +92,7 @@ static struct results take_results(tandem_task *task, uint32_t before)
     struct tdm_task *private = tdm_task_of(task);
     struct results results = {task->output, task->output_size, task->report, NULL, task->status, task->code, task->signal, 0, 0};
     if (task->output) results.release = private->release;
+    tdm_report_expect_free(task->report);
     if (before & TDM_PROGRESSED) results.done = private->progress.done, results.total = private->progress.total;
     task->output = NULL;
     task->output_size = 0;

@@ -378,6 +378,7 @@ static struct tdm_task *next_for(struct tdm_process_lane *lane, struct tdm_slot 
         slot->dedicated ? tdm_lane_dequeue_from_locked(&lane->lane, &lane->dedicated) : tdm_lane_dequeue_locked(&lane->lane);
     if (!task) return NULL;
     task->place = slot;
+    tdm_report_expect_begin(task);
     tdm_staff_guard(lane);
     return task;
 }

@@ -95,6 +95,17 @@ void tdm_report_begin(struct tdm_task *private)
     private->blank = false;
 }
 
+void tdm_report_expect_begin(const struct tdm_task *private)
+{
+    const char *report = (const char *)tdm_task_public((struct tdm_task *)(uintptr_t) private)->report;
+    for (size_t at = 0; private->blank && at < sizeof(struct full_report); at += TDM_CACHE_LINE) tdm_prefetch(report + at);
+}
+
+void tdm_report_expect_free(const tandem_report *report)
+{
+    if (report) tdm_prefetch_to_read(&((const struct full_report *)(const void *)report)->more);
+}
+
 /* What it kept may be the memory that it lies in. */
 void tdm_report_free(const tandem_report *report)
 {

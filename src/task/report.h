@@ -42,6 +42,10 @@ void tdm_report_take(struct tdm_report_pads *pads, struct tdm_task *task);
 void tdm_report_pads_close(struct tdm_report_pads *pads);
 /* Its holder: it will tell something of this run. */
 void tdm_report_begin(struct tdm_task *task);
+
+/* One that was perhaps written long ago: it will be freed soon; or, one that was taken: it will begin soon. */
+void tdm_report_expect_free(const tandem_report *report);
+void tdm_report_expect_begin(const struct tdm_task *task);
 void tdm_report_free(const tandem_report *report); /* also NULL */
 
 /* Something that goes with one that was made: released once, when the report is freed. */
