@@ -174,6 +174,7 @@ static bool read_setup(void)
     worker.argument = argument;
     tdm_worker_talk_open(channel, worker.control, worker.parcels);
     if (!tdm_worker_talk_set_data(worker.setup.data_version, worker.setup.data_size)) return false;
+    if (!tdm_channel_skip(channel, frame.payload - (size_t)tdm_setup_size(&worker.setup))) return false;
     if (!map_shared()) return false;
     tdm_setup_adopt(&worker.setup, environment);
     return true;

@@ -475,7 +475,7 @@ char *tdm_process_lane_make_setup(struct tdm_process_lane *lane, struct tdm_setu
     size_t data_size = data ? data->size : 0;
     lock(lane);
     size_t environment = lane->environment ? lane->environment_size : 0, argument = lane->options->argument_size;
-    char *bytes = tdm_malloc(sizeof *setup + environment + argument + data_size);
+    char *bytes = tdm_calloc(1, sizeof *setup + environment + argument + data_size + TDM_SETUP_PADDING);
     if (bytes && environment > 0) memcpy(bytes + sizeof *setup, lane->environment, environment);
     unlock(lane);
     if (bytes) {
