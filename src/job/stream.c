@@ -104,18 +104,24 @@ static void after_worker_read(struct tdm_channel *channel)
  * costs little. */
 #define YIELD_AFTER_NS 3000u
 
-static bool watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
+enum found { NOTHING, FOUND, FOUND_LATE };
+
+static enum found watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
 {
     uint64_t begun = tdm_clock_ns(), passed = 0;
+    enum found found = FOUND;
     do {
         for (int i = 0; i < LOOKS; i++) {
-            if (tdm_ring_has_news(&way->ring, writes)) return true;
+            if (tdm_ring_has_news(&way->ring, writes)) return found;
             tdm_pause();
         }
-        if (passed > YIELD_AFTER_NS) sched_yield();
+        if (passed > YIELD_AFTER_NS) {
+            sched_yield();
+            found = FOUND_LATE;
+        }
         passed = tdm_clock_ns() - begun;
     } while (passed < ns);
-    return false;
+    return NOTHING;
 }
 
 /* Where both sides sleep, each sees the other's wake-up in its own wait, and a watch as short as it has become never pays.  So after some
@@ -124,22 +130,30 @@ static bool watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
 #define SHORT_SLEEP   4 /* times the longest watch */
 #define SLEEPS_TO_TRY 8
 
+/* Where both sides are on one processor they go on by turns, although another may be free: the system moves only who wakes up. */
+#define LATE_MOST 4
+
 bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch)
 {
     if (watch->most_ns == 0) return tdm_ring_has_news(&way->ring, writes);
+    if (watch->late >= LATE_MOST) {
+        watch->late = 0;
+        return tdm_ring_has_news(&way->ring, writes);
+    }
     if (watch->short_sleeps >= SLEEPS_TO_TRY) watch->now_ns = watch->most_ns;
-    bool found = watch_for(way, writes, watch->now_ns);
+    enum found found = watch_for(way, writes, watch->now_ns);
+    watch->late = found == FOUND_LATE ? watch->late + 1 : 0;
     uint32_t next_ns = found ? watch->now_ns * 2 : watch->short_sleeps >= SLEEPS_TO_TRY ? WATCH_LEAST_NS : watch->now_ns / 2;
     if (next_ns < WATCH_LEAST_NS) next_ns = WATCH_LEAST_NS;
     watch->now_ns = next_ns < watch->most_ns ? next_ns : watch->most_ns;
     if (found || watch->short_sleeps >= SLEEPS_TO_TRY) watch->short_sleeps = 0;
-    return found;
+    return found != NOTHING;
 }
 
 /* The other side is at it, too, or was woken for it; and to wake up takes many times longer than a piece of a frame. */
 bool tdm_way_watch_amid(const struct tdm_way *way, bool writes, const struct tdm_watch *watch)
 {
-    return watch->most_ns != 0 ? watch_for(way, writes, watch->most_ns) : tdm_ring_has_news(&way->ring, writes);
+    return watch->most_ns != 0 ? watch_for(way, writes, watch->most_ns) != NOTHING : tdm_ring_has_news(&way->ring, writes);
 }
 
 uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)

@@ -24,6 +24,7 @@ struct tdm_way {
 struct tdm_watch {
     uint32_t now_ns, most_ns; /* most: not 0 only where there are processors for both sides */
     uint32_t short_sleeps;    /* since the last watch that paid, or was tried */
+    uint32_t late;            /* watches in a row that found what they looked for only after others had had the processor */
 };
 
 static inline bool tdm_way_has_ring(const struct tdm_way *way) { return way->rings != NULL; }
@@ -89,6 +90,8 @@ static inline bool tdm_inbox_has_header(const struct tdm_inbox *inbox)
 
 /* The next frame is a reply without an output, and has been read already: it is in the inbox now. */
 bool tdm_inbox_pull_bare_reply(struct tdm_inbox *inbox);
+/* It is to be pulled again. */
+static inline void tdm_inbox_put_bare_back(struct tdm_inbox *inbox) { inbox->start -= sizeof inbox->frame; }
 
 /* Frees what came with a whole frame and nobody wants. */
 void tdm_inbox_drop(struct tdm_inbox *inbox);

@@ -146,8 +146,8 @@ static bool is_talk(const struct tdm_frame *frame)
 /* So many are taken under one lock. */
 #define AT_ONCE 8
 
-/* With the lock held: as many as there are, of those that are as short as may be.  What is pulled and cannot be taken is kept for the
- * reactor, unless it is the first. */
+/* With the lock held: as many as there are, of those that are as short as may be.  What cannot be taken is pulled again, as the
+ * first. */
 static int take_out_all(struct tdm_slot *slot, struct answered *answered)
 {
     int count = 0;
@@ -156,10 +156,7 @@ static int take_out_all(struct tdm_slot *slot, struct answered *answered)
         pulled = ++count < AT_ONCE && tdm_inbox_pull_bare_reply(&slot->inbox);
         if (pulled) tdm_fault(TDM_FAULT_host_reply_read);
     }
-    if (count > 0 && pulled) {
-        slot->has_held = true;
-        slot->held = 1;
-    }
+    if (count > 0 && pulled) tdm_inbox_put_bare_back(&slot->inbox);
     return count;
 }
 
