@@ -92,6 +92,7 @@ static struct results take_results(tandem_task *task, uint32_t before)
     struct tdm_task *private = tdm_task_of(task);
     struct results results = {task->output, task->output_size, task->report, NULL, task->status, task->code, task->signal, 0, 0};
     if (task->output) results.release = private->release;
+    tdm_report_expect_free(task->report);
     if (before & TDM_PROGRESSED) results.done = private->progress.done, results.total = private->progress.total;
     task->output = NULL;
     task->output_size = 0;
@@ -126,8 +127,8 @@ static void prepare_for_process(struct tdm_task *private, const tandem_report *r
 {
     private->place = NULL;
     private->deaths = 0;
-    private->retried = false;
-    private->queued_ns = report ? report->queued_ns : 0;
+    private->retried = private->blank = false;
+    private->queued_ns = report ? report->queued_ns : tdm_report_now();
     prepare_link(&private->link);
 }
 
@@ -195,9 +196,10 @@ static int claim(tandem_task *task, struct way *way)
     return cas_seq(&private->state, &word, TDM_PREPARING) ? 0 : -EBUSY; /* another submit of it came first */
 }
 
+/* That of a process task is given to it by its lane. */
 static int make_report(struct tandem_pool *pool, const tandem_task *task, tandem_report **report)
 {
-    bool wanted = task->command || task->isolation == TANDEM_PROCESS || task->flags & TANDEM_REPORT;
+    bool wanted = task->command || (task->isolation == TANDEM_THREAD && task->flags & TANDEM_REPORT);
     *report = wanted ? tdm_report_make(task) : NULL;
     if (wanted && !*report) return -ENOMEM;
     return task->command ? tdm_command_lane_order(&pool->commands, task, *report) : 0;

@@ -52,7 +52,11 @@ static inline void tdm_prefetch_to_read(const void *memory)
 /* Memory that will be written soon, and that another core has now. */
 static inline void tdm_prefetch(const void *memory)
 {
-#if defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__)
+    __asm__ volatile("prefetchw %0"
+                     :
+                     : "m"(*(const char *)memory)); /* the builtin may only ask for a copy; where it is not known it does nothing */
+#elif defined(__GNUC__)
     __builtin_prefetch(memory, 1);
 #else
     (void)memory;

@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* For some hundred bytes, where it is done for each task.  Compilers that know the size put an instruction there whose start alone takes as long
+ * as all that the C library does. */
+void tdm_zero(void *memory, size_t size);
+
 static inline bool tdm_memory_fails(void)
 {
     int fault = tdm_fault(TDM_FAULT_memory);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* CPUs this process may run on; at least 1. */
@@ -114,6 +115,9 @@ int tdm_platform_open_cwd(void);
 
 /* Has the system, when it is short of memory, kill this process before the program. */
 void tdm_platform_offer_to_oom(void);
+
+/* As fflush(), for a stream that is mostly empty. */
+void tdm_platform_flush(FILE *stream);
 
 /* Does this process have one thread for certain?  Costs nothing; false: look it up. */
 bool tdm_platform_surely_single_threaded(void);

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -353,6 +354,11 @@ void tdm_platform_offer_to_oom(void)
     ssize_t written = write(fd, text, (size_t)length);
     (void)written; /* without it, it is killed when its turn comes */
     close(fd);
+}
+
+void tdm_platform_flush(FILE *stream)
+{
+    if (__fpending(stream) > 0) fflush(stream);
 }
 
 /* A variable of the C library, from 2.32 on. */

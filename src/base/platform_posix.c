@@ -269,6 +269,8 @@ int tdm_platform_open_cwd(void)
 
 void tdm_platform_offer_to_oom(void) {}
 
+void tdm_platform_flush(FILE *stream) { fflush(stream); }
+
 bool tdm_platform_surely_single_threaded(void) { return false; }
 
 _Atomic uint32_t *tdm_platform_word_wiped_by_fork(void) { return NULL; }

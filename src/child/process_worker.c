@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/fds.h"
 #include "base/identity.h"
+#include "base/memory.h"
 #include "base/platform.h"
 #include "base/proc.h"
 #include "base/quick_clock.h"
@@ -173,6 +174,7 @@ static bool read_setup(void)
     worker.argument = argument;
     tdm_worker_talk_open(channel, worker.control, worker.parcels);
     if (!tdm_worker_talk_set_data(worker.setup.data_version, worker.setup.data_size)) return false;
+    if (!tdm_channel_skip(channel, frame.payload - (size_t)tdm_setup_size(&worker.setup))) return false;
     if (!map_shared()) return false;
     tdm_setup_adopt(&worker.setup, environment);
     return true;
@@ -440,22 +442,34 @@ static int call_function(tandem_fn *function, tandem_context *context, void *inp
     return code;
 }
 
+static void make_context(tandem_context *context)
+{
+    tdm_zero(context, sizeof *context);
+    context->isolation = TANDEM_PROCESS;
+    context->in_worker = true;
+    context->reply_most = TDM_FRAME_PAYLOAD_MOST;
+    context->talk = &tdm_worker_talk;
+    context->worker_data = worker.data;
+    context->home = worker.identity;
+}
+
+/* How much it may reply, or 0. */
+static uint64_t begin_limited(const tandem_limits *shared)
+{
+    tandem_limits limits = *shared;
+    tdm_payload_drop(); /* what it had of that it would not count as its own */
+    tdm_task_limits_set(&limits, worker.control);
+    return limits.output;
+}
+
 /* What stdout and stderr hold is written before the reply: who has the result has the output too.  How long the function took. */
 static uint64_t run(const struct tdm_frame *task, void *input)
 {
-    static const tandem_context plain = {
-        .isolation = TANDEM_PROCESS, .in_worker = true, .reply_most = TDM_FRAME_PAYLOAD_MOST, .talk = &tdm_worker_talk};
-    static const tandem_limits none;
-    tandem_context context = plain; /* copied, which is quicker than what compilers make of an initializer of this size */
-    context.worker_data = worker.data;
-    context.home = worker.identity;
+    tandem_context context;
+    make_context(&context);
     bool limited = task->flags & TDM_FRAME_HAS_LIMITS;
-    tandem_limits limits = limited ? worker.control->limits[task->entry] : none;
-    if (limits.output != 0 && limits.output < context.reply_most) context.reply_most = (size_t)limits.output;
-    if (limited) {
-        tdm_payload_drop(); /* what it had of that it would not count as its own */
-        tdm_task_limits_set(&limits, worker.control);
-    }
+    uint64_t output_most = limited ? begin_limited(&worker.control->limits[task->entry]) : 0;
+    if (output_most != 0 && output_most < context.reply_most) context.reply_most = (size_t)output_most;
     size_t size = is_in_shared(task) ? (size_t)task->size : task->payload;
     tdm_worker_talk_tell_start();
     int code = call_function((tandem_fn *)(uintptr_t)task->function, &context, input, size);
@@ -464,12 +478,12 @@ static uint64_t run(const struct tdm_frame *task, void *input)
     tdm_fault(TDM_FAULT_worker_ran);
     if (context.received) tdm_context_drop_received(&context);
     tdm_payload_drop(); /* what this one did not need, the next may not either */
-    fflush(stdout);
-    fflush(stderr);
+    tdm_platform_flush(stdout);
+    tdm_platform_flush(stderr);
     if (limited) tdm_task_limits_lift(worker.control);
     struct tdm_use use = use_of(ran_ns);
     tdm_worker_talk_end();
-    if (context.oversized && limits.output != 0)
+    if (context.oversized && output_most != 0)
         send_plain(TDM_FRAME_OVERSIZED, task, 0, &use);
     else
         reply(task, &context, code, &use);

@@ -53,7 +53,7 @@ struct tdm_control_word {
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */
 struct tdm_control {
     struct tdm_control_word words[TDM_CONTROL_WORDS];
-    tandem_limits limits[TDM_CONTROL_WORDS]; /* the host's, before the word says OFFERED; for frames that say they have some */
+    tandem_limits limits[TDM_CONTROL_WORDS]; /* the host's, before the frame is published; for frames that say they have some */
     struct tdm_talk_words talk[TDM_CONTROL_WORDS];
     uint64_t memory_most;             /* the worker's: the address space that the task it has claimed may have; 0: any */
     struct tdm_holdings holdings;     /* the worker's */

@@ -9,7 +9,14 @@ _Static_assert(sizeof(struct tdm_frame) == 64, "no padding travels");
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload)
 {
-    return (struct tdm_frame){.magic = MAGIC, .kind = (uint16_t)kind, .payload = (uint32_t)payload};
+    struct tdm_frame frame;
+    tdm_frame_set(&frame, kind, payload);
+    return frame;
+}
+
+void tdm_frame_set(struct tdm_frame *frame, enum tdm_frame_kind kind, size_t payload)
+{
+    *frame = (struct tdm_frame){.magic = MAGIC, .kind = (uint16_t)kind, .payload = (uint32_t)payload};
 }
 
 static bool is_message(const struct tdm_frame *frame)

@@ -72,6 +72,7 @@ struct tdm_frame {
 };
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);
+void tdm_frame_set(struct tdm_frame *frame, enum tdm_frame_kind kind, size_t payload); /* the same; and does not read it */
 
 /* Could an honest worker have sent this header?  Nothing more is believed of it. */
 bool tdm_frame_is_from_worker(const struct tdm_frame *frame);

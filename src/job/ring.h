@@ -79,6 +79,14 @@ ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int cou
 bool tdm_ring_put(struct tdm_ring *ring, const void *header, size_t header_size, const void *rest, size_t size);
 void tdm_ring_publish(struct tdm_ring *ring);
 
+/* The producer: where what is put next would lie, if there is room for all of it there, in one piece that any type may lie in; else NULL. */
+void *tdm_ring_place(struct tdm_ring *ring, size_t size);
+/* What was written there counts as put.  It is not looked at any more, for the other side may write there, too. */
+static inline void tdm_ring_put_placed(struct tdm_ring *ring, size_t size) { ring->own += size; }
+
+/* The producer: so much will be put soon. */
+void tdm_ring_expect(const struct tdm_ring *ring, size_t size);
+
 /* The consumer: takes up to size bytes, at most a piece, to NULL: throws them away.  How many; -EAGAIN: there is nothing; -EPROTO. */
 ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size);
 

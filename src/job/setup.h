@@ -6,6 +6,7 @@
 #define TDM_JOB_SETUP_H
 
 #include "base/platform.h"
+#include "job/frame.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +46,14 @@ struct tdm_setup {
     uint32_t number; /* of the worker: what it is to shared memory */
     struct tdm_surroundings around;
 };
+
+/* What all of it takes.  Behind it the frame has zeros, so that those that follow lie where their fields may be written one by one. */
+#define TDM_SETUP_PADDING sizeof(struct tdm_frame)
+
+static inline uint64_t tdm_setup_size(const struct tdm_setup *setup)
+{
+    return sizeof *setup + setup->environment_size + setup->argument_size + setup->data_size;
+}
 
 /* Host: a copy of the environment, allocated; NULL: no memory.  On a thread of the caller's: reading it while another thread changes it is
  * as unsafe as getenv() is. */

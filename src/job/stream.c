@@ -104,18 +104,24 @@ static void after_worker_read(struct tdm_channel *channel)
  * costs little. */
 #define YIELD_AFTER_NS 3000u
 
-static bool watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
+enum found { NOTHING, FOUND, FOUND_LATE };
+
+static enum found watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
 {
     uint64_t begun = tdm_clock_ns(), passed = 0;
+    enum found found = FOUND;
     do {
         for (int i = 0; i < LOOKS; i++) {
-            if (tdm_ring_has_news(&way->ring, writes)) return true;
+            if (tdm_ring_has_news(&way->ring, writes)) return found;
             tdm_pause();
         }
-        if (passed > YIELD_AFTER_NS) sched_yield();
+        if (passed > YIELD_AFTER_NS) {
+            sched_yield();
+            found = FOUND_LATE;
+        }
         passed = tdm_clock_ns() - begun;
     } while (passed < ns);
-    return false;
+    return NOTHING;
 }
 
 /* Where both sides sleep, each sees the other's wake-up in its own wait, and a watch as short as it has become never pays.  So after some
@@ -124,22 +130,30 @@ static bool watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
 #define SHORT_SLEEP   4 /* times the longest watch */
 #define SLEEPS_TO_TRY 8
 
+/* Where both sides are on one processor they go on by turns, although another may be free: the system moves only who wakes up. */
+#define LATE_MOST 4
+
 bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch)
 {
     if (watch->most_ns == 0) return tdm_ring_has_news(&way->ring, writes);
+    if (watch->late >= LATE_MOST) {
+        watch->late = 0;
+        return tdm_ring_has_news(&way->ring, writes);
+    }
     if (watch->short_sleeps >= SLEEPS_TO_TRY) watch->now_ns = watch->most_ns;
-    bool found = watch_for(way, writes, watch->now_ns);
+    enum found found = watch_for(way, writes, watch->now_ns);
+    watch->late = found == FOUND_LATE ? watch->late + 1 : 0;
     uint32_t next_ns = found ? watch->now_ns * 2 : watch->short_sleeps >= SLEEPS_TO_TRY ? WATCH_LEAST_NS : watch->now_ns / 2;
     if (next_ns < WATCH_LEAST_NS) next_ns = WATCH_LEAST_NS;
     watch->now_ns = next_ns < watch->most_ns ? next_ns : watch->most_ns;
     if (found || watch->short_sleeps >= SLEEPS_TO_TRY) watch->short_sleeps = 0;
-    return found;
+    return found != NOTHING;
 }
 
 /* The other side is at it, too, or was woken for it; and to wake up takes many times longer than a piece of a frame. */
 bool tdm_way_watch_amid(const struct tdm_way *way, bool writes, const struct tdm_watch *watch)
 {
-    return watch->most_ns != 0 ? watch_for(way, writes, watch->most_ns) : tdm_ring_has_news(&way->ring, writes);
+    return watch->most_ns != 0 ? watch_for(way, writes, watch->most_ns) != NOTHING : tdm_ring_has_news(&way->ring, writes);
 }
 
 uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)
@@ -193,6 +207,18 @@ int tdm_way_put(struct tdm_way *way, const struct tdm_frame *frame, const void *
     if (fault != 0) return -fault;
     if (tdm_fault_short(TDM_FAULT_host_write, size) < size) return -EAGAIN;
     return tdm_ring_put(&way->ring, frame, sizeof *frame, payload, frame->payload) ? 0 : -EAGAIN;
+}
+
+struct tdm_frame *tdm_way_place(struct tdm_way *way) { return tdm_ring_place(&way->ring, sizeof(struct tdm_frame)); }
+
+int tdm_way_put_placed(struct tdm_way *way)
+{
+    const size_t size = sizeof(struct tdm_frame);
+    int fault = tdm_fault(TDM_FAULT_host_write);
+    if (fault != 0) return -fault;
+    if (tdm_fault_short(TDM_FAULT_host_write, size) < size) return -EAGAIN;
+    tdm_ring_put_placed(&way->ring, size);
+    return 0;
 }
 
 void tdm_way_publish(struct tdm_way *way)
@@ -309,6 +335,20 @@ int tdm_inbox_pull(struct tdm_inbox *inbox, struct tdm_way *way)
     inbox->has_frame = false;
     if (inbox->payload) inbox->payload[inbox->payload_got] = 0;
     return 1;
+}
+
+/* What is not taken so is copied and judged once more. */
+bool tdm_inbox_pull_bare_reply(struct tdm_inbox *inbox)
+{
+    struct tdm_frame *frame = &inbox->frame;
+    if (!tdm_inbox_has_header(inbox)) return false;
+    memcpy(frame, inbox->buffer + inbox->start, sizeof *frame);
+    if (frame->kind != TDM_FRAME_REPLY || frame->flags != 0 || !tdm_frame_is_from_worker(frame)) return false;
+    inbox->start += sizeof *frame;
+    inbox->payload = NULL;
+    inbox->mail = NULL;
+    inbox->out_of_memory = false;
+    return true;
 }
 
 void tdm_inbox_clear(struct tdm_inbox *inbox)
@@ -436,8 +476,24 @@ bool tdm_channel_skip(struct tdm_channel *channel, size_t size)
     return true;
 }
 
+/* The whole frame, if there is a ring and room for it.  0: it is published; -EAGAIN; -errno. */
+static int write_at_once(struct tdm_channel *channel, const struct tdm_frame *frame, const void *payload)
+{
+    size_t total = sizeof *frame + frame->payload;
+    if (!tdm_way_has_ring(&channel->out) || total > TDM_RING_PIECE) return -EAGAIN;
+    int fault = tdm_fault(TDM_FAULT_worker_write);
+    if (fault != 0) return -fault;
+    if (tdm_fault_short(TDM_FAULT_worker_write, total) < total) return -EAGAIN;
+    if (!tdm_ring_put(&channel->out.ring, frame, sizeof *frame, payload, frame->payload)) return -EAGAIN;
+    tdm_ring_publish(&channel->out.ring);
+    after_worker_write(channel);
+    return 0;
+}
+
 int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame, const void *payload)
 {
+    int result = write_at_once(channel, frame, payload);
+    if (result != -EAGAIN) return result;
     size_t done = 0, total = sizeof *frame + frame->payload;
     while (done < total) {
         ssize_t now = write_from(TDM_FAULT_worker_write, &channel->out, frame, payload, done);

@@ -24,6 +24,7 @@ struct tdm_way {
 struct tdm_watch {
     uint32_t now_ns, most_ns; /* most: not 0 only where there are processors for both sides */
     uint32_t short_sleeps;    /* since the last watch that paid, or was tried */
+    uint32_t late;            /* watches in a row that found what they looked for only after others had had the processor */
 };
 
 static inline bool tdm_way_has_ring(const struct tdm_way *way) { return way->rings != NULL; }
@@ -56,6 +57,11 @@ int tdm_outbox_push(struct tdm_outbox *outbox, struct tdm_way *way, bool or_bell
 int tdm_way_put(struct tdm_way *way, const struct tdm_frame *frame, const void *payload);
 void tdm_way_publish(struct tdm_way *way);
 
+/* The same for a frame without a payload that is made where it will lie; NULL: it cannot be.  Made elsewhere it would have to be copied, which
+ * waits until the processor has done all that it was told to write before, to memory that the worker's has. */
+struct tdm_frame *tdm_way_place(struct tdm_way *way);
+int tdm_way_put_placed(struct tdm_way *way);
+
 /* ---- host: frames coming in; zeroed: nothing yet ---- */
 
 struct tdm_inbox {
@@ -81,6 +87,11 @@ static inline bool tdm_inbox_has_header(const struct tdm_inbox *inbox)
 {
     return !inbox->has_frame && inbox->end - inbox->start >= sizeof inbox->frame;
 }
+
+/* The next frame is a reply without an output, and has been read already: it is in the inbox now. */
+bool tdm_inbox_pull_bare_reply(struct tdm_inbox *inbox);
+/* It is to be pulled again. */
+static inline void tdm_inbox_put_bare_back(struct tdm_inbox *inbox) { inbox->start -= sizeof inbox->frame; }
 
 /* Frees what came with a whole frame and nobody wants. */
 void tdm_inbox_drop(struct tdm_inbox *inbox);

@@ -123,12 +123,20 @@ static int obstacle(const struct tdm_process_lane *lane, const tandem_task *task
     return tdm_proc_had_code((uintptr_t)task->run) ? 0 : ENOEXEC;
 }
 
+/* With the lock held: as tdm_ledger_admit; or -ENOMEM.  One that is admitted has its report. */
+static int admit(struct tdm_process_lane *lane, struct tdm_task *task, bool waits)
+{
+    if (!tdm_report_pads_ready(&lane->reports)) return -ENOMEM;
+    int admission = tdm_ledger_admit(&lane->lane.core->ledger, lane->lane.core, waits, false);
+    if (admission == TDM_ADMITTED) tdm_report_take(&lane->reports, task);
+    return admission;
+}
+
 /* Taken, and ended at once. */
 static int refuse(struct tdm_process_lane *lane, struct tdm_task *task, int error, const char *step)
 {
-    struct tdm_core *core = lane->lane.core;
     lock(lane);
-    int admission = tdm_ledger_admit(&core->ledger, core, false, false);
+    int admission = admit(lane, task, false);
     unlock(lane);
     if (admission < 0) return admission;
     tdm_task_move(task, TDM_QUEUED, TDM_HELD);
@@ -184,7 +192,6 @@ static void leave(struct tdm_process_lane *lane)
 static int submit(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_process_lane *lane = mine(base);
-    struct tdm_ledger *ledger = &base->core->ledger;
     const char *step;
     int error = obstacle(lane, tdm_task_public(task), &step), admission;
     if (error != 0) return refuse(lane, task, error, step);
@@ -193,7 +200,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     struct tdm_slot *slot = NULL, *passed = NULL;
     uint32_t number = 0;
     lock(lane);
-    do admission = tdm_ledger_admit(ledger, base->core, dedicated || tdm_list_empty(&lane->idle), false);
+    do admission = admit(lane, task, dedicated || tdm_list_empty(&lane->idle));
     while (admission == TDM_LOOK_AGAIN);
     if (admission == TDM_ADMITTED && !dedicated && !tdm_list_empty(&lane->idle)) {
         slot = take_idle(lane, &number);
@@ -371,6 +378,7 @@ static struct tdm_task *next_for(struct tdm_process_lane *lane, struct tdm_slot 
         slot->dedicated ? tdm_lane_dequeue_from_locked(&lane->lane, &lane->dedicated) : tdm_lane_dequeue_locked(&lane->lane);
     if (!task) return NULL;
     task->place = slot;
+    tdm_report_expect_begin(task);
     tdm_staff_guard(lane);
     return task;
 }
@@ -467,7 +475,7 @@ char *tdm_process_lane_make_setup(struct tdm_process_lane *lane, struct tdm_setu
     size_t data_size = data ? data->size : 0;
     lock(lane);
     size_t environment = lane->environment ? lane->environment_size : 0, argument = lane->options->argument_size;
-    char *bytes = tdm_malloc(sizeof *setup + environment + argument + data_size);
+    char *bytes = tdm_calloc(1, sizeof *setup + environment + argument + data_size + TDM_SETUP_PADDING);
     if (bytes && environment > 0) memcpy(bytes + sizeof *setup, lane->environment, environment);
     unlock(lane);
     if (bytes) {
@@ -499,6 +507,7 @@ void tdm_process_lane_free(struct tdm_process_lane *lane)
         tdm_worker_output_free(slot);
         free(slot);
     }
+    tdm_report_pads_close(&lane->reports);
     free(lane->environment);
     free(lane->argument);
     lane->slots = NULL;

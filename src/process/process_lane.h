@@ -4,6 +4,7 @@
 
 #include "process/slot.h"
 #include "task/lane.h"
+#include "task/report.h"
 
 /* How many workers there are, and whether there may be more; guarded by the ledger's lock.
  *
@@ -43,6 +44,7 @@ struct tdm_process_lane {
     struct tdm_slot *slots; /* all that there ever were, none goes before the lane does; the links are constant */
     struct tdm_node idle;   /* slots that are ready and have nothing, the latest first */
     struct tdm_node standing;
+    struct tdm_report_pads reports;
     struct tdm_node dedicated;   /* tasks that wait for a worker of their own */
     uint32_t dedicated_starting; /* workers that are being started for them */
     struct tdm_staff staff;

@@ -71,12 +71,13 @@ static enum plain read_plain(struct tdm_slot *slot, struct tdm_task *mine)
     while (load_seq(&slot->look_up) == 0) { /* [look-up] */
         int result = pull(slot);
         if (result == -EAGAIN) return ALL_READ;
-        if (result != 1 || !tdm_replies_take_plain(slot)) {
+        int taken = result == 1 ? tdm_replies_take_plain(slot) : 0;
+        if (taken == 0) {
             slot->has_held = true;
             slot->held = result;
             return FOR_THE_REACTOR;
         }
-        if (waits_for_nothing(mine) && --left == 0) return MORE_THERE;
+        if (waits_for_nothing(mine) && (left -= taken) <= 0) return MORE_THERE;
     }
     return MORE_THERE;
 }

@@ -1,6 +1,7 @@
 /* replies.c - what a worker's replies bring. */
 #include "process/replies.h"
 
+#include "base/fault.h"
 #include "process/slot_inside.h"
 #include "process/slot_talk.h"
 #include "task/report.h"
@@ -17,26 +18,25 @@ static bool answers(struct tdm_slot *slot, const struct tdm_entry *oldest, const
            (tdm_slot_is(slot, oldest, TDM_CLAIMED) || tdm_slot_is(slot, oldest, TDM_FINISHED));
 }
 
-static struct tdm_outcome outcome_of(struct tdm_slot *slot, struct tdm_facts *facts)
+static void set_outcome(const struct tdm_slot *slot, struct tdm_outcome *outcome, struct tdm_facts *facts)
 {
     const struct tdm_frame *frame = &slot->inbox.frame;
-    struct tdm_outcome outcome = {.code = frame->code};
+    *outcome = (struct tdm_outcome){.code = frame->code};
     if (frame->kind == TDM_FRAME_REFUSED) {
-        outcome.status = TANDEM_NOT_STARTED;
-        outcome.step = "input";
+        outcome->status = TANDEM_NOT_STARTED;
+        outcome->step = "input";
     } else if (frame->kind == TDM_FRAME_OVERSIZED) {
-        outcome.status = TANDEM_OVER_LIMIT;
+        outcome->status = TANDEM_OVER_LIMIT;
         facts->limit = "output";
     } else if (slot->inbox.out_of_memory) {
-        outcome.status = TANDEM_FAILED;
-        outcome.code = ENOMEM;
-        outcome.step = "reply";
+        outcome->status = TANDEM_FAILED;
+        outcome->code = ENOMEM;
+        outcome->step = "reply";
     } else {
-        outcome.status = frame->code == 0 ? TANDEM_OK : TANDEM_FAILED;
-        outcome.output = slot->inbox.payload;
-        outcome.output_size = frame->payload;
+        outcome->status = frame->code == 0 ? TANDEM_OK : TANDEM_FAILED;
+        outcome->output = slot->inbox.payload;
+        outcome->output_size = frame->payload;
     }
-    return outcome;
 }
 
 void tdm_replies_finish(struct tdm_slot *slot, struct tdm_task *task, struct tdm_outcome *outcome, struct tdm_facts *facts,
@@ -72,9 +72,9 @@ static void learn(struct tdm_slot *slot, uint64_t ran_ns)
 /* A task whose reply has been read: in nobody's hands. */
 struct answered {
     struct tdm_task *task;
-    uint64_t sequence, started_ns, ended_ns;
+    uint64_t sequence;
+    struct tdm_outcome outcome;
     struct tdm_facts facts;
-    bool refill; /* the worker should have more to do */
 };
 
 static const struct tdm_facts nothing;
@@ -89,25 +89,24 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     bool right = oldest && oldest->decided == 0 && answers(slot, oldest, &slot->inbox.frame);
     if (by_thread && (!right || !is_plain(slot, oldest))) return NOT_PLAIN;
     if (!right) return WRONG;
-    if (tdm_inbox_has_more(&slot->inbox)) /* the word that goes with the next reply */
-        tdm_prefetch_to_read(&slot->control->words[(tdm_slot_index(slot, oldest) + 1) % TDM_IN_HAND]);
     bool timed = slot->deadline_ns != TDM_FOREVER && slot->state != TDM_SLOT_DYING;
     const struct tdm_use *use = &slot->inbox.frame.use;
     learn(slot, use->ran_ns);
     answered->task = oldest->task;
     answered->sequence = oldest->sequence;
-    answered->started_ns = oldest->begun_ns;
-    answered->ended_ns =
-        slot->came_ns > oldest->begun_ns ? slot->came_ns : oldest->begun_ns; /* one that lies may have replied before */
     answered->facts = nothing; /* copied, which is quicker than what compilers make of an initializer of this size */
     answered->facts.user_ns = use->user_ns;
     answered->facts.system_ns = use->system_ns;
     answered->facts.peak_memory = use->peak_memory;
     if (slot->inbox.frame.progressed) tdm_slot_progress(slot, oldest, &answered->facts.done, &answered->facts.total);
+    set_outcome(slot, &answered->outcome, &answered->facts);
+    slot->inbox.payload = NULL;
+    answered->outcome.started_ns = oldest->begun_ns;
+    answered->outcome.ended_ns =
+        slot->came_ns > oldest->begun_ns ? slot->came_ns : oldest->begun_ns; /* one that lies may have replied before */
     if (timed && !by_thread) tdm_reactor_clear_timer(&slot->timer);
     slot->hasty = false;
-    tdm_slot_drop(slot, oldest, answered->ended_ns);
-    answered->refill = slot->in_hand < TDM_IN_HAND / 2 || !tdm_inbox_has_more(&slot->inbox);
+    tdm_slot_drop(slot, oldest, answered->outcome.ended_ns);
     return TAKEN;
 }
 
@@ -115,36 +114,23 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
 #define ALWAYS_SAMPLED 256
 #define SAMPLED_OF     16
 
-static struct tdm_outcome end_of(struct tdm_slot *slot, struct answered *answered)
+static void end(struct tdm_slot *slot, struct answered *answered, struct tdm_tally *tally)
 {
     slot->has_answered = true;
     tdm_report_count_run((tandem_report *)(uintptr_t)tdm_task_public(answered->task)->report);
-    struct tdm_outcome outcome = outcome_of(slot, &answered->facts);
-    outcome.started_ns = answered->started_ns;
-    outcome.ended_ns = answered->ended_ns;
-    slot->inbox.payload = NULL;
     if (answered->sequence > ALWAYS_SAMPLED && answered->sequence % SAMPLED_OF != 0) answered->task->queued_ns = 0;
-    return outcome;
+    tdm_replies_finish(slot, answered->task, &answered->outcome, &answered->facts, tally);
 }
 
 /* The worker gets its next task before this one's end is told: it works while others wake up. */
 static void end_by_reactor(struct tdm_slot *slot, struct answered *answered)
 {
-    struct tdm_outcome outcome = end_of(slot, answered);
     tdm_slot_lock(slot);
     bool ready = slot->state == TDM_SLOT_READY;
     tdm_slot_unlock(slot);
     if (ready) tdm_process_lane_free_slot(slot->lane, slot);
     if (slot->orphan) tdm_reactor_post(&slot->attend); /* without a task it has to go */
-    tdm_replies_finish(slot, answered->task, &outcome, &answered->facts, NULL);
-}
-
-/* Where more replies follow, it gets several at once. */
-static void end_by_thread(struct tdm_slot *slot, struct answered *answered)
-{
-    struct tdm_outcome outcome = end_of(slot, answered);
-    if (answered->refill) tdm_process_lane_refill(slot->lane, slot);
-    tdm_replies_finish(slot, answered->task, &outcome, &answered->facts, &slot->tally);
+    end(slot, answered, NULL);
 }
 
 static bool is_reply(const struct tdm_frame *frame)
@@ -157,16 +143,51 @@ static bool is_talk(const struct tdm_frame *frame)
     return frame->kind == TDM_FRAME_MESSAGE || frame->kind == TDM_FRAME_CREDIT || frame->kind == TDM_FRAME_DATA;
 }
 
-bool tdm_replies_take_plain(struct tdm_slot *slot)
+/* So many are taken under one lock. */
+#define AT_ONCE 8
+
+/* With the lock held: as many as there are, of those that are as short as may be.  What cannot be taken is pulled again, as the
+ * first. */
+static int take_out_all(struct tdm_slot *slot, struct answered *answered)
 {
-    struct answered answered;
-    if (is_talk(&slot->inbox.frame)) return !slot->inbox.out_of_memory && tdm_slot_talk_take(slot, true) == TDM_SAID_RIGHT;
-    if (!is_reply(&slot->inbox.frame)) return false;
+    int count = 0;
+    bool pulled = true;
+    while (pulled && take_out(slot, true, &answered[count]) == TAKEN) {
+        pulled = ++count < AT_ONCE && tdm_inbox_pull_bare_reply(&slot->inbox);
+        if (pulled) tdm_fault(TDM_FAULT_host_reply_read);
+    }
+    if (count > 0 && pulled) tdm_inbox_put_bare_back(&slot->inbox);
+    return count;
+}
+
+/* The words that go with the replies that have been read: the worker's processor has them.  Those of other tasks will be written soon; what
+ * the worker is to move to FINISHED just now it may keep. */
+static void fetch_words(const struct tdm_slot *slot)
+{
+    size_t more = (slot->inbox.end - slot->inbox.start) / sizeof slot->inbox.frame, at = slot->inbox.frame.entry;
+    if (more >= AT_ONCE) more = AT_ONCE - 1;
+    for (size_t i = 0; i < more; i++) tdm_prefetch(&slot->control->words[(at + i) % TDM_IN_HAND]);
+    tdm_prefetch_to_read(&slot->control->words[(at + more) % TDM_IN_HAND]);
+}
+
+/* Where more replies follow, the worker gets several tasks at once. */
+static int take_replies(struct tdm_slot *slot)
+{
+    struct answered answered[AT_ONCE];
+    fetch_words(slot);
     tdm_slot_lock(slot);
-    enum taken taken = take_out(slot, true, &answered);
+    int count = take_out_all(slot, answered);
+    bool refill = count > 0 && (slot->in_hand < TDM_IN_HAND / 2 || !tdm_inbox_has_more(&slot->inbox));
     tdm_slot_unlock(slot);
-    if (taken == TAKEN) end_by_thread(slot, &answered);
-    return taken == TAKEN;
+    if (refill) tdm_process_lane_refill(slot->lane, slot);
+    for (int i = 0; i < count; i++) end(slot, &answered[i], &slot->tally);
+    return count;
+}
+
+int tdm_replies_take_plain(struct tdm_slot *slot)
+{
+    if (is_talk(&slot->inbox.frame)) return !slot->inbox.out_of_memory && tdm_slot_talk_take(slot, true) == TDM_SAID_RIGHT;
+    return is_reply(&slot->inbox.frame) ? take_replies(slot) : 0;
 }
 
 void tdm_replies_settle(struct tdm_slot *slot)

@@ -6,10 +6,9 @@
 
 #include "process/slot.h"
 
-#include <stdbool.h>
-
-/* A thread.  False: it is for the reactor, and nothing has happened. */
-bool tdm_replies_take_plain(struct tdm_slot *slot);
+/* A thread.  Takes the frame, and of the replies behind it those that are at hand; how many.  0: it is for the reactor, and nothing has
+ * happened. */
+int tdm_replies_take_plain(struct tdm_slot *slot);
 
 /* What it has taken is no longer open in the ledger.  While it still has the right. */
 void tdm_replies_settle(struct tdm_slot *slot);

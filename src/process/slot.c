@@ -41,27 +41,27 @@ static bool is_copied(const struct tdm_slot *slot, const tandem_task *task)
     return task->input_size <= TDM_FRAME_PAYLOAD_MOST && !tdm_shared_holds(slot->lane->shared, task->input, task->input_size);
 }
 
-static struct tdm_frame make_frame(struct tdm_slot *slot, const struct tdm_entry *entry, bool copied)
+/* Where the worker may write, too: nothing is read there. */
+static void make_frame(struct tdm_slot *slot, const struct tdm_entry *entry, bool copied, struct tdm_frame *frame)
 {
     const tandem_task *task = tdm_task_public(entry->task);
     const tandem_limits *limits = task->limits ? task->limits : &slot->lane->options->limits;
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_TASK, copied ? task->input_size : 0);
-    if (!copied) {
-        frame.flags |= TDM_FRAME_IN_SHARED;
-        frame.address = (uint64_t)(uintptr_t)task->input;
-        frame.size = task->input_size;
-    }
-    frame.entry = (uint16_t)tdm_slot_index(slot, entry);
-    frame.sequence = entry->sequence;
-    frame.function = (uint64_t)(uintptr_t)task->run;
-    frame.code = load_seq(&slot->lane->lane.core->data_version); /* [data-version] */
-    if (task->on_message) frame.flags |= TDM_FRAME_HEARD;
-    if (task->on_message && task->flags & TANDEM_TELL_START) frame.flags |= TDM_FRAME_TELL_START;
-    if (has_limits(limits)) {
-        frame.flags |= TDM_FRAME_HAS_LIMITS;
-        slot->control->limits[frame.entry] = *limits;
-    }
-    return frame;
+    bool limited = has_limits(limits);
+    unsigned index = tdm_slot_index(slot, entry);
+    uint32_t flags = copied ? 0 : TDM_FRAME_IN_SHARED;
+    if (task->on_message) flags |= TDM_FRAME_HEARD;
+    if (task->on_message && task->flags & TANDEM_TELL_START) flags |= TDM_FRAME_TELL_START;
+    if (limited) flags |= TDM_FRAME_HAS_LIMITS;
+    if (limited) slot->control->limits[index] = *limits;
+    tdm_frame_set(frame, TDM_FRAME_TASK, copied ? task->input_size : 0);
+    frame->entry = (uint16_t)index;
+    frame->sequence = entry->sequence;
+    frame->code = load_seq(&slot->lane->lane.core->data_version); /* [data-version] */
+    frame->flags = flags;
+    frame->function = (uint64_t)(uintptr_t)task->run;
+    if (copied) return;
+    frame->address = (uint64_t)(uintptr_t)task->input;
+    frame->size = task->input_size;
 }
 
 static size_t size_of(const tandem_task *task, bool copied) { return sizeof(struct tdm_frame) + (copied ? task->input_size : 0); }
@@ -75,17 +75,22 @@ static void publish(struct tdm_slot *slot)
 /* With the lock held.  Frames that follow each other are published together: what worker and host both look at changes sides once for all of
  * them.  Behind another task a frame goes whole or not at all: else its rest would hold up whoever wants to take it back.  0; -errno: of one
  * that goes alone, some of it may be left. */
-static int send_task(struct tdm_slot *slot, const struct tdm_frame *frame, const void *input, bool alone)
+static int send_task(struct tdm_slot *slot, const struct tdm_entry *entry, bool copied, bool alone)
 {
+    const tandem_task *task = tdm_task_public(entry->task);
     bool has_ring = tdm_way_has_ring(&slot->out);
-    size_t size = sizeof *frame + frame->payload;
-    if (has_ring && size <= TDM_RING_PIECE && tdm_way_put(&slot->out, frame, input) == 0) {
+    size_t size = size_of(task, copied);
+    struct tdm_frame frame, *place = has_ring && size == sizeof frame ? tdm_way_place(&slot->out) : NULL;
+    make_frame(slot, entry, copied, place ? place : &frame);
+    if (place ? tdm_way_put_placed(&slot->out) == 0
+              : has_ring && size <= TDM_RING_PIECE && tdm_way_put(&slot->out, &frame, task->input) == 0) {
         slot->unpublished = true;
         return 0;
     }
+    if (place) make_frame(slot, entry, copied, &frame);
     publish(slot);
     if (!alone && has_ring && (size > TDM_RING_PIECE || tdm_ring_room(&slot->out.ring) < size)) return -EAGAIN;
-    tdm_outbox_put(&slot->outbox, frame, input);
+    tdm_outbox_put(&slot->outbox, &frame, task->input);
     return tdm_outbox_push(&slot->outbox, &slot->out, true);
 }
 
@@ -98,16 +103,16 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     if (!alone && !tdm_way_has_ring(&slot->out) && size_of(task, copied) > WHOLE) return false;
     struct tdm_entry *entry = free_entry(slot);
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .next_ns = now_ns, .begun_ns = now_ns};
-    struct tdm_frame frame = make_frame(slot, entry, copied);
     if (tdm_task_talks(private)) tdm_slot_talk_begin(slot, entry);
     if (task->on_message && !slot->heard) {
         slot->heard = true;
         add_seq(&slot->lane->talkers, 1); /* [lane-talkers] */
     }
+    tdm_report_begin(private);
     tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
-    tdm_control_offer(slot->control, frame.entry, frame.sequence);
+    tdm_control_offer(slot->control, tdm_slot_index(slot, entry), entry->sequence);
     tdm_fault(TDM_FAULT_host_offered);
-    int left = send_task(slot, &frame, task->input, alone);
+    int left = send_task(slot, entry, copied, alone);
     tdm_fault(TDM_FAULT_host_frame_written);
     if (left != 0 && !alone) {
         tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* it wins: the worker has seen nothing of the frame */
@@ -225,6 +230,7 @@ unsigned tdm_slot_room(struct tdm_slot *slot, unsigned *in_hand)
     tdm_slot_lock(slot);
     unsigned most = room(slot);
     *in_hand = slot->in_hand;
+    if (tdm_way_has_ring(&slot->out)) tdm_ring_expect(&slot->out.ring, most * sizeof(struct tdm_frame));
     tdm_slot_unlock(slot);
     return most;
 }

@@ -139,9 +139,9 @@ static int write_setup(struct tdm_slot *slot, uint32_t number)
     char *bytes = tdm_process_lane_make_setup(slot->lane, &setup);
     if (!bytes) return -ENOMEM;
     slot->setup = bytes;
-    uint64_t size = sizeof setup + setup.environment_size + setup.argument_size + setup.data_size;
-    if (size > TDM_FRAME_PAYLOAD_MOST) return -E2BIG; /* an environment of many megabytes beside the largest argument */
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_SETUP, (size_t)size);
+    uint64_t size = tdm_setup_size(&setup), padding = (TDM_SETUP_PADDING - size % TDM_SETUP_PADDING) % TDM_SETUP_PADDING;
+    if (size + padding > TDM_FRAME_PAYLOAD_MOST) return -E2BIG; /* an environment of many megabytes beside the largest argument */
+    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_SETUP, (size_t)(size + padding));
     tdm_slot_lock(slot);
     tdm_outbox_put(&slot->outbox, &frame, slot->setup);
     tdm_slot_unlock(slot);

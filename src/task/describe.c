@@ -115,11 +115,12 @@ int tandem_describe(const tandem_task *task, char *text, size_t size)
     if (!task || (!text && size > 0)) return -EINVAL;
     int saved = errno;
     struct line line = {.text = text, .size = size};
-    const char *name = task->name ? task->name : task->report && task->report->name ? task->report->name : "the task";
+    const tandem_report *report = task->status != TANDEM_PENDING ? task->report : NULL; /* it is being written */
+    const char *name = task->name ? task->name : report && report->name ? report->name : "the task";
     add(&line, "%s", name);
     add_ending(&line, task);
-    add_runs(&line, task->report);
-    add_place(&line, task->report);
+    add_runs(&line, report);
+    add_place(&line, report);
     errno = saved;
     return (int)line.length;
 }

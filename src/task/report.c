@@ -1,6 +1,7 @@
 /* report.c - what is known of how a task ran. */
 #include "task/report.h"
 
+#include "base/atomics.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/quick_clock.h"
@@ -21,23 +22,100 @@ struct full_report {
 
 static _Thread_local struct tdm_quick_clock quick_clock; /* of who submits */
 
+uint64_t tdm_report_now(void) { return tdm_quick_clock_ns(&quick_clock); }
+
 tandem_report *tdm_report_make(const tandem_task *task)
 {
     struct full_report *report = tdm_malloc(sizeof *report); /* glibc's calloc() does not look where free() has just put one */
     if (!report) return NULL;
-    *report = (struct full_report){.public = {.queued_ns = tdm_quick_clock_ns(&quick_clock), .name = task->name}};
+    *report = (struct full_report){.public = {.queued_ns = tdm_report_now(), .name = task->name}};
     return &report->public;
 }
 
+/* ---- many at a time ---- */
+
+/* With the rest of the pad about a page. */
+#define ON_A_PAD 21u
+
+struct tdm_report_pad {
+    _Atomic uint32_t left; /* that are not freed, or not taken yet; whoever takes off the last frees the pad [pad-left] */
+};
+
+/* Behind it, from the next cache line on. */
+static struct full_report *reports_of(struct tdm_report_pad *pad)
+{
+    uintptr_t end = (uintptr_t)(pad + 1);
+    return (struct full_report *)(end + (TDM_CACHE_LINE - end % TDM_CACHE_LINE) % TDM_CACHE_LINE);
+}
+
+/* A report that lies on a pad keeps that. */
+static void leave_pad(void *pad)
+{
+    struct tdm_report_pad *mine = pad;
+    if (add_seq(&mine->left, (uint32_t)-1) == 1) free(mine); /* [pad-left] */
+}
+
+bool tdm_report_pads_ready(struct tdm_report_pads *pads)
+{
+    if (pads->open) return true;
+    struct tdm_report_pad *pad = tdm_malloc(sizeof *pad + TDM_CACHE_LINE + ON_A_PAD * sizeof(struct full_report));
+    if (!pad) return false;
+    store_relaxed(&pad->left, ON_A_PAD); /* relaxed: who comes by one of its reports comes by this [pad-left] */
+    *pads = (struct tdm_report_pads){.open = pad};
+    return true;
+}
+
+void tdm_report_take(struct tdm_report_pads *pads, struct tdm_task *private)
+{
+    tandem_task *task = tdm_task_public(private);
+    task->report = &reports_of(pads->open)[pads->taken].public;
+    task->output = pads->open;
+    private->blank = true;
+    if (++pads->taken == ON_A_PAD) pads->open = NULL;
+}
+
+void tdm_report_pads_close(struct tdm_report_pads *pads)
+{
+    uint32_t untaken = pads->open ? ON_A_PAD - pads->taken : 0;
+    if (untaken > 0 && add_seq(&pads->open->left, (uint32_t)0 - untaken) == untaken) free(pads->open); /* [pad-left] */
+    pads->open = NULL;
+}
+
+void tdm_report_begin(struct tdm_task *private)
+{
+    tandem_task *task = tdm_task_public(private);
+    struct full_report *full = (struct full_report *)(uintptr_t)task->report;
+    if (!private->blank) return;
+    tdm_zero(full, sizeof *full);
+    full->public.queued_ns = private->queued_ns;
+    full->public.name = task->name;
+    full->kept = task->output;
+    full->release_kept = leave_pad;
+    task->output = NULL;
+    private->blank = false;
+}
+
+void tdm_report_expect_begin(const struct tdm_task *private)
+{
+    const char *report = (const char *)tdm_task_public((struct tdm_task *)(uintptr_t) private)->report;
+    for (size_t at = 0; private->blank && at < sizeof(struct full_report); at += TDM_CACHE_LINE) tdm_prefetch(report + at);
+}
+
+void tdm_report_expect_free(const tandem_report *report)
+{
+    if (report) tdm_prefetch_to_read(&((const struct full_report *)(const void *)report)->more);
+}
+
+/* What it kept may be the memory that it lies in. */
 void tdm_report_free(const tandem_report *report)
 {
     struct full_report *full = (struct full_report *)(uintptr_t)report;
-    if (full) {
-        free(full->more);
-        if (full->release_kept) full->release_kept(full->kept);
-        if (full->release_errors) full->release_errors((void *)(uintptr_t)full->public.error_output);
-    }
-    free(full);
+    if (!full) return;
+    void (*release_kept)(void *thing) = full->release_kept;
+    if (full->more) free(full->more);
+    if (full->release_errors) full->release_errors((void *)(uintptr_t)full->public.error_output);
+    if (release_kept) release_kept(full->kept);
+    if (release_kept != leave_pad) free(full);
 }
 
 void tdm_report_keep(tandem_report *report, void *thing, void (*release)(void *thing))

@@ -6,6 +6,7 @@
 #include <tandem.h>
 
 struct tdm_outcome;
+struct tdm_task;
 
 /* What a process lane knows beyond the ending itself.  Zeroed: nothing. */
 struct tdm_facts {
@@ -22,9 +23,32 @@ struct tdm_facts {
 
 /* For a task that is being submitted; NULL: no memory. */
 tandem_report *tdm_report_make(const tandem_task *task);
+uint64_t tdm_report_now(void); /* when such a task is submitted, for one whose report is made later */
+
+/* Memory for the reports of the tasks of one lane, a pad of some at a time: one allocation for all of them, freed with the last.  So little is
+ * done for each when its task is submitted, and nothing is written there until the task is handed over: what is submitted long before would
+ * have left the caches meanwhile.  Who has this sees to it that one thread at a time uses it. */
+struct tdm_report_pad;
+struct tdm_report_pads {
+    struct tdm_report_pad *open; /* that of which some are not taken yet; NULL: none */
+    unsigned taken;              /* of it */
+};
+
+/* From this on there is one to be taken.  False: no memory. */
+bool tdm_report_pads_ready(struct tdm_report_pads *pads);
+/* For a task that has none; its output and queued_ns hold what belongs to it, until that is written. */
+void tdm_report_take(struct tdm_report_pads *pads, struct tdm_task *task);
+/* Nothing is taken any more; what was lives on. */
+void tdm_report_pads_close(struct tdm_report_pads *pads);
+/* Its holder: it will tell something of this run. */
+void tdm_report_begin(struct tdm_task *task);
+
+/* One that was perhaps written long ago: it will be freed soon; or, one that was taken: it will begin soon. */
+void tdm_report_expect_free(const tandem_report *report);
+void tdm_report_expect_begin(const struct tdm_task *task);
 void tdm_report_free(const tandem_report *report); /* also NULL */
 
-/* Something that goes with it: released once, when the report is freed. */
+/* Something that goes with one that was made: released once, when the report is freed. */
 void tdm_report_keep(tandem_report *report, void *thing, void (*release)(void *thing));
 void *tdm_report_kept(const tandem_report *report);
 

@@ -67,6 +67,7 @@ void tdm_task_free_results(void *output, void (*release)(void *), const tandem_r
 static void fill_in(struct tdm_task *private, const struct tdm_outcome *outcome)
 {
     tandem_task *task = tdm_task_public(private);
+    tdm_report_begin(private);
     task->status = outcome->status;
     task->code = outcome->code;
     if (task->signal != outcome->signal)

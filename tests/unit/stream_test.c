@@ -477,6 +477,20 @@ static void no_watch_is_longer_than_it_may_be(void)
     }
 }
 
+/* Only who sleeps is moved to another processor. */
+static void after_some_watches_that_found_it_late_one_is_left_out(void)
+{
+    static struct tdm_rings rings;
+    const struct tdm_way way = {.fd = -1, .rings = &rings, .ring = tdm_ring_of_replies(&rings)};
+    struct tdm_watch watch = {.now_ns = UINT32_MAX, .most_ns = UINT32_MAX, .late = 4};
+    assert_false(tdm_way_watch(&way, false, &watch)); /* at once, not after four seconds */
+    assert_int_equal(watch.now_ns, UINT32_MAX);
+    assert_int_equal(watch.late, 0);
+    watch = (struct tdm_watch){.now_ns = 1000, .most_ns = 2000, .late = 3};
+    assert_false(tdm_way_watch(&way, false, &watch));
+    assert_int_equal(watch.late, 0);
+}
+
 /* ---- telling later ---- */
 
 /* A worker that owes the host a call has read a task's header; so many bytes lie in its ring.  Is the host called before it runs the task? */
@@ -521,6 +535,7 @@ int main(int argc, char **argv)
         test(a_payload_there_is_no_memory_for_is_thrown_away),
         test(a_worker_whose_host_is_gone_is_told),
         test(no_watch_is_longer_than_it_may_be),
+        test(after_some_watches_that_found_it_late_one_is_left_out),
         test(a_host_that_can_wait_is_told_when_the_last_task_begins),
     };
     return harness_main(argc, argv, tests, count_of(tests));
