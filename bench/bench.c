@@ -17,28 +17,12 @@
 enum { FULL_RUNS = 5, QUICK_RUNS = 3, MOST_RUNS = 1000, BAD_USE = 2 };
 
 static const struct row *const rows[] = {
-    &row_thread_submit,
-    &row_thread_submit_4,
-    &row_thread_round_trip,
-    &row_fork_join,
-    &row_parallel_for,
-    &row_parallel_for_skewed,
-    &row_process_round_trip,
-    &row_process_round_trip_pinned,
-    &row_process_submit,
-    &row_process_scaling,
-    &row_process_payload,
-    &row_shared_handover,
-    &row_shared_handover_64k,
-    &row_message_round_trip,
-    &row_message_stream,
-    &row_worker_start,
-    &row_crash_recovery,
-    &row_crash_cost,
-    &row_command_run,
-    &row_command_capture,
-    &row_idle_cpu,
-    &row_task_memory,
+    &row_thread_submit,       &row_thread_submit_4,     &row_thread_round_trip,  &row_fork_join,
+    &row_parallel_for,        &row_parallel_for_skewed, &row_process_round_trip, &row_process_round_trip_pinned,
+    &row_process_submit,      &row_process_scaling,     &row_process_payload,    &row_shared_handover,
+    &row_shared_handover_64k, &row_message_round_trip,  &row_message_stream,     &row_request_round_trip,
+    &row_channel_round_trip,  &row_worker_start,        &row_crash_recovery,     &row_crash_cost,
+    &row_command_run,         &row_command_capture,     &row_idle_cpu,           &row_task_memory,
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

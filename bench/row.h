@@ -50,6 +50,8 @@ extern const struct row row_idle_cpu;
 extern const struct row row_task_memory;
 extern const struct row row_message_round_trip;
 extern const struct row row_message_stream;
+extern const struct row row_request_round_trip;
+extern const struct row row_channel_round_trip;
 extern const struct row row_worker_start;
 extern const struct row row_crash_recovery;
 extern const struct row row_crash_cost;

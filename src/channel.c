@@ -4,6 +4,7 @@
 #include "pool.h"
 #include "process/belt_book.h"
 #include "quiet.h"
+#include "task/self.h"
 
 #define MESSAGES_DEFAULT     64u
 #define MESSAGE_SIZE_DEFAULT 1024u
@@ -52,6 +53,7 @@ int tandem_channel_create(tandem_pool *pool, tandem_channel **channel, const tan
     int error = channel ? tdm_pool_check(pool) : -EINVAL;
     if (error == 0) error = choose_shape(options, &shape);
     if (error != 0) return error;
+    shape.watch_ns = pool->core.watch_ns;
     struct quiet quiet = begin_quietly();
     return end_quietly(&quiet, create(pool, channel, &shape));
 }
@@ -82,6 +84,7 @@ static int hold(tandem_channel *channel, struct tdm_hold *hold)
     hold->belt = belt_of(channel);
     hold->me = tdm_member_at(channel);
     if (hold->me == TDM_MEMBER_NONE) return -EINVAL;
+    hold->sleeps = tdm_member_is_worker() ? NULL : tdm_self_block;
     if (hold->me == TDM_MEMBER_HOST) return tdm_belt_book_find(hold->belt, &hold->shape) ? 0 : -EINVAL;
     if (!tdm_belt_is_one(hold->belt)) return -EINVAL;
     hold->shape = hold->belt->shape;

@@ -7,6 +7,7 @@
 #include "base/identity.h"
 #include "job/word_lock.h"
 #include "quiet.h"
+#include "task/self.h"
 
 #include <tandem.h>
 
@@ -44,7 +45,8 @@ static int lock(struct mutex *mutex, uint32_t member, int64_t timeout_ms)
     if (is_mine(mutex, me)) return -EDEADLK;
     if (!tdm_member_hold(mutex)) return -ENOLCK;
     tdm_fault(TDM_FAULT_mutex_noted);
-    int result = tdm_word_take(&mutex->word, member, timeout_ms == 0 ? 0 : tdm_clock_deadline(timeout_ms));
+    int result = tdm_word_take(&mutex->word, member, timeout_ms == 0 ? 0 : tdm_clock_deadline(timeout_ms),
+                               tdm_member_is_worker() ? NULL : tdm_self_block);
     if (result >= 0)
         store_relaxed(&mutex->thread, me);
     else

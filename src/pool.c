@@ -272,7 +272,7 @@ static int create(tandem_pool **pool, const tandem_options *options)
     int error = options ? check_options(options) : 0;
     if (error == 0) error = enter_process(false);
     if (error != 0) return error;
-    struct tandem_pool *made = tdm_calloc(1, sizeof *made);
+    struct tandem_pool *made = tdm_alloc_lines(sizeof *made);
     if (!made) return -ENOMEM;
     resolve_options(made, options);
     error = open_core(made);
@@ -363,8 +363,10 @@ int tandem_run_callbacks(tandem_pool *pool, size_t most)
     int error = tdm_pool_check(pool);
     if (error != 0) return error;
     if (!pool->core.callbacks.by_host) return -EINVAL;
-    if (!pool->has_processes || !tdm_process_lane_talks(&pool->processes)) return tdm_callbacks_run(&pool->core.callbacks, most);
     tdm_callbacks_begin_look(&pool->core.callbacks);
-    tdm_process_lane_look(&pool->processes);
+    if (pool->has_processes && tdm_process_lane_talks(&pool->processes))
+        tdm_process_lane_look(&pool->processes);
+    else
+        tdm_callbacks_watch(&pool->core.callbacks);
     return tdm_callbacks_end_look(&pool->core.callbacks, most);
 }

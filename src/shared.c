@@ -4,6 +4,7 @@
 #include "base/identity.h"
 #include "pool.h"
 #include "quiet.h"
+#include "task/self.h"
 
 #include <limits.h>
 
@@ -34,6 +35,18 @@ static int check_word(const volatile void *word)
     return tdm_identity() != 0 ? 0 : -EPERM;
 }
 
+/* A thread of a pool that sleeps in the middle of a task is stood in for. */
+static bool sleep_on(const volatile void *word, uint32_t expected, uint64_t deadline)
+{
+    if (tdm_member_is_worker()) return tdm_futex_wait_shared(word_at(word), expected, deadline);
+    struct quiet quiet = begin_quietly();
+    tdm_self_block(true);
+    bool woken = tdm_futex_wait_shared(word_at(word), expected, deadline);
+    tdm_self_block(false);
+    end_quietly(&quiet, 0);
+    return woken;
+}
+
 int tandem_atomic_wait(const volatile void *word, uint32_t expected, int64_t timeout_ms)
 {
     int error = check_word(word);
@@ -41,7 +54,7 @@ int tandem_atomic_wait(const volatile void *word, uint32_t expected, int64_t tim
     uint64_t deadline = timeout_ms == 0 ? 0 : tdm_clock_deadline(timeout_ms);
     while (load_seq(word_at(word)) == expected) {
         if (deadline != TDM_FOREVER && (deadline == 0 || tdm_clock_ns() >= deadline)) return -ETIMEDOUT;
-        if (tdm_futex_wait_shared(word_at(word), expected, deadline)) return 0;
+        if (sleep_on(word, expected, deadline)) return 0;
     }
     return 0;
 }

@@ -1,4 +1,5 @@
-/* peer_tandem_message.c - tandem's messages: to a task on a thread and to one in a worker process, which send each back, or only take them. */
+/* peer_tandem_message.c - tandem's messages: to a task on a thread and to one in a worker process, which send each back, or answer, or only
+ * take them. */
 #include "must.h"
 #include "peers/end_well.h"
 #include "peers/peer.h"
@@ -110,6 +111,15 @@ static void round_trip(void *pool)
     await_answer(subject, before);
 }
 
+static void request(void *pool)
+{
+    struct message_subject *subject = pool;
+    static const char bytes[MESSAGE_SIZE];
+    tandem_message answer;
+    must(tandem_request(&subject->task, &(tandem_message){.data = bytes, .size = sizeof bytes}, &answer, -1), "tandem_request");
+    must(tandem_message_clear(&answer), "tandem_message_clear");
+}
+
 static void submit(void *pool, size_t first, size_t count)
 {
     (void)first;
@@ -138,11 +148,14 @@ static void stop(void *pool)
 
 /* The functions that they share; only the start tells them apart. */
 #define EVERY_TRIP   .round_trip = round_trip, .stop = stop
+#define EVERY_ASKING .round_trip = request, .stop = stop
 #define EVERY_STREAM .submit = submit, .await = await, .stop = stop
 
 const struct peer peer_message_thread = {.name = "tandem_thread", .start = start_thread, EVERY_TRIP};
 const struct peer peer_message_process = {.name = "tandem", .processes = 1, .start = start_process, EVERY_TRIP};
 const struct peer peer_message_pipe = {.name = "tandem_pipe", .processes = 1, .start = start_pipe, EVERY_TRIP};
+const struct peer peer_request_thread = {.name = "tandem_thread", .start = start_thread, EVERY_ASKING};
+const struct peer peer_request_process = {.name = "tandem", .processes = 1, .start = start_process, EVERY_ASKING};
 const struct peer peer_stream_thread = {.name = "tandem_thread", .start = start_thread_stream, EVERY_STREAM};
 const struct peer peer_stream_process = {.name = "tandem", .processes = 1, .start = start_process_stream, EVERY_STREAM};
 const struct peer peer_stream_pipe = {.name = "tandem_pipe", .processes = 1, .start = start_pipe_stream, EVERY_STREAM};

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/watch.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -64,7 +65,7 @@ static int enter_slowly(const struct tdm_hold *hold, uint64_t deadline_ns)
     if (deadline_ns < patience) deadline_ns = patience;
     for (;; now = tdm_clock_ns()) {
         uint64_t look = now + LOOK_NS < deadline_ns ? now + LOOK_NS : deadline_ns;
-        if (tdm_word_take(&hold->belt->lock, hold->me, look) >= 0) return 0;
+        if (tdm_word_take(&hold->belt->lock, hold->me, look, NULL) >= 0) return 0;
         if (is_over(deadline_ns)) return -ETIMEDOUT;
         if (load_seq(&hold->belt->closed)) return -EPIPE; /* [belt-closed] */
     }
@@ -73,7 +74,7 @@ static int enter_slowly(const struct tdm_hold *hold, uint64_t deadline_ns)
 /* What the last holder may have left half done does not matter, so that it died is not even looked at.  [belt-lock] */
 static int enter(const struct tdm_hold *hold, uint64_t deadline_ns)
 {
-    return tdm_word_take(&hold->belt->lock, hold->me, 0) >= 0 ? 0 : enter_slowly(hold, deadline_ns);
+    return tdm_word_take(&hold->belt->lock, hold->me, 0, NULL) >= 0 ? 0 : enter_slowly(hold, deadline_ns);
 }
 
 static int enter_or_fail(const struct tdm_hold *hold)
@@ -132,11 +133,12 @@ static void wake_all(struct tdm_belt *belt, enum tdm_side side)
 static int doze(const struct tdm_hold *hold, enum tdm_side side, uint32_t bell, uint64_t deadline_ns)
 {
     struct tdm_belt *belt = hold->belt;
-    if (deadline_ns == 0 || is_over(deadline_ns)) return leave_with(hold, -ETIMEDOUT);
     add(&belt->waiting[side], 1);
     tdm_fault(TDM_FAULT_belt_counted_in);
     tdm_word_open(&belt->lock);
+    if (hold->sleeps) hold->sleeps(true);
     tdm_futex_wait_shared(&belt->bell[side], bell, deadline_ns);
+    if (hold->sleeps) hold->sleeps(false);
     tdm_fault(TDM_FAULT_belt_slept);
     int error = enter(hold, deadline_ns);
     if (error != 0) {
@@ -170,12 +172,54 @@ static uint64_t least_taken(const struct tdm_hold *hold, uint64_t sent)
     return sent - most_left;
 }
 
+/* ---- watching ---- */
+
+static _Thread_local uint64_t watch_ns = UINT64_MAX; /* learned: how long it pays; at first as long as it may be */
+
+/* Without the lock: a hint, what is there is found under it. */
+static bool has_news(const struct tdm_hold *hold, enum tdm_side side, uint64_t sent)
+{
+    const struct tdm_belt *belt = hold->belt;
+    if (load_seq(&belt->closed)) return true; /* [belt-closed] */
+    return side == TDM_RECEIVERS ? load_seq(&belt->sent) != sent : sent - least_taken(hold, sent) < hold->shape.messages;
+}
+
+static void watch(const struct tdm_hold *hold, enum tdm_side side, uint64_t sent, uint64_t deadline_ns)
+{
+    struct tdm_look look = {.until_ns = tdm_clock_ns() + watch_ns};
+    if (look.until_ns > deadline_ns) look.until_ns = deadline_ns;
+    bool saw;
+    while (!(saw = has_news(hold, side, sent)) && tdm_watch_goes_on(&look)) {
+    }
+    watch_ns = tdm_watch_after(watch_ns, hold->shape.watch_ns, saw && !look.gave_way);
+}
+
+/* With the lock held, before and after, unless it fails: looks again, at the first time after a while, later when the bell has been rung. */
+static int await(const struct tdm_hold *hold, enum tdm_side side, uint32_t bell, uint64_t deadline_ns, bool *watched)
+{
+    uint64_t longest_ns = hold->shape.watch_ns, sent = load_relaxed(&hold->belt->sent);
+    if (deadline_ns == 0 || is_over(deadline_ns)) return leave_with(hold, -ETIMEDOUT);
+    if (longest_ns == 0) return doze(hold, side, bell, deadline_ns);
+    if (watch_ns > longest_ns) watch_ns = longest_ns;
+    if (!*watched && watch_ns > 0) {
+        *watched = true;
+        tdm_word_open(&hold->belt->lock);
+        watch(hold, side, sent, deadline_ns);
+        return enter(hold, deadline_ns);
+    }
+    uint64_t since = tdm_clock_ns();
+    int error = doze(hold, side, bell, deadline_ns);
+    watch_ns = tdm_watch_after_sleep(watch_ns, longest_ns, tdm_clock_ns() - since);
+    return error;
+}
+
 int tdm_belt_send(const struct tdm_hold *hold, const void *data, size_t size, uint64_t deadline_ns)
 {
     struct tdm_belt *belt = hold->belt;
     if (size > hold->shape.message_size) return -EMSGSIZE;
+    bool watched = false;
     int error = enter(hold, deadline_ns);
-    for (uint32_t bell; error == 0; error = doze(hold, TDM_SENDERS, bell, deadline_ns)) {
+    for (uint32_t bell; error == 0; error = await(hold, TDM_SENDERS, bell, deadline_ns, &watched)) {
         bell = load_seq(&belt->bell[TDM_SENDERS]);                    /* before all else [belt-bell] */
         if (load_seq(&belt->closed)) return leave_with(hold, -EPIPE); /* [belt-closed] */
         uint64_t sent = load_relaxed(&belt->sent), left = sent - least_taken(hold, sent);
@@ -230,8 +274,9 @@ static ssize_t take(const struct tdm_hold *hold, struct tdm_reader_place *reader
 ssize_t tdm_belt_receive(const struct tdm_hold *hold, int number, void *buffer, size_t size, uint64_t deadline_ns)
 {
     struct tdm_belt *belt = hold->belt;
+    bool watched = false;
     int error = enter(hold, deadline_ns);
-    for (uint32_t bell; error == 0; error = doze(hold, TDM_RECEIVERS, bell, deadline_ns)) {
+    for (uint32_t bell; error == 0; error = await(hold, TDM_RECEIVERS, bell, deadline_ns, &watched)) {
         bell = load_seq(&belt->bell[TDM_RECEIVERS]); /* before all else [belt-bell] */
         struct tdm_reader_place *reader = find_reader(hold, number);
         if (!reader) return leave_with(hold, -EINVAL);

@@ -14,6 +14,9 @@
  * wake-up in vain; a caller that dies between counting and waking leaves it too small, until the host wakes all: from then on nobody sleeps who was
  * counted before, and each that comes back takes one call along.
  *
+ * Before all that who finds nothing looks for a while, without the lock.  He is not waiting then: nobody counts him, calls him or relies on him, and
+ * when he comes back he is like one who comes for the first time.
+ *
  * The host believes nothing here but the messages: the shape is its own copy, and each index is read once and then brought into range. */
 #ifndef TDM_JOB_BELT_H
 #define TDM_JOB_BELT_H
@@ -27,6 +30,7 @@ struct tdm_shape {
     uint32_t messages, message_size;
     uint32_t readers;   /* at most; 1 unless it is a broadcast */
     uint32_t broadcast; /* 1: each reader gets each message */
+    uint32_t watch_ns;  /* how long who would have to sleep looks before, at most; 0: not at all */
 };
 
 /* What one reader, or all receivers together, have taken.  Under the lock, but for one thing: the host frees the place of a member that has
@@ -45,10 +49,10 @@ struct tdm_belt {
     struct tdm_shape shape;
     _Atomic uint32_t closed; /* 1 is the last value; written by any [belt-closed] */
     /* the lock, a word lock, and what is under it */
-    _Alignas(TDM_CACHE_LINE) _Atomic uint32_t lock; /* [word-lock] */
-    _Atomic uint32_t waiting[2];                    /* of each side: asleep or about to be; */
-    _Atomic uint32_t called[2];                     /*   those of them that were called and are not back */
-    _Atomic uint64_t sent;
+    _Alignas(TDM_CACHE_LINE) _Atomic uint32_t lock;    /* [word-lock] */
+    _Atomic uint32_t waiting[2];                       /* of each side: asleep or about to be; */
+    _Atomic uint32_t called[2];                        /*   those of them that were called and are not back */
+    _Alignas(TDM_CACHE_LINE) _Atomic uint64_t sent;    /* receivers also look at it without the lock */
     _Alignas(TDM_CACHE_LINE) _Atomic uint32_t bell[2]; /* what each side sleeps on; only ever rises [belt-bell] */
     struct tdm_reader_place readers[];                 /* and behind them the messages */
 };
@@ -65,6 +69,7 @@ struct tdm_hold {
     struct tdm_belt *belt;
     struct tdm_shape shape; /* in the host: its own copy */
     uint32_t me;
+    void (*sleeps)(bool begins); /* called around a sleep, with nothing held; NULL: nobody wants to know */
 };
 
 /* 0, a size, or -errno as in the public calls, but always -ETIMEDOUT.  deadline_ns 0: now.  reader: a number of tdm_belt_join(); else 0. */

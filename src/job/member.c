@@ -27,6 +27,8 @@ uint32_t tdm_member_at(const void *address)
     return is_workers ? self.number : TDM_MEMBER_HOST;
 }
 
+bool tdm_member_is_worker(void) { return self.number != TDM_MEMBER_NONE; }
+
 /* Several threads of a task may look for a place at the same time. [holdings] */
 static bool replace(uint64_t old, uint64_t new)
 {

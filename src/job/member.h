@@ -39,6 +39,8 @@ void tdm_member_leave(void);
 /* What this process is to the memory at an address: a worker in its pool's, else the host.  NONE: it has left that pool. */
 uint32_t tdm_member_at(const void *address);
 
+bool tdm_member_is_worker(void); /* this process is one, in whatever pool */
+
 /* What a worker is about to lock, if its host must be able to find it; false: there are too many. */
 bool tdm_member_hold(const void *address);
 void tdm_member_drop(const void *address);

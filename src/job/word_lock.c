@@ -13,7 +13,7 @@
 static bool is_open(uint32_t seen) { return (seen & TDM_WORD_HELD_BY) == TDM_MEMBER_NONE; }
 
 /* Who gives up has seen to it that the word says that somebody may sleep: the wake-up that was spent on him is owed to another. */
-int tdm_word_take(_Atomic uint32_t *word, uint32_t me, uint64_t deadline_ns)
+int tdm_word_take(_Atomic uint32_t *word, uint32_t me, uint64_t deadline_ns, void (*sleeps)(bool begins))
 {
     uint32_t seen = load_seq(word), others = 0;
     for (int looks = 0;;) {
@@ -29,7 +29,9 @@ int tdm_word_take(_Atomic uint32_t *word, uint32_t me, uint64_t deadline_ns)
             seen = load_seq(word);
         } else if (seen & TDM_WORD_SLEPT_ON || cas_seq(word, &seen, seen | TDM_WORD_SLEPT_ON)) {
             if (deadline_ns != TDM_FOREVER && tdm_clock_ns() >= deadline_ns) return -ETIMEDOUT;
+            if (sleeps) sleeps(true);
             tdm_futex_wait_shared(word, seen | TDM_WORD_SLEPT_ON, deadline_ns);
+            if (sleeps) sleeps(false);
             others = TDM_WORD_SLEPT_ON; /* one was woken; there may be more, and nobody else would know */
             seen = load_seq(word);
         }

@@ -17,8 +17,8 @@
 #define TDM_WORD_HELD_BY  TDM_MEMBER_HOST     /* the bits that name the holder; 0: open */
 #define TDM_WORD_DIED     ((uint32_t)1 << 30) /* open: it was opened by a death */
 
-/* deadline 0: tries once.  0: taken; 1: taken, and its last holder has died; -ETIMEDOUT. */
-int tdm_word_take(_Atomic uint32_t *word, uint32_t me, uint64_t deadline_ns);
+/* deadline 0: tries once.  sleeps: called around each sleep; or NULL.  0: taken; 1: taken, and its last holder has died; -ETIMEDOUT. */
+int tdm_word_take(_Atomic uint32_t *word, uint32_t me, uint64_t deadline_ns, void (*sleeps)(bool begins));
 
 /* The holder.  Its last access to the word; the wake-up uses the address only. */
 void tdm_word_open(_Atomic uint32_t *word);

@@ -322,13 +322,15 @@ static enum tdm_said take_message(struct tdm_slot *slot, struct tdm_task *task)
     if (!inbox->mail) return TDM_SAID_NO_MEMORY;
     enum tdm_said said = take_fds(slot, inbox->mail);
     if (said != TDM_SAID_RIGHT) return said;
-    if (request == 0 && tdm_mailbox_send(mailbox, inbox->mail) != 0) return TDM_SAID_WRONG; /* more than it may */
-    if (request != 0 && !tdm_mailbox_answer(mailbox, request, inbox->mail)) tdm_mail_free(inbox->mail);
+    if (request == 0) {
+        store_release(&mailbox->carrier, slot); /* [mail-carrier] */
+        if (!tdm_callbacks_push_message(&slot->lane->lane.core->callbacks, mailbox, inbox->mail))
+            return TDM_SAID_WRONG; /* more than it may */
+    } else if (!tdm_mailbox_answer(mailbox, request, inbox->mail)) {
+        tdm_mail_free(inbox->mail);
+    }
     inbox->mail = NULL;
     inbox->payload = NULL;
-    if (request != 0) return TDM_SAID_RIGHT;
-    store_release(&mailbox->carrier, slot); /* [mail-carrier] */
-    tdm_callbacks_push_message(&slot->lane->lane.core->callbacks, mailbox);
     return TDM_SAID_RIGHT;
 }
 

@@ -5,6 +5,7 @@
 #include "base/fds.h"
 #include "base/platform.h"
 #include "base/thread.h"
+#include "base/watch.h"
 #include "task/core.h"
 #include "task/lane.h"
 #include "task/mailbox.h"
@@ -26,23 +27,30 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 
 /* ---- what is to be called ---- */
 
-/* With the lock held: the bell says whether there is something that could be called now. */
+/* With the lock held, and after what changes count: the bell says whether there is something that could be called now.  Who looks takes his mark
+ * off and then reads count and bell, so either he is seen here, or he sees what was left to him [callback-look]. */
 static void set_bell(struct tdm_callbacks *callbacks)
 {
     bool ready = !tdm_list_empty(&callbacks->calls) || !tdm_list_empty(&callbacks->waiting) || !tdm_list_empty(&callbacks->talking);
-    if (!callbacks->by_host || ready == callbacks->rung || callbacks->looking) return;
-    callbacks->rung = ready;
+    if (!callbacks->by_host || ready == (load_seq(&callbacks->rung) != 0) || load_seq(&callbacks->looking)) return;
+    store_seq(&callbacks->rung, ready);
     if (ready)
         tdm_fds_ring(callbacks->bell);
     else
         tdm_fds_empty(callbacks->bell);
 }
 
+/* With the lock held: so many more, or fewer. */
+static void count(struct tdm_callbacks *callbacks, size_t by)
+{
+    store_seq(&callbacks->count, load_relaxed(&callbacks->count) + by); /* relaxed: written under the lock only [callback-look] */
+}
+
 /* With the lock held, which it lets go: after the unlock what was pushed may be called, and the pool may end.  Only the thread sleeps, and
  * only in a pool that is not by_host; it is joined before that ends, but not before it has been woken. */
 static void pushed(struct tdm_callbacks *callbacks)
 {
-    callbacks->count++;
+    count(callbacks, 1);
     set_bell(callbacks);
     bool wakes = callbacks->asleep;
     callbacks->asleep = false;
@@ -71,31 +79,40 @@ bool tdm_callbacks_withdraw_call(struct tdm_callbacks *callbacks, struct tdm_cal
     bool waits = !tdm_list_empty(&call->link);
     if (waits) {
         tdm_list_remove(&call->link);
-        callbacks->count--;
+        count(callbacks, (size_t)-1);
         set_bell(callbacks);
     }
     unlock(callbacks);
     return waits;
 }
 
-/* With the lock held. */
-static void give_turn(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
+/* With the lock held, which it lets go. */
+static void push_due(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
 {
-    mailbox->has_turn = true;
-    tdm_list_push_back(&callbacks->talking, &mailbox->turn);
-}
-
-void tdm_callbacks_push_message(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
-{
-    lock(callbacks);
     mailbox->due++;
-    if (!mailbox->has_turn) give_turn(callbacks, mailbox);
+    if (!mailbox->has_turn) tdm_list_push_back(&callbacks->talking, &mailbox->turn);
+    mailbox->has_turn = true;
     pushed(callbacks);
 }
 
+bool tdm_callbacks_push_message(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox, struct tdm_mail *mail)
+{
+    lock(callbacks);
+    bool fits = tdm_mail_fits(mailbox->sent.count, mailbox->sent.bytes, mail->held);
+    if (fits) {
+        tdm_mail_push(&mailbox->sent, mail);
+        push_due(callbacks, mailbox);
+    } else {
+        unlock(callbacks);
+    }
+    return fits;
+}
+
+/* What is due last. */
 void tdm_callbacks_push_end(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
 {
-    tdm_callbacks_push_message(callbacks, mailbox); /* what is due last */
+    lock(callbacks);
+    push_due(callbacks, mailbox);
 }
 
 /* ---- calling ---- */
@@ -105,7 +122,21 @@ struct due {
     struct tdm_call *call;
     struct tdm_mailbox *mailbox;
     struct tdm_task *task;
+    struct tdm_mail *mail; /* the mailbox's next; NULL: it has come to its end */
+    size_t left, left_bytes;
+    bool wakes; /* who waits for room there */
 };
+
+/* With the lock held. */
+static void take_sent(struct due *due, struct tdm_mailbox *mailbox)
+{
+    due->mailbox = mailbox;
+    due->mail = tdm_mail_pop(&mailbox->sent);
+    due->left = mailbox->sent.count;
+    due->left_bytes = mailbox->sent.bytes;
+    due->wakes = tdm_mail_is_half_empty(due->left, due->left_bytes) && tdm_mail_ring_if_waited(&mailbox->to_send);
+    mailbox->due--;
+}
 
 /* With the lock held.  Calls come first; tasks and mailboxes take turns. */
 static bool pop(struct tdm_callbacks *callbacks, struct due *due)
@@ -116,11 +147,11 @@ static bool pop(struct tdm_callbacks *callbacks, struct due *due)
     if (!call && !talks) task = tdm_list_pop_front(&callbacks->waiting);
     if (!call && !mailbox && !task) return false;
     *due = (struct due){.call = call ? container_of(call, struct tdm_call, link) : NULL,
-                        .mailbox = mailbox ? container_of(mailbox, struct tdm_mailbox, turn) : NULL,
                         .task = task ? container_of(task, struct tdm_task, link) : NULL};
-    if (due->mailbox) due->mailbox->due--;
+    if (mailbox) take_sent(due, container_of(mailbox, struct tdm_mailbox, turn));
     if (!call) callbacks->talked = talks;
-    callbacks->count--;
+    if (mailbox) store_relaxed(&callbacks->heard, 1); /* a hint */
+    count(callbacks, (size_t)-1);
     set_bell(callbacks);
     return true;
 }
@@ -148,34 +179,38 @@ static void tell_worker(struct tdm_mailbox *mailbox, const struct tdm_mail *mail
     if (!can_wait) mailbox->task->lane->ops->consumed(mailbox);
 }
 
-/* Its turn: a message, or, when there is none any more, the end. */
-static void take_turn(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox)
+/* Its turn: a message, or, when there is none any more, the end.  The lock is held afterwards. */
+static void take_turn(struct tdm_callbacks *callbacks, const struct due *due)
 {
-    size_t left, left_bytes;
-    struct tdm_mail *mail = tdm_mailbox_take_sent(mailbox, &left, &left_bytes);
-    if (!mail) {
+    struct tdm_mailbox *mailbox = due->mailbox;
+    if (due->wakes) tdm_futex_wake_all(&mailbox->to_send.count);
+    if (!due->mail) {
         struct tdm_task *task = mailbox->task;
         tdm_mailbox_let_go(mailbox);
         tdm_task_call_back(task, NULL);
+        lock(callbacks);
         return;
     }
-    if (load_acquire(&mailbox->carrier)) tell_worker(mailbox, mail, left, left_bytes); /* [mail-carrier] */
-    hand_over(callbacks->core, tdm_task_public(mailbox->task), mail);
+    if (load_acquire(&mailbox->carrier)) tell_worker(mailbox, due->mail, due->left, due->left_bytes); /* [mail-carrier] */
+    hand_over(callbacks->core, tdm_task_public(mailbox->task), due->mail);
     lock(callbacks);
-    mailbox->has_turn = false;
-    if (mailbox->due > 0) give_turn(callbacks, mailbox);
-    set_bell(callbacks);
-    unlock(callbacks);
+    mailbox->has_turn = mailbox->due > 0;
+    if (mailbox->has_turn) tdm_list_push_back(&callbacks->talking, &mailbox->turn);
 }
 
+/* With the lock held, which it lets go meanwhile. */
 static void call_one(struct tdm_callbacks *callbacks, const struct due *due)
 {
+    unlock(callbacks);
+    if (due->mailbox) {
+        take_turn(callbacks, due);
+        return;
+    }
     if (due->call)
         due->call->run(due->call);
-    else if (due->mailbox)
-        take_turn(callbacks, due->mailbox);
     else
         tdm_task_call_back(due->task, NULL);
+    lock(callbacks);
 }
 
 /* With the lock held, which it lets go. */
@@ -183,14 +218,13 @@ static int run_locked(struct tdm_callbacks *callbacks, size_t most)
 {
     struct due due;
     int done = 0;
-    size_t left = most == 0 || callbacks->count < most ? callbacks->count : most;
+    size_t left = load_seq(&callbacks->count);
+    if (most != 0 && most < left) left = most;
     for (; left > 0 && done < INT_MAX && pop(callbacks, &due); left--) {
-        unlock(callbacks);
         call_one(callbacks, &due);
         done++;
-        lock(callbacks);
     }
-    set_bell(callbacks); /* also for what was found by a look and is left */
+    set_bell(callbacks); /* also for what was found by a look and is left, and for a mailbox that has more */
     unlock(callbacks);
     return done;
 }
@@ -201,18 +235,30 @@ int tdm_callbacks_run(struct tdm_callbacks *callbacks, size_t most)
     return run_locked(callbacks, most);
 }
 
-void tdm_callbacks_begin_look(struct tdm_callbacks *callbacks)
+void tdm_callbacks_begin_look(struct tdm_callbacks *callbacks) { store_seq(&callbacks->looking, 1); /* [callback-look] */ }
+
+#define WATCH_NS 5000u
+
+/* Who has been handed a message, and comes again, is most likely waiting for the next in a loop.  While he is here he need not be rung for.
+ * Relaxed: these are hints, what is there is found below. */
+void tdm_callbacks_watch(struct tdm_callbacks *callbacks)
 {
-    lock(callbacks);
-    callbacks->looking = true;
-    unlock(callbacks);
+    uint32_t most_ns = callbacks->core->watch_ns;
+    if (load_relaxed(&callbacks->heard) == 0 || most_ns == 0 || load_relaxed(&callbacks->count) != 0) return;
+    struct tdm_look look = {.until_ns = tdm_clock_ns() + (most_ns < WATCH_NS ? most_ns : WATCH_NS)};
+    while (load_relaxed(&callbacks->count) == 0)
+        if (!tdm_watch_goes_on(&look)) {
+            store_relaxed(&callbacks->heard, 0);
+            return;
+        }
 }
 
 /* What was found and is called at once has not rung the bell, which would be two system calls. */
 int tdm_callbacks_end_look(struct tdm_callbacks *callbacks, size_t most)
 {
+    store_seq(&callbacks->looking, 0);
+    if (load_seq(&callbacks->count) == 0 && load_seq(&callbacks->rung) == 0) return 0; /* [callback-look] */
     lock(callbacks);
-    callbacks->looking = false;
     return run_locked(callbacks, most);
 }
 
@@ -229,7 +275,7 @@ static void *run(void *argument)
         if (callbacks->talked && !has_watched && tdm_clock_watch(&callbacks->pushed, before, callbacks->core->watch_ns)) continue;
         has_watched = true;
         lock(callbacks);
-        bool idle = callbacks->count == 0, stopping = callbacks->stopping;
+        bool idle = load_seq(&callbacks->count) == 0, stopping = callbacks->stopping;
         callbacks->asleep = idle;
         uint32_t seen = load_seq(&callbacks->pushed);
         unlock(callbacks);

@@ -6,6 +6,7 @@
 #ifndef TDM_TASK_CALLBACKS_H
 #define TDM_TASK_CALLBACKS_H
 
+#include "base/atomics.h"
 #include "base/list.h"
 #include "base/lock.h"
 
@@ -14,6 +15,7 @@
 #include <stddef.h>
 
 struct tdm_core;
+struct tdm_mail;
 struct tdm_mailbox;
 struct tdm_task;
 
@@ -25,22 +27,27 @@ struct tdm_call {
 
 struct tdm_callbacks {
     bool by_host;
-    int bell[2];          /* by_host: readable while something waits; rung and emptied under the lock, so always true */
-    struct tdm_lock lock; /* rank CALLBACKS */
+    int bell[2]; /* by_host: readable while something waits; rung and emptied under the lock, so always true */
+    _Alignas(TDM_CACHE_LINE) struct tdm_lock lock; /* rank CALLBACKS */
     /* guarded by lock */
     struct tdm_node waiting; /* tasks */
     struct tdm_node calls;   /* these come before them */
     struct tdm_node talking; /* mailboxes whose turn comes */
-    size_t count;            /* calls to be made, also of mailboxes that have their turn now */
-    bool rung;
-    bool looking; /* by_host: somebody looks for what is due and is about to call it: the bell is set after that */
-    bool talked;  /* the last turn was a mailbox's: the next is a task's, if there is one */
+    bool talked;             /* the last turn was a mailbox's: the next is a task's, if there is one */
     bool stopping;
     bool asleep; /* the thread */
+    /* written under lock, looked at without, again and again */
+    _Alignas(
+        TDM_CACHE_LINE) _Atomic size_t count; /* calls to be made, also of mailboxes that have their turn now [callback-look] */
+    _Atomic uint32_t rung;                    /* 1: the bell is [callback-look] */
+    _Atomic uint32_t heard;                   /* 1: a message was handed over, and nobody has watched for the next since */
     /* not guarded */
-    _Atomic uint32_t pushed;    /* counts pushes; the thread sleeps on it [callback-pushed] */
-    struct tdm_lock start_lock; /* rank NEED */
-    _Atomic uint32_t started;   /* written under start_lock, looked at without */
+    _Atomic uint32_t
+        looking; /* by_host, 1: somebody looks for what is due and is about to call it: the bell is set after that; written by
+                                   who looks [callback-look] */
+    _Atomic uint32_t pushed;                             /* counts pushes; the thread sleeps on it [callback-pushed] */
+    _Alignas(TDM_CACHE_LINE) struct tdm_lock start_lock; /* rank NEED */
+    _Atomic uint32_t started;                            /* written under start_lock, looked at without */
     pthread_t thread;
     size_t stack_size;
     const struct tdm_core *core;
@@ -53,16 +60,19 @@ int tdm_callbacks_need(struct tdm_callbacks *callbacks);
 
 void tdm_callbacks_push(struct tdm_callbacks *callbacks, struct tdm_task *task);
 
-/* One more message lies in the mailbox; or its task has ended, and its reference is given away here. */
-void tdm_callbacks_push_message(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox);
+/* Into the mailbox, to be handed over.  False: there is no room. */
+bool tdm_callbacks_push_message(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox, struct tdm_mail *mail);
+/* Its task has ended, and its reference is given away here. */
 void tdm_callbacks_push_end(struct tdm_callbacks *callbacks, struct tdm_mailbox *mailbox);
 /* Run once, where tasks are called back.  Its memory may be gone when run returns. */
 void tdm_callbacks_push_call(struct tdm_callbacks *callbacks, struct tdm_call *call);
 /* False: it has begun, or ended. */
 bool tdm_callbacks_withdraw_call(struct tdm_callbacks *callbacks, struct tdm_call *call);
 
-/* by_host: between these two a thread looks for what is due; the second calls it, as tdm_callbacks_run. */
+/* by_host: between these two a thread looks for what is due; the second calls it, as tdm_callbacks_run.  Where threads may send messages it
+ * watches for a moment before, if one has come lately. */
 void tdm_callbacks_begin_look(struct tdm_callbacks *callbacks);
+void tdm_callbacks_watch(struct tdm_callbacks *callbacks);
 int tdm_callbacks_end_look(struct tdm_callbacks *callbacks, size_t most);
 
 /* Calls at most so many here; 0: all there are now.  How many. */

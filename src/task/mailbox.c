@@ -10,7 +10,7 @@ static void unlock(struct tdm_mailbox *mailbox) { tdm_unlock(&mailbox->lock, TDM
 
 struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns)
 {
-    struct tdm_mailbox *mailbox = tdm_calloc(1, sizeof *mailbox);
+    struct tdm_mailbox *mailbox = tdm_alloc_lines(sizeof *mailbox);
     if (!mailbox) return NULL;
     store_seq(&mailbox->references, 1); /* [mail-references] */
     mailbox->task = task;
@@ -35,41 +35,16 @@ void tdm_mailbox_let_go(struct tdm_mailbox *mailbox)
 
 /* ---- sleeping ---- */
 
-/* With the lock held; is there somebody to wake?  That is done without it. */
-static bool ring(struct tdm_mail_bell *bell)
-{
-    add_seq(&bell->count, 1); /* [mail-bell] */
-    return bell->sleepers > 0;
-}
-
 static void wake_if(bool wakes, struct tdm_mail_bell *bell)
 {
     if (wakes) tdm_futex_wake_all(&bell->count);
 }
 
-uint32_t tdm_mail_begin_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell)
-{
-    lock(mailbox);
-    uint32_t seen = load_seq(&bell->count); /* [mail-bell] */
-    bell->sleepers++;
-    unlock(mailbox);
-    return seen;
-}
-
-void tdm_mail_end_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell)
-{
-    lock(mailbox);
-    bell->sleepers--;
-    unlock(mailbox);
-}
-
+/* The wish comes first: who is not in sleepers yet sees it when he is about to sleep. */
 void tdm_mailbox_wake(struct tdm_mailbox *mailbox)
 {
-    lock(mailbox);
-    bool receives = ring(&mailbox->to_receive), sends = ring(&mailbox->to_send);
-    unlock(mailbox);
-    wake_if(receives, &mailbox->to_receive);
-    wake_if(sends, &mailbox->to_send);
+    wake_if(tdm_mail_ring(&mailbox->to_receive), &mailbox->to_receive);
+    wake_if(tdm_mail_ring(&mailbox->to_send), &mailbox->to_send);
 }
 
 void tdm_sleepers_open(struct tdm_sleepers *sleepers) { tdm_list_init(&sleepers->mailboxes); }
@@ -122,26 +97,26 @@ int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct 
             tdm_list_push_back(&mailbox->asking, &asking->link);
         }
         tdm_mail_push(queue, mail);
-        wakes = ring(&mailbox->to_receive);
+        wakes = tdm_mail_ring(&mailbox->to_receive);
     }
     unlock(mailbox);
     wake_if(wakes, &mailbox->to_receive);
     return result;
 }
 
-/* All that is there, for one at a time would have both sides meet at the lock. */
+/* All that is there, for one at a time would have both sides meet at the lock.  Whatever changes there rings. */
 struct tdm_mail *tdm_mailbox_receive(struct tdm_mailbox *mailbox, bool *closed)
 {
-    bool wakes = false;
-    *closed = false;
-    if (!mailbox->taken.first) {
-        lock(mailbox);
-        mailbox->taken = mailbox->posted;
-        mailbox->posted = (struct tdm_mail_queue){0};
-        *closed = mailbox->closed;
-        wakes = mailbox->taken.first && mailbox->to_post.sleepers > 0 && ring(&mailbox->to_post);
-        unlock(mailbox);
-    }
+    *closed = mailbox->saw_closed;
+    if (mailbox->taken.first || load_seq(&mailbox->to_receive.count) == mailbox->seen) /* [mail-bell] */
+        return tdm_mail_pop(&mailbox->taken);
+    lock(mailbox);
+    mailbox->taken = mailbox->posted;
+    mailbox->posted = (struct tdm_mail_queue){0};
+    *closed = mailbox->saw_closed = mailbox->closed;
+    mailbox->seen = load_seq(&mailbox->to_receive.count);
+    bool wakes = mailbox->taken.first && tdm_mail_ring_if_waited(&mailbox->to_post);
+    unlock(mailbox);
     wake_if(wakes, &mailbox->to_post);
     return tdm_mail_pop(&mailbox->taken);
 }
@@ -157,7 +132,7 @@ struct tdm_mail *tdm_mailbox_receive_within(struct tdm_mailbox *mailbox, size_t 
         mail = NULL;
     *closed = mailbox->closed;
     bool wakes = mailbox->to_post.sleepers > 0 && tdm_mail_is_half_empty(mailbox->posted.count, mailbox->posted.bytes) &&
-                 ring(&mailbox->to_post);
+                 tdm_mail_ring_if_waited(&mailbox->to_post);
     unlock(mailbox);
     wake_if(wakes, &mailbox->to_post);
     return mail;
@@ -251,7 +226,7 @@ static void close_or_end(struct tdm_mailbox *mailbox, bool ends)
         mailbox->posted = (struct tdm_mail_queue){0};
         lose_requests(mailbox);
     }
-    bool receives = ring(&mailbox->to_receive), posts = ring(&mailbox->to_post);
+    bool receives = tdm_mail_ring(&mailbox->to_receive), posts = tdm_mail_ring(&mailbox->to_post);
     unlock(mailbox);
     wake_if(receives, &mailbox->to_receive);
     wake_if(posts, &mailbox->to_post);
@@ -261,28 +236,3 @@ static void close_or_end(struct tdm_mailbox *mailbox, bool ends)
 
 void tdm_mailbox_close(struct tdm_mailbox *mailbox) { close_or_end(mailbox, false); }
 void tdm_mailbox_end(struct tdm_mailbox *mailbox) { close_or_end(mailbox, true); }
-
-/* ---- to the host ---- */
-
-int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail)
-{
-    struct tdm_mail_queue *queue = &mailbox->sent;
-    lock(mailbox);
-    bool fits = tdm_mail_fits(queue->count, queue->bytes, mail->held);
-    if (fits) tdm_mail_push(queue, mail);
-    unlock(mailbox);
-    return fits ? 0 : -EAGAIN;
-}
-
-struct tdm_mail *tdm_mailbox_take_sent(struct tdm_mailbox *mailbox, size_t *left_count, size_t *left_bytes)
-{
-    lock(mailbox);
-    struct tdm_mail *mail = tdm_mail_pop(&mailbox->sent);
-    *left_count = mailbox->sent.count;
-    *left_bytes = mailbox->sent.bytes;
-    bool wakes = mailbox->to_send.sleepers > 0 && tdm_mail_is_half_empty(mailbox->sent.count, mailbox->sent.bytes) &&
-                 ring(&mailbox->to_send);
-    unlock(mailbox);
-    wake_if(wakes, &mailbox->to_send);
-    return mail;
-}

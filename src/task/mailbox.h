@@ -17,8 +17,8 @@ struct tdm_task;
 
 /* Who sleeps until something changes in one direction, and what changes then. */
 struct tdm_mail_bell {
-    _Atomic uint32_t count; /* of changes; slept on; written under the mailbox's lock [mail-bell] */
-    unsigned sleepers;      /* guarded by it */
+    _Atomic uint32_t count;    /* of changes; slept on; written by who makes one [mail-bell] */
+    _Atomic uint32_t sleepers; /* or about to be; written by them, before they look once more [mail-bell] */
 };
 
 /* Somebody who waits for the answer to what he has posted; on his stack, in the mailbox's list until it comes. */
@@ -36,18 +36,21 @@ struct tdm_mailbox {
 
     _Atomic uint64_t done, total; /* of one on a thread: how far it says it is; written by its function [progress] */
 
-    struct tdm_lock lock; /* rank MAIL */
+    _Alignas(TDM_CACHE_LINE) struct tdm_lock lock; /* rank MAIL */
     /* guarded by lock */
-    struct tdm_mail_queue posted, sent;
-    struct tdm_node asking;          /* who wait for answers */
-    uint32_t requests;               /* counts them */
-    bool closed;                     /* nothing more is posted */
-    bool ended;                      /* the task's run is over.  Also written under the lock of talk.c */
-    struct tdm_mail_bell to_receive; /* something was posted, or is to be looked at */
-    struct tdm_mail_bell to_post;    /* there is room */
+    struct tdm_mail_queue posted;
+    struct tdm_node asking; /* who wait for answers */
+    uint32_t requests;      /* counts them */
+    bool closed;            /* nothing more is posted */
+    bool ended;             /* the task's run is over.  Also written under the lock of talk.c */
+
+    /* looked at again and again by one side while the other writes what is above, or below */
+    _Alignas(TDM_CACHE_LINE) struct tdm_mail_bell to_receive; /* something was posted, or is to be looked at */
+    struct tdm_mail_bell to_post;                             /* there is room */
     struct tdm_mail_bell to_send;
 
     /* guarded by the callbacks' lock */
+    _Alignas(TDM_CACHE_LINE) struct tdm_mail_queue sent;
     struct tdm_node turn; /* among those that have something to hand over */
     bool has_turn;        /* it is there, or somebody hands something of it over */
     size_t due;           /* messages, and at the end one more */
@@ -55,7 +58,9 @@ struct tdm_mailbox {
     struct tdm_node asleep; /* guarded by the sleepers' lock */
 
     /* of a task on a thread: its own */
-    struct tdm_mail_queue taken; /* out of posted, all at once */
+    _Alignas(TDM_CACHE_LINE) struct tdm_mail_queue taken; /* out of posted, all at once */
+    uint32_t seen;                                        /* to_receive, when it did so last; */
+    bool saw_closed;                                      /* and closed */
 
     /* in a worker: guarded by the lock of its slot */
     struct tdm_mail_queue
@@ -78,7 +83,6 @@ void tdm_mailbox_let_go(struct tdm_mailbox *mailbox); /* also NULL */
 
 /* 0: it is taken, and who asks by it, if anybody, is in the list.  -EAGAIN: there is no room; -EPIPE: nothing is taken any more. */
 int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct tdm_asking *asking);
-int tdm_mailbox_send(struct tdm_mailbox *mailbox, struct tdm_mail *mail);
 
 /* The answer to a request becomes his who asked; false: he waits no more. */
 bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint32_t request, struct tdm_mail *mail);
@@ -93,8 +97,6 @@ bool tdm_mailbox_has_posted(struct tdm_mailbox *mailbox);
 bool tdm_mailbox_has_fds_next(struct tdm_mailbox *mailbox); /* the next has descriptors */
 /* What was received will be received again, before the others. */
 void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *received);
-/* left: what is there after it. */
-struct tdm_mail *tdm_mailbox_take_sent(struct tdm_mailbox *mailbox, size_t *left_count, size_t *left_bytes);
 
 void tdm_mailbox_close(struct tdm_mailbox *mailbox); /* nothing more is posted */
 void tdm_mailbox_end(struct tdm_mailbox *mailbox);   /* nothing in either direction; what was posted is of no use */
@@ -102,8 +104,27 @@ void tdm_mailbox_wake(struct tdm_mailbox *mailbox);  /* the task, to look around
 
 /* ---- sleeping: begin, look once more, watch, sleep or not, end ---- */
 
-uint32_t tdm_mail_begin_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell);
-void tdm_mail_end_sleep(struct tdm_mailbox *mailbox, struct tdm_mail_bell *bell);
+/* What changes is looked at, and changed, under one lock.  Who looks there after the change sees it; who looked before was in sleepers by then, and is
+ * rung for [mail-bell]. */
+static inline uint32_t tdm_mail_begin_sleep(struct tdm_mail_bell *bell)
+{
+    add_seq(&bell->sleepers, 1);
+    return load_seq(&bell->count);
+}
+
+static inline void tdm_mail_end_sleep(struct tdm_mail_bell *bell) { add_seq(&bell->sleepers, (uint32_t)-1); }
+
+/* With that lock held: is there somebody to wake?  That is done without it. */
+static inline bool tdm_mail_ring(struct tdm_mail_bell *bell)
+{
+    add_seq(&bell->count, 1); /* [mail-bell] */
+    return load_seq(&bell->sleepers) > 0;
+}
+
+static inline bool tdm_mail_ring_if_waited(struct tdm_mail_bell *bell)
+{
+    return load_seq(&bell->sleepers) > 0 && tdm_mail_ring(bell); /* [mail-bell] */
+}
 
 /* A pool's tasks that sleep on threads; the end of the pool wakes them. */
 struct tdm_sleepers {

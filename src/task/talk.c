@@ -127,12 +127,12 @@ static int wait_and_try(struct tdm_task *task, struct tdm_mailbox *mailbox, stru
     int result;
     uint64_t between_ns = 0;
     for (;;) {
-        uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_post);
+        uint32_t seen = tdm_mail_begin_sleep(&mailbox->to_post);
         result = try(task, &mailbox, mail, asking);
         bool over = result != -EAGAIN || tdm_clock_ns() >= deadline_ns;
         if (!over && !tdm_clock_watch(&mailbox->to_post.count, seen, mailbox->watch_ns))
             tdm_futex_wait(&mailbox->to_post.count, seen, tdm_talk_next_look(&between_ns, deadline_ns)); /* [mail-bell] */
-        tdm_mail_end_sleep(mailbox, &mailbox->to_post);
+        tdm_mail_end_sleep(&mailbox->to_post);
         if (over) return result == -EAGAIN ? -ETIMEDOUT : result;
     }
 }

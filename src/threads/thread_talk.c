@@ -34,9 +34,7 @@ static int sleep_once(const tandem_context *context, struct tdm_mail_bell *bell,
 
 static int try_send(const struct tdm_task *task, struct tdm_mailbox *mailbox, struct tdm_mail *mail)
 {
-    int result = tdm_mailbox_send(mailbox, mail);
-    if (result == 0) tdm_callbacks_push_message(&task->lane->core->callbacks, mailbox);
-    return result;
+    return tdm_callbacks_push_message(&task->lane->core->callbacks, mailbox, mail) ? 0 : -EAGAIN;
 }
 
 static int wait_and_send(const tandem_context *context, struct tdm_mailbox *mailbox, struct tdm_mail *mail, uint64_t deadline_ns)
@@ -46,11 +44,11 @@ static int wait_and_send(const tandem_context *context, struct tdm_mailbox *mail
     int result, error = 0;
     tdm_sleepers_add(sleepers, mailbox);
     do {
-        uint32_t seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_send);
+        uint32_t seen = tdm_mail_begin_sleep(&mailbox->to_send);
         result = try_send(task_of(context), mailbox, mail);
         if (result == -EAGAIN && !tdm_clock_watch(&mailbox->to_send.count, seen, mailbox->watch_ns))
             error = sleep_once(context, &mailbox->to_send, seen, tdm_talk_next_look(&between_ns, deadline_ns), deadline_ns);
-        tdm_mail_end_sleep(mailbox, &mailbox->to_send);
+        tdm_mail_end_sleep(&mailbox->to_send);
     } while (result == -EAGAIN && error == 0);
     tdm_sleepers_remove(sleepers, mailbox);
     return error != 0 ? error : result;
@@ -114,10 +112,10 @@ static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *m
     if (result != -EAGAIN) return result;
     tdm_sleepers_add(sleepers, mailbox);
     do {
-        seen = tdm_mail_begin_sleep(mailbox, &mailbox->to_receive);
+        seen = tdm_mail_begin_sleep(&mailbox->to_receive);
         result = try_receive(mailbox, mail);
         if (result == -EAGAIN) error = sleep_once(context, &mailbox->to_receive, seen, deadline_ns, deadline_ns);
-        tdm_mail_end_sleep(mailbox, &mailbox->to_receive);
+        tdm_mail_end_sleep(&mailbox->to_receive);
     } while (result == -EAGAIN && error == 0);
     tdm_sleepers_remove(sleepers, mailbox);
     return error != 0 ? error : result;

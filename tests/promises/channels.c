@@ -518,6 +518,42 @@ static void who_waits_for_a_subscriber_that_ends_is_told(int isolation)
     end_pool(pool);
 }
 
+static int receive_number_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_channel *const *channels = input;
+    (void)context, (void)size;
+    if (send_number(channels[1], 1, -1) != 0) return __LINE__;
+    return receive_number(channels[0], 0, -1) == 5 ? 0 : __LINE__;
+}
+
+static int send_number_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_channel *const *channels = input;
+    (void)context, (void)size;
+    return send_number(channels[0], 5, -1) == 0 ? 0 : __LINE__;
+}
+
+/* promise 13: the pool has one thread, and it sleeps, some of the times after it has looked for long enough */
+static void another_thread_stands_in_for_one_that_waits_for_a_message(void)
+{
+    tandem_options no_watch = {.spin_us = TANDEM_NONE};
+    for (int round = 0; round < 20; round++) {
+        tandem_pool *pool = pool_of(TANDEM_THREAD, 1, round % 2 ? &no_watch : NULL);
+        tandem_channel *channels[2] = {channel_of(pool, 4, 8, 0), channel_of(pool, 4, 8, 0)};
+        tandem_task receiver = task_of(TANDEM_THREAD, receive_number_task, channels, sizeof channels);
+        tandem_task sender = task_of(TANDEM_THREAD, send_number_task, channels, sizeof channels);
+        receiver.flags = sender.flags = TANDEM_NO_HELP;
+        assert_int_equal(tandem_submit(pool, &receiver), 0);
+        assert_int_equal(receive_number(channels[1], 0, patience_ms()), 1);
+        assert_int_equal(tandem_submit(pool, &sender), 0);
+        expect_end(&sender, TANDEM_OK);
+        expect_end(&receiver, TANDEM_OK);
+        tandem_task_clear(&receiver);
+        tandem_task_clear(&sender);
+        end_pool(pool);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -536,6 +572,7 @@ int main(int argc, char **argv)
         both(a_forked_child_may_not_use_it),
         both(a_forked_child_that_starts_afresh_has_no_such_channel),
         test(a_task_may_have_a_pool_with_channels_of_its_own),
+        test(another_thread_stands_in_for_one_that_waits_for_a_message),
         test(each_subscriber_gets_each_message_since_it_subscribed),
         both(a_broadcast_reaches_all),
         both(who_waits_for_a_subscriber_that_ends_is_told),

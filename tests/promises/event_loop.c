@@ -206,6 +206,44 @@ static void callbacks_wait_for_the_host_even_after_a_drain(int isolation)
     end_pool(loop.pool);
 }
 
+static int echo(tandem_context *context, void *input, size_t input_size)
+{
+    tandem_message message;
+    (void)input, (void)input_size;
+    while (tandem_receive(context, &message, -1) == 0)
+        if (tandem_send(context, &message, -1) != 0) return 1;
+    return 0;
+}
+
+static void note_message(tandem_task *task, const tandem_message *message)
+{
+    (void)task, (void)message;
+    loop.calls++;
+}
+
+/* promise 7.  Who looks and finds nothing polls next; what comes just then must not be taken for what he has seen. */
+static void a_message_that_comes_while_nothing_is_found_makes_it_readable(int isolation)
+{
+    const int count = (int)scaled(20000);
+    begin_loop(isolation, 1);
+    tandem_task task = task_of(isolation, echo, NULL, 0);
+    task.on_message = note_message;
+    assert_int_equal(tandem_submit(loop.pool, &task), 0);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(tandem_post(&task, &(tandem_message){.data = &i, .size = sizeof i}, -1), 0);
+        for (int look = 0; look < i % 4 && loop.calls == i; look++) assert_true(tandem_run_callbacks(loop.pool, 0) >= 0);
+        while (loop.calls == i) {
+            assert_true(readable((int)patience_ms()));
+            assert_int_equal(tandem_run_callbacks(loop.pool, 0), 1);
+        }
+        if (i % 100 == 0) assert_false(readable(0));
+    }
+    assert_int_equal(tandem_close(&task), 0);
+    assert_int_equal(tandem_wait(&task), TANDEM_OK);
+    while (tandem_task_clear(&task) != 0) tandem_run_callbacks(loop.pool, 0);
+    end_pool(loop.pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -217,6 +255,7 @@ int main(int argc, char **argv)
         both(a_loop_serves_what_other_threads_submit),
         both(destroy_runs_the_callbacks_that_are_left_on_its_own_thread),
         both(callbacks_wait_for_the_host_even_after_a_drain),
+        both(a_message_that_comes_while_nothing_is_found_makes_it_readable),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

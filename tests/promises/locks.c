@@ -372,6 +372,42 @@ static void locks_survive_holders_and_waiters_that_are_killed_at_any_moment(void
     end_pool(pool);
 }
 
+static int take_lock_task(tandem_context *context, void *input, size_t size)
+{
+    struct desk *desk = input;
+    (void)context, (void)size;
+    atomic_store(&desk->begun, 1);
+    return tandem_lock(&desk->mutex, -1) == 0 && tandem_unlock(&desk->mutex) == 0 ? 0 : __LINE__;
+}
+
+static int tell_task(tandem_context *context, void *input, size_t size)
+{
+    struct desk *desk = input;
+    (void)context, (void)size;
+    atomic_store(&desk->told, 1);
+    return 0;
+}
+
+/* promise 13: the pool has one thread, and it sleeps until the other task has run */
+static void another_thread_stands_in_for_one_that_waits_for_a_lock(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    struct desk *desk = desk_in(pool);
+    tandem_task taker = task_of(TANDEM_THREAD, take_lock_task, desk, sizeof *desk);
+    tandem_task teller = task_of(TANDEM_THREAD, tell_task, desk, sizeof *desk);
+    assert_int_equal(tandem_lock(&desk->mutex, 0), 0);
+    assert_int_equal(tandem_submit(pool, &taker), 0);
+    wait_until(atomic_load(&desk->begun) == 1);
+    assert_int_equal(tandem_submit(pool, &teller), 0);
+    wait_until(atomic_load(&desk->told) == 1);
+    assert_int_equal(tandem_unlock(&desk->mutex), 0);
+    expect_end(&teller, TANDEM_OK);
+    expect_end(&taker, TANDEM_OK);
+    tandem_task_clear(&taker);
+    tandem_task_clear(&teller);
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -382,6 +418,7 @@ int main(int argc, char **argv)
         test(a_forked_child_that_starts_afresh_has_no_part_in_its_workers_locks),
         both(the_next_to_lock_is_told_that_the_holder_has_died),
         test(a_task_that_returns_with_a_lock_counts_as_a_death),
+        test(another_thread_stands_in_for_one_that_waits_for_a_lock),
         test(who_is_told_and_dies_leaves_it_to_the_next),
         both(who_sleeps_for_a_lock_is_woken_by_the_death_of_its_holder),
         test(locks_survive_holders_and_waiters_that_are_killed_at_any_moment),
