@@ -6,10 +6,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "threads/spare.h"
 
-#include "base/thread.h"
 #include "threads/thread_lane.h"
-
-#include <pthread.h>
 
 static void lock(struct tdm_thread_lane *lane) { tdm_ledger_lock(tdm_thread_ledger(lane)); }
 static void unlock(struct tdm_thread_lane *lane) { tdm_ledger_unlock(tdm_thread_ledger(lane)); }
@@ -35,11 +32,7 @@ static void start(struct tdm_thread_lane *lane)
     struct tdm_thread_worker *worker = wanted ? take_record(lane) : NULL;
     if (worker) tdm_life_count(worker);
     unlock(lane);
-    pthread_t unused; /* it says itself which it is: it may have been replaced before this returns */
-    if (!worker || tdm_thread_start(&unused, tdm_thread_worker_main, worker, lane->options->stack_size) == 0) return;
-    lock(lane);
-    tdm_life_uncount(worker); /* then nobody stands in, this time */
-    unlock(lane);
+    if (worker) tdm_life_start(worker); /* if it cannot be nobody stands in, this time */
 }
 
 void tdm_spare_block(struct tdm_thread_worker *worker, bool begins)

@@ -48,7 +48,7 @@ static void count_off(struct tdm_thread_worker *worker)
         lane->count--;
 }
 
-void tdm_life_uncount(struct tdm_thread_worker *worker)
+static void uncount(struct tdm_thread_worker *worker)
 {
     struct tdm_thread_lane *lane = worker->lane;
     if (!worker->has_retired) count_off(worker);
@@ -96,10 +96,16 @@ struct tdm_parker *tdm_life_choose(struct tdm_thread_lane *lane)
 
 /* ---- its beginning ---- */
 
-static int start(struct tdm_thread_worker *worker)
+int tdm_life_start(struct tdm_thread_worker *worker)
 {
+    struct tdm_thread_lane *lane = worker->lane;
     pthread_t unused; /* it says itself which it is: it may have ended before this returns */
-    return tdm_thread_start(&unused, tdm_thread_worker_main, worker, worker->lane->options->stack_size);
+    int error = tdm_thread_start(&unused, tdm_thread_worker_main, worker, lane->options->stack_size);
+    if (error == 0) return 0;
+    lock(lane);
+    uncount(worker);
+    unlock(lane);
+    return error;
 }
 
 /* Whom this thread keeps from going on must be called in its place. */
@@ -108,11 +114,8 @@ static void begin(struct tdm_thread_worker *worker)
     struct tdm_thread_lane *lane = worker->lane;
     int saved = errno;
     worker->parker.is_absent = false;
-    if (start(worker) != 0) {
+    if (tdm_life_start(worker) != 0) {
         lock_front(lane);
-        lock(lane);
-        tdm_life_uncount(worker);
-        unlock(lane);
         lane->parking.on_the_way = false;
         lane->tries_again_ns = tdm_clock_ns() + TRY_AGAIN_NS;
         tdm_parking_put_absent(&lane->parking, &worker->parker);
@@ -173,13 +176,8 @@ int tdm_life_open(struct tdm_thread_lane *lane)
     }
     tdm_life_count(&lane->workers[0]);
     unlock(lane);
-    int error = start(&lane->workers[0]);
-    if (error != 0) {
-        lock(lane);
-        tdm_life_uncount(&lane->workers[0]);
-        unlock(lane);
-        return error;
-    }
+    int error = tdm_life_start(&lane->workers[0]);
+    if (error != 0) return error;
     while (load_seq(&lane->started) == 0) tdm_futex_wait(&lane->started, 0, TDM_FOREVER); /* [thread-started] */
     return load_seq(&lane->started) == 1 ? 0 : -ECANCELED;
 }
@@ -206,7 +204,7 @@ void tdm_life_end(struct tdm_thread_worker *worker)
     lock_front(lane);
     lock(lane);
     bool is_before = become_last(lane, &before);
-    tdm_life_uncount(worker);
+    uncount(worker);
     unlock(lane);
     if (!is_spare && load_seq(&lane->stopping) ==
                          0) { /* at the pool's end whoever has chosen it may only now be about to call it [lane-stopping] */

@@ -13,9 +13,9 @@ int tdm_life_open(struct tdm_thread_lane *lane);
 /* The pool ends, and nobody begins a task any more: all threads of the queue are gone when it returns. */
 void tdm_life_close(struct tdm_thread_lane *lane);
 
-/* With the ledger's lock held: the record is about to have a thread; or has none, after all or any more. */
+/* With the ledger's lock held: the record is about to have a thread.  Then, without it: starts that.  0 or -errno; then it has none. */
 void tdm_life_count(struct tdm_thread_worker *worker);
-void tdm_life_uncount(struct tdm_thread_worker *worker);
+int tdm_life_start(struct tdm_thread_worker *worker);
 
 /* Whom to call, with the front lock held; NULL: nobody, or somebody is on the way.  Then, without it: who was chosen is woken, or started. */
 struct tdm_parker *tdm_life_choose(struct tdm_thread_lane *lane);
