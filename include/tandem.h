@@ -695,8 +695,8 @@ enum {
 struct tandem_options {
     uint32_t threads;           /* 0: as many as there are CPUs this process may use, by its affinity and the quotas of its control
                                    groups, rounded up; TANDEM_NONE.  At most so many: the first is there from the start, each of the others
-                                   is started when there is a task and no thread idle.  One that cannot be, or whose on_worker_start fails,
-                                   is tried again when another task comes; the others go on */
+                                   is started when there is a task and no thread idle.  One that cannot be is tried again when another task
+                                   comes; the others go on */
     uint32_t processes;         /* most worker processes; 0: the same; TANDEM_NONE.  Each is started when first needed */
     uint32_t processes_ready;   /* workers that are started with the pool and kept even when idle; at most processes */
     uint32_t idle_ms;           /* an idle worker beyond those, or an idle thread beyond the first, ends after this; 0: 30000 */
@@ -721,7 +721,7 @@ struct tandem_options {
     int (*on_worker_start)(void **worker_data, void *argument); /* first thing in each pool thread and worker process; what it
                                    stores is what tandem_worker_data() gives.  Not 0: that worker failed to start; in a process
                                    or a dedicated thread the value (best an errno) becomes the code of the tasks that could not
-                                   start.  With it, tasks run on pool threads and workers only, never on a waiter */
+                                   start; a thread after the first tries again as long as there is something to do.  With it, tasks run on pool threads and workers only, never on a waiter */
     void (*on_worker_stop)(void *worker_data, void *argument);  /* last thing in each that ends in peace */
     void *argument;       /* for both: threads get this pointer, worker processes a copy of argument_size bytes, */
     size_t argument_size; /*   or NULL if 0.  At most UINT32_MAX */

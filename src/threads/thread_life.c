@@ -167,6 +167,15 @@ void tdm_life_started(struct tdm_thread_worker *worker, bool failed)
     }
 }
 
+bool tdm_life_is_wanted(struct tdm_thread_worker *worker)
+{
+    const struct tdm_thread_lane *lane = worker->lane;
+    if (is_first(lane) || load_seq(&lane->stopping) != 0) return false; /* [lane-stopping] */
+    if (worker->is_spare) return !tdm_life_retires(worker);
+    return tdm_injector_look(&lane->injector) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL) || tdm_ranks_hint(&lane->lane.ranks) > 0 ||
+           tdm_thread_queue_count_in_hands(lane) > 0;
+}
+
 int tdm_life_open(struct tdm_thread_lane *lane)
 {
     lock(lane);

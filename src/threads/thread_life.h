@@ -24,6 +24,8 @@ void tdm_life_call(struct tdm_parker *parker);
 /* By the thread itself.  It has begun; on_worker_start has returned, or ended it. */
 void tdm_life_arrived(struct tdm_thread_worker *worker);
 void tdm_life_started(struct tdm_thread_worker *worker, bool failed);
+/* on_worker_start has failed: is it to be tried again, because there is something to do?  False: it is to end. */
+bool tdm_life_is_wanted(struct tdm_thread_worker *worker);
 /* With the front lock held: it has slept long enough.  True: it is not the last, counts no more, and is to end. */
 bool tdm_life_retires(struct tdm_thread_worker *worker);
 /* Its last deed: after it the record is another's. */

@@ -257,14 +257,15 @@ static void *replacement_main(void *argument)
     return NULL;
 }
 
-/* One that cannot start is none. */
+/* The first that cannot start means no pool, others try again for as long as they are wanted. */
 void *tdm_thread_worker_main(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
     begin(worker, TDM_WORKER_STARTS);
     pthread_cleanup_push(be_replaced, worker);
     tdm_life_arrived(worker);
-    bool started = start(worker);
+    bool started;
+    while (!(started = start(worker)) && tdm_life_is_wanted(worker)) nap();
     worker->phase = TDM_WORKER_WORKS;
     tdm_life_started(worker, !started);
     if (started) work(worker);

@@ -160,6 +160,28 @@ static void a_pool_goes_on_with_the_threads_that_could_start_and_tries_again(voi
     assert_int_equal(atomic_load(&records.complaints), 0);
 }
 
+static int nest_task(tandem_context *context, void *input, size_t size)
+{
+    (void)context, (void)size;
+    tandem_task task = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    task.flags = TANDEM_NO_HELP;
+    return tandem_call(*(tandem_pool **)input, &task) == TANDEM_OK ? 0 : __LINE__;
+}
+
+static void a_thread_that_stands_in_for_one_that_waits_tries_again_too(void)
+{
+    atomic_store(&records.fails, 1);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, &with_hooks);
+    tandem_task task = task_of(TANDEM_THREAD, nest_task, &pool, sizeof(tandem_pool *));
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    wait_until(atomic_load(&records.starts) > 2);
+    assert_int_equal(tandem_wait_for(&task, 0), TANDEM_PENDING);
+    atomic_store(&records.fails, 0);
+    expect_end(&task, TANDEM_OK);
+    end_pool(pool);
+    assert_int_equal(atomic_load(&records.complaints), 0);
+}
+
 /* ---- while threads end ---- */
 
 struct bursts {
@@ -228,6 +250,7 @@ int main(int argc, char **argv)
         test(each_thread_that_begins_is_started_once_and_each_that_ends_is_stopped_once),
         test(threads_that_are_slow_to_start_do_so_side_by_side),
         test(a_pool_goes_on_with_the_threads_that_could_start_and_tries_again),
+        test(a_thread_that_stands_in_for_one_that_waits_tries_again_too),
         test(tasks_that_come_while_threads_end_run),
         test(a_pool_ends_while_threads_begin_and_end),
     };

@@ -49,11 +49,11 @@ struct record {
     enum kind kind;
     tandem_pool *pool;
     bool pool_ends;
-    int relays;               /* so often on_done submits it again; */
-    bool relayed;             /* so nobody else waits for it, or cancels it */
-    atomic_int asked, runs;   /* to be cancelled; begun, since it was submitted */
-    atomic_int yours;         /* on_done has given it back */
-    _Atomic int64_t since_ms; /* submitted and not judged; else 0 */
+    int relays;                /* so often on_done submits it again; */
+    bool relayed;              /* so nobody else waits for it, or cancels it */
+    atomic_int asked, runs;    /* to be cancelled; begun, since it was submitted */
+    atomic_int yours;          /* on_done has given it back */
+    _Atomic int64_t *since_ms; /* submitted and not judged; else 0; seen by who looks for those that are forgotten */
 };
 
 static int split(tandem_context *context, void *input, size_t size)
@@ -144,7 +144,7 @@ static void judge(struct record *record)
                                            : "");
     atomic_fetch_add(&all, 1);
     if (!record->pool_ends) atomic_fetch_add(&judged[status & 15], 1);
-    atomic_store(&record->since_ms, 0);
+    atomic_store(record->since_ms, 0);
 }
 
 /* ---- submitting ---- */
@@ -160,7 +160,7 @@ static void on_done(tandem_task *task)
     record->relays--;
     judge(record);
     atomic_store(&record->runs, 0);
-    atomic_store(&record->since_ms, now_ms());
+    atomic_store(record->since_ms, now_ms());
     int error = tandem_submit(record->pool, task);
     if (error != 0) loss("a submit from on_done: %s", tandem_strerror(error));
 }
@@ -173,7 +173,7 @@ static enum kind kind_of(struct dice *dice)
 
 static void plan(struct record *record, struct dice *dice, tandem_pool *pool, tandem_group *group, bool pool_ends)
 {
-    *record = (struct record){.kind = kind_of(dice), .pool = pool, .pool_ends = pool_ends};
+    *record = (struct record){.kind = kind_of(dice), .pool = pool, .pool_ends = pool_ends, .since_ms = record->since_ms};
     tandem_task *task = &record->task;
     *task = task_of(TANDEM_THREAD, work, record, 1 + roll_below(dice, 1000));
     task->user_data = record;
@@ -196,7 +196,7 @@ static void submit(struct record *records, size_t count, tandem_pool *pool, stru
     bool at_once = chance(dice, 30);
     for (size_t i = 0; i < count; i++) {
         list[i] = &records[i].task;
-        atomic_store(&records[i].since_ms, now_ms());
+        atomic_store(records[i].since_ms, now_ms());
         if (at_once) continue;
         if (tandem_submit(pool, list[i]) != 0) loss("a submit fails");
         if (chance(dice, 1)) moment(); /* so that threads fall asleep, and end, between two */
@@ -267,6 +267,7 @@ struct member {
     struct dice dice;
     tandem_pool *pool; /* NULL: makes its own */
     struct record records[BATCH_MOST];
+    _Atomic int64_t since_ms[BATCH_MOST];
 };
 
 static struct member crew[CREW];
@@ -365,10 +366,9 @@ static void look_for_forgotten(void)
     const int64_t limit_ms = 60000 * (int64_t)slowness();
     for (int i = 0; i < CREW; i++)
         for (int k = 0; k < BATCH_MOST; k++) {
-            const struct record *record = &crew[i].records[k];
-            int64_t since_ms = atomic_load(&record->since_ms);
+            int64_t since_ms = atomic_load(&crew[i].since_ms[k]);
             if (since_ms == 0 || now_ms() - since_ms < limit_ms) continue;
-            loss("one that %s does not end", kind_names[record->kind]);
+            loss("%d of crew member %d does not end", k, i);
             _exit(1);
         }
 }
@@ -403,7 +403,7 @@ static void soak(void)
         look_for_forgotten();
         int busy = 0;
         for (int i = 0; i < CREW; i++)
-            for (int k = 0; k < BATCH_MOST; k++) busy += atomic_load(&crew[i].records[k].since_ms) != 0;
+            for (int k = 0; k < BATCH_MOST; k++) busy += atomic_load(&crew[i].since_ms[k]) != 0;
         if (busy == 0) break;
         moment();
     }
@@ -420,6 +420,7 @@ static int run(void)
         crew[i].dice = (struct dice){(seed + 1) * 0x9e3779b97f4a7c15u + (uint64_t)i * 0x94d049bb133111ebu};
         for (int k = 0; k < 10; k++) roll(&crew[i].dice);
         crew[i].pool = i < PLAYERS ? pool : NULL;
+        for (int k = 0; k < BATCH_MOST; k++) crew[i].records[k].since_ms = &crew[i].since_ms[k];
         if (pthread_create(&crew[i].thread, NULL, i < PLAYERS ? play : churn, &crew[i]) != 0) abort();
     }
     soak();
