@@ -326,11 +326,11 @@ TANDEM_API int tandem_init(void);
  * unloaded.  Returns 0; -EBUSY while a pool exists. */
 TANDEM_API int tandem_quit(void);
 
-/* Creates a pool and starts its threads (and its processes_ready workers); returns when on_worker_start has returned in each
+/* Creates a pool and starts its first thread (and its processes_ready workers); returns when on_worker_start has returned in that
  * thread.  options NULL: all defaults; the struct is not needed afterwards, what it points to is copied (argument excepted,
  * which threads get as it is).  Returns 0 and sets *pool; -EINVAL: pool NULL, an unknown when_full, argument_size without
  * argument, an unknown worker_error or worker_output, STREAM without on_worker_output, reserved not zero, or neither threads nor processes;
- * -ECANCELED: on_worker_start failed in a thread; -EAGAIN,
+ * -ECANCELED: on_worker_start failed in that thread; -EAGAIN,
  * -ENOMEM, -EMFILE: no thread, memory or descriptors to be had. */
 TANDEM_API int tandem_pool_create(tandem_pool **pool, const tandem_options *options);
 
@@ -697,10 +697,12 @@ enum {
 
 struct tandem_options {
     uint32_t threads;           /* 0: as many as there are CPUs this process may use, by its affinity and the quotas of its control
-                                   groups, rounded up; TANDEM_NONE */
+                                   groups, rounded up; TANDEM_NONE.  At most so many: the first is there from the start, each of the others
+                                   is started when there is a task and no thread idle.  One that cannot be is tried again when another task
+                                   comes; the others go on */
     uint32_t processes;         /* most worker processes; 0: the same; TANDEM_NONE.  Each is started when first needed */
     uint32_t processes_ready;   /* workers that are started with the pool and kept even when idle; at most processes */
-    uint32_t idle_ms;           /* an idle worker beyond those ends after this; 0: 30000 */
+    uint32_t idle_ms;           /* an idle worker beyond those, or an idle thread beyond the first, ends after this; 0: 30000 */
     uint32_t queue_limit;       /* most tasks that wait for their start */
     int32_t when_full;          /* TANDEM_FULL_... */
     uint32_t callbacks_by_host; /* 0: on_done runs on a library thread; 1: only inside tandem_run_callbacks() */
@@ -722,7 +724,7 @@ struct tandem_options {
     int (*on_worker_start)(void **worker_data, void *argument); /* first thing in each pool thread and worker process; what it
                                    stores is what tandem_worker_data() gives.  Not 0: that worker failed to start; in a process
                                    or a dedicated thread the value (best an errno) becomes the code of the tasks that could not
-                                   start.  With it, tasks run on pool threads and workers only, never on a waiter */
+                                   start; a thread after the first tries again as long as there is something to do.  With it, tasks run on pool threads and workers only, never on a waiter */
     void (*on_worker_stop)(void *worker_data, void *argument);  /* last thing in each that ends in peace */
     void *argument;       /* for both: threads get this pointer, worker processes a copy of argument_size bytes, */
     size_t argument_size; /*   or NULL if 0.  At most UINT32_MAX */

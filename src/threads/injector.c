@@ -27,6 +27,11 @@ bool tdm_injector_ask_for_call(struct tdm_injector *injector)
     return true;
 }
 
+void tdm_injector_ask_for_call_anyway(struct tdm_injector *injector)
+{
+    or_seq(&injector->word, TDM_INJECTOR_CALL); /* [injector] */
+}
+
 void tdm_injector_ask_for_no_call(struct tdm_injector *injector)
 {
     if (tdm_injector_look(injector) & TDM_INJECTOR_CALL) and_seq(&injector->word, ~TDM_INJECTOR_CALL); /* [injector] */
@@ -169,4 +174,15 @@ uint64_t tdm_injector_count(struct tdm_injector *injector)
         store_relaxed(&link->older, load_relaxed(&link->older) | 1);
         if (link == newest) return count;
     }
+}
+
+bool tdm_injector_holds_more_than(struct tdm_injector *injector, uint32_t count)
+{
+    struct tdm_link *newest = tdm_injector_newest(tdm_injector_look(injector));
+    if (!newest) return false;
+    for (struct tdm_link *link = oldest_of(injector); count > 0; count--) {
+        if (link == newest) return false;
+        link = newer_than(link);
+    }
+    return true;
 }

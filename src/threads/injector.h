@@ -111,8 +111,13 @@ static inline bool tdm_injector_is_empty(const struct tdm_injector *injector)
     return !tdm_injector_newest(tdm_injector_look(injector));
 }
 
+bool tdm_injector_holds_more_than(struct tdm_injector *injector, uint32_t count);
+
 /* Asks to be called when something comes.  False: something is there already, and nothing is asked. */
 bool tdm_injector_ask_for_call(struct tdm_injector *injector);
+
+/* The same, whatever is there. */
+void tdm_injector_ask_for_call_anyway(struct tdm_injector *injector);
 
 /* Nobody needs to be called any more. */
 void tdm_injector_ask_for_no_call(struct tdm_injector *injector);

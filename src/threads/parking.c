@@ -36,6 +36,18 @@ void tdm_parking_call(struct tdm_parker *parker)
     tdm_futex_wake_one(&parker->called);
 }
 
+void tdm_parking_put_absent(struct tdm_parking *parking, struct tdm_parker *parker)
+{
+    parker->is_absent = true;
+    tdm_list_push_back(&parking->idle, &parker->idle);
+}
+
+bool tdm_parking_would_choose_absent(const struct tdm_parking *parking)
+{
+    return !parking->on_the_way && tdm_parking_has_sleepers(parking) &&
+           container_of(parking->idle.next, struct tdm_parker, idle)->is_absent;
+}
+
 void tdm_parking_lie_down(struct tdm_parking *parking, struct tdm_parker *parker)
 {
     store_seq(&parker->called, 0);

@@ -14,6 +14,7 @@
 struct tdm_parker {
     struct tdm_node idle;    /* in the list of sleepers; guarded by the owner's lock */
     _Atomic uint32_t called; /* 1: get up; written by who took it off the list [parker-called] */
+    bool is_absent;          /* it is nobody's: who has chosen it does not call but makes somebody come */
 };
 
 /* All guarded by the owner's lock. */
@@ -31,6 +32,11 @@ static inline bool tdm_parking_has_sleepers(const struct tdm_parking *parking) {
 struct tdm_parker *tdm_parking_choose(struct tdm_parking *parking);
 /* Without the lock; NULL: nobody. */
 void tdm_parking_call(struct tdm_parker *parker);
+
+/* One that nobody has lies behind those that sleep, and can be chosen like them. */
+void tdm_parking_put_absent(struct tdm_parking *parking, struct tdm_parker *parker);
+/* Would an absent one be chosen now? */
+bool tdm_parking_would_choose_absent(const struct tdm_parking *parking);
 
 /* The worker lies down, on the list; gets up again without having slept; or, without the lock, sleeps until it is called. */
 void tdm_parking_lie_down(struct tdm_parking *parking, struct tdm_parker *parker);

@@ -20,13 +20,4 @@ struct tdm_spares {
 /* The worker is about to sleep in the middle of a task; or goes on. */
 void tdm_spare_block(struct tdm_thread_worker *worker, bool begins);
 
-/* A spare has nothing to do, or has slept long enough: is there one too many?  Then it is to end, and counts no more. */
-bool tdm_spare_retires(struct tdm_thread_worker *worker);
-
-/* Its last deed. */
-void tdm_spare_leaves(struct tdm_thread_worker *worker);
-
-/* The pool ends, its own threads have ended, and nobody begins a task any more: joins all spares. */
-void tdm_spares_end(struct tdm_thread_lane *lane);
-
 #endif

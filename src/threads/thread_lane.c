@@ -1,10 +1,9 @@
-/* thread_lane.c - a pool's threads: the lane's contract, and their start and end. */
+/* thread_lane.c - a pool's threads: the lane's contract, and how tasks come in. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/thread_lane.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/thread.h"
 
 #include <errno.h>
 
@@ -113,10 +112,7 @@ static void end(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     tdm_injector_point_out(&lane->injector);
-    for (uint32_t i = 0; i < lane->count; i++) tdm_parking_call(&lane->workers[i].parker);
-    for (uint32_t i = 0; i < lane->count; i++) tdm_thread_worker_join(&lane->workers[i]);
-    tdm_spares_end(lane);
-    lane->count = 0;
+    tdm_life_close(lane);
     tdm_dedicated_end(&lane->dedicated, base);
 }
 
@@ -132,53 +128,6 @@ static const struct tdm_lane_ops ops = {.submit = submit,
                                         .end = end};
 
 /* ---- opening ---- */
-
-void tdm_thread_lane_started(struct tdm_thread_lane *lane, bool failed)
-{
-    struct tdm_ledger *ledger = &lane->lane.core->ledger;
-    tdm_ledger_lock(ledger);
-    lane->starting--;
-    if (failed) lane->failed++;
-    tdm_ledger_unlock(ledger);
-    add_seq(&lane->started, 1); /* [workers-started] */
-    tdm_futex_wake_all(&lane->started);
-}
-
-/* As many as can be had: one thread is enough to go on with. */
-static int start_threads(struct tdm_thread_lane *lane)
-{
-    struct tdm_ledger *ledger = &lane->lane.core->ledger;
-    for (uint32_t i = 0; i < lane->options->threads; i++) {
-        struct tdm_thread_worker *worker = &lane->workers[i];
-        tdm_ledger_lock(ledger);
-        lane->starting++;
-        tdm_thread_worker_open(lane, worker, i + 1);
-        tdm_ledger_unlock(ledger);
-        pthread_t unused; /* it says itself which it is: it may have been replaced before this returns */
-        int error = tdm_thread_start(&unused, tdm_thread_worker_main, worker, lane->options->stack_size);
-        if (error == 0) {
-            lane->count++;
-            continue;
-        }
-        tdm_ledger_lock(ledger);
-        lane->starting--;
-        tdm_ledger_unlock(ledger);
-        return lane->count > 0 ? 0 : error;
-    }
-    return 0;
-}
-
-static bool wait_for_starts(struct tdm_thread_lane *lane)
-{
-    for (;;) {
-        uint32_t seen = load_seq(&lane->started); /* [workers-started] */
-        tdm_ledger_lock(&lane->lane.core->ledger);
-        uint32_t starting = lane->starting, failed = lane->failed;
-        tdm_ledger_unlock(&lane->lane.core->ledger);
-        if (starting == 0) return failed == 0;
-        tdm_futex_wait(&lane->started, seen, TDM_FOREVER);
-    }
-}
 
 void tdm_thread_lane_free(struct tdm_thread_lane *lane)
 {
@@ -197,8 +146,7 @@ int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, co
     lane->workers = tdm_calloc((size_t)options->threads + TDM_SPARES_MOST, sizeof *lane->workers);
     store_release(&lane->made, options->threads); /* [lane-made] */
     if (!lane->workers) return -ENOMEM;
-    int error = start_threads(lane);
-    if (error == 0 && !wait_for_starts(lane)) error = -ECANCELED;
+    int error = tdm_life_open(lane);
     if (error == 0) return 0;
     begin_end(&lane->lane);
     end(&lane->lane);

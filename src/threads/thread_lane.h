@@ -10,13 +10,11 @@
 #include "threads/injector.h"
 #include "threads/parking.h"
 #include "threads/spare.h"
+#include "threads/thread_life.h"
 
 #include <pthread.h>
 
 struct tdm_thread_lane;
-
-/* A spare's record; guarded by the ledger's lock.  Who has it OVER, or GOES_ON at the pool's end, joins the thread. */
-enum tdm_life { TDM_LIFE_NONE = 0, TDM_LIFE_BEGINNING, TDM_LIFE_GOES_ON, TDM_LIFE_ENDING, TDM_LIFE_OVER };
 
 /* What it would have left undone if the program ended its thread now. */
 enum tdm_worker_phase { TDM_WORKER_STARTS = 0, TDM_WORKER_STARTS_AGAIN, TDM_WORKER_WORKS, TDM_WORKER_LEAVES };
@@ -35,16 +33,15 @@ struct tdm_thread_worker {
     struct tdm_hand hand;
     unsigned part; /* how many tasks it takes next; its own, under the front lock */
     struct tdm_thread_lane *lane;
-    pthread_t thread;            /* the present one; written by itself, read when it has ended */
-    _Atomic uint32_t ended;      /* 1: it has, and nobody takes its place [worker-ended] */
+    pthread_t thread;            /* the present one; written by itself, read by who takes its place */
     enum tdm_worker_phase phase; /* its own */
     uint32_t number;             /* from 1 */
     struct tdm_worker_self self; /* as the thread knows itself */
     void *data;                  /* what on_worker_start left */
     bool has_data;               /* on_worker_start was called and did not fail */
     bool is_spare;
-    bool has_retired; /* guarded by the ledger's lock, as is life */
-    enum tdm_life life;
+    bool in_use;      /* it has a thread, or is about to; guarded by the ledger's lock, as is the next */
+    bool has_retired; /* that has decided to end, and counts no more */
     struct tdm_parker parker;
     struct tdm_deque deque; /* what its task has spawned */
     struct tdm_run run;     /* its task's; what a wait in the middle of that one runs lies on the stack */
@@ -53,10 +50,9 @@ struct tdm_thread_worker {
 
 struct tdm_thread_lane {
     struct tdm_lane lane;
-    const tandem_options *options; /* the pool's resolved copy */
-    uint32_t count;
+    const tandem_options *options;     /* the pool's resolved copy */
     struct tdm_thread_worker *workers; /* the pool's threads, then spares */
-    _Atomic uint32_t made;             /* how many of these are in use, or were; written under the ledger's lock [lane-made] */
+    _Atomic uint32_t made;             /* how many of these may be in use; written under the ledger's lock [lane-made] */
     struct tdm_dedicated dedicated;
     char apart[TDM_CACHE_LINE];
     struct tdm_injector injector; /* the queue; see there */
@@ -67,13 +63,21 @@ struct tdm_thread_lane {
     struct tdm_parking parking; /* guarded by front_lock */
     bool pointed_out;           /* LOOK was on, perhaps for a branch, and nobody has looked for one since; guarded by front_lock */
     bool in_hands;              /* some may be in workers' hands; guarded by front_lock */
+    uint32_t beginning;         /* threads in on_worker_start, which will come then; guarded by front_lock */
+    uint64_t tries_again_ns;    /* no thread is started before: one could not be; guarded by front_lock */
     /* guarded by the ledger's lock */
+    uint32_t count; /* of the pool's threads that have not decided to end; written under front_lock too */
+    pthread_t last; /* the thread that came to its end last, if any has that was not joined */
+    bool has_last;
     struct tdm_spares spares;
-    uint32_t starting, failed; /* workers that are still in on_worker_start; whose on_worker_start failed */
-    _Atomic uint32_t started;  /* counts those out of it; the maker of the pool sleeps on it [workers-started] */
+    _Atomic uint32_t
+        alive; /* threads that have not come to their end; written under that lock; the pool's end sleeps on it [threads-alive] */
+    _Atomic uint32_t
+        started; /* 1: on_worker_start has returned in the first thread; 2: it failed; the maker of the pool sleeps on it
+                                 [thread-started] */
 };
 
-/* Starts the threads and waits for their on_worker_start.  0 or -errno, and then there is nothing to close. */
+/* Starts the first thread and waits for its on_worker_start.  0 or -errno, and then there is nothing to close. */
 int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, const tandem_options *options);
 void tdm_thread_lane_free(struct tdm_thread_lane *lane);
 
@@ -102,6 +106,9 @@ static inline _Atomic int32_t *tdm_thread_in_queue(struct tdm_task *task)
 struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);
 /* Somebody has to come and look, because CALL was set. */
 void tdm_thread_queue_call(struct tdm_thread_lane *lane);
+/* With the front lock held, by a worker that has just taken a task, or leaves, or cannot come: whom to call for what is left, in anybody's hand
+ * too, whose owner may have relied on this one to be on its way; or NULL.  If nothing is left, who brings something calls. */
+struct tdm_parker *tdm_thread_queue_choose_helper(struct tdm_thread_lane *lane);
 /* Takes this very task out if it waits anywhere. */
 bool tdm_thread_queue_take_back(struct tdm_lane *lane, struct tdm_task *task);
 /* One that has not been put in after all: what lies where its link is means nothing from now on. */
@@ -116,16 +123,8 @@ unsigned tdm_thread_queue_count_in_hands(const struct tdm_thread_lane *lane);
 /* What the worker has counted for itself is in the ledger. */
 void tdm_thread_queue_settle(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker);
 
-void tdm_thread_lane_started(struct tdm_thread_lane *lane, bool failed);
-
 /* With the ledger's lock held: fills in a zeroed record. */
 void tdm_thread_worker_open(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker, uint32_t number);
-
-/* Its last thread was joined, and another one may be started. */
-void tdm_thread_worker_renew(struct tdm_thread_worker *worker);
-
-/* Sleeps until it has ended: while it has not, another thread may take its place. */
-void tdm_thread_worker_join(struct tdm_thread_worker *worker);
 
 /* What a pool thread does all its life; argument: its tdm_thread_worker. */
 void *tdm_thread_worker_main(void *argument);

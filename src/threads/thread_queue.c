@@ -133,11 +133,12 @@ static bool watch(struct tdm_thread_lane *lane)
     return saw;
 }
 
-/* A spare does so for idle_ms at most.  False: nobody called it, and it ends. */
+/* For idle_ms at most, but for the last of the pool's threads.  False: nobody called it, and it ends. */
 static bool sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    if (worker->is_spare && tdm_spare_retires(worker)) return false;
-    uint64_t deadline = worker->is_spare ? tdm_clock_deadline((int64_t)lane->options->idle_ms) : TDM_FOREVER;
+    if (worker->is_spare && tdm_life_retires(worker)) return false;
+    bool may_end = worker->is_spare || lane->count > 1;
+    uint64_t deadline = may_end ? tdm_clock_deadline((int64_t)lane->options->idle_ms) : TDM_FOREVER;
     tdm_parking_lie_down(&lane->parking, &worker->parker);
     if (!lane->parking.on_the_way && !tdm_injector_ask_for_call(&lane->injector)) {
         tdm_parking_get_up(&worker->parker);
@@ -148,9 +149,9 @@ static bool sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_w
     lock_front(lane);
     if (tdm_parking_lies(&worker->parker)) {
         tdm_parking_get_up(&worker->parker);
-        return !is_stopping(lane);
+        return !is_stopping(lane) && (worker->is_spare || !tdm_life_retires(worker));
     }
-    if (worker->is_spare) { /* chosen, and called by now or in a moment */
+    if (load_seq(&worker->parker.called) == 0) { /* chosen when the time was over, and called in a moment [parker-called] */
         unlock_front(lane);
         tdm_parking_sleep(&worker->parker, TDM_FOREVER);
         lock_front(lane);
@@ -194,16 +195,14 @@ static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_t
     return NULL;
 }
 
-/* By a worker that has just taken a task, or leaves: whom to call for what is left, in anybody's hand too, whose owner may have relied on this one
- * to be on its way; or NULL.  If nothing is left, who brings something calls. */
-static struct tdm_parker *choose_helper(struct tdm_thread_lane *lane)
+struct tdm_parker *tdm_thread_queue_choose_helper(struct tdm_thread_lane *lane)
 {
     struct tdm_parking *parking = &lane->parking;
     if (!tdm_parking_has_sleepers(parking) || parking->on_the_way) return NULL;
-    if (some_are_ranked(lane) || lane->pointed_out) return tdm_parking_choose(parking);
+    if (some_are_ranked(lane) || lane->pointed_out) return tdm_life_choose(lane);
     if (lane->in_hands && tdm_thread_queue_count_in_hands(lane) == 0) lane->in_hands = false;
     if (!lane->in_hands && tdm_injector_ask_for_call(&lane->injector)) return NULL;
-    return tdm_parking_choose(parking);
+    return tdm_life_choose(lane);
 }
 
 /* ---- without it ---- */
@@ -214,18 +213,18 @@ struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_
     if (task) return task;
     lock_front(lane);
     task = take_or_sleep(lane, worker);
-    struct tdm_parker *helper = choose_helper(lane); /* also for a spare that ends: it may have been on the way */
+    struct tdm_parker *helper = tdm_thread_queue_choose_helper(lane); /* also for one that ends: it may have been on the way */
     unlock_front(lane);
-    tdm_parking_call(helper);
+    tdm_life_call(helper);
     return task;
 }
 
 void tdm_thread_queue_call(struct tdm_thread_lane *lane)
 {
     lock_front(lane);
-    struct tdm_parker *parker = tdm_parking_choose(&lane->parking);
+    struct tdm_parker *parker = tdm_life_choose(lane);
     unlock_front(lane);
-    tdm_parking_call(parker);
+    tdm_life_call(parker);
 }
 
 static bool take_from_hands(struct tdm_thread_lane *lane, struct tdm_task *task)

@@ -193,14 +193,6 @@ void tdm_thread_worker_open(struct tdm_thread_lane *lane, struct tdm_thread_work
     ledger->tallies = &worker->tally;
 }
 
-void tdm_thread_worker_renew(struct tdm_thread_worker *worker)
-{
-    store_seq(&worker->ended, 0); /* [worker-ended] */
-    worker->phase = TDM_WORKER_STARTS;
-    worker->has_data = false;
-    worker->data = NULL;
-}
-
 static void work(struct tdm_thread_worker *worker)
 {
     struct tdm_thread_lane *lane = worker->lane;
@@ -219,25 +211,14 @@ static void work(struct tdm_thread_worker *worker)
     worker->phase = TDM_WORKER_LEAVES;
 }
 
-/* The last that others learn of it. */
-static void end(struct tdm_thread_worker *worker)
+/* In a record that may have had another thread before. */
+static void begin(struct tdm_thread_worker *worker, enum tdm_worker_phase phase)
 {
-    tdm_thread_queue_settle(worker->lane, worker);
-    if (worker->is_spare) tdm_spare_leaves(worker);
-    store_seq(&worker->ended, 1); /* [worker-ended] */
-    tdm_futex_wake_all(&worker->ended);
-}
-
-void tdm_thread_worker_join(struct tdm_thread_worker *worker)
-{
-    while (load_seq(&worker->ended) == 0) tdm_futex_wait(&worker->ended, 0, TDM_FOREVER); /* [worker-ended] */
-    pthread_join(worker->thread, NULL);
-}
-
-/* For the pool's start; a spare is not waited for. */
-static void tell_of_start(struct tdm_thread_worker *worker, bool failed)
-{
-    if (!worker->is_spare) tdm_thread_lane_started(worker->lane, failed);
+    tdm_thread_begin();
+    worker->thread = pthread_self();
+    worker->phase = phase;
+    worker->has_data = false;
+    worker->data = NULL;
 }
 
 static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); }
@@ -252,12 +233,12 @@ static void be_replaced(void *argument)
     struct tdm_thread_lane *lane = worker->lane;
     pthread_t unused;
     if (worker->run.task) end_for_want_of_a_return(&worker->run);
-    if (worker->phase == TDM_WORKER_STARTS) tell_of_start(worker, true);
+    if (worker->phase == TDM_WORKER_STARTS) tdm_life_started(worker, true);
     if (worker->phase == TDM_WORKER_STARTS_AGAIN) nap();
     bool replaced = worker->phase == TDM_WORKER_WORKS || worker->phase == TDM_WORKER_STARTS_AGAIN;
     for (; replaced && !is_stopping(lane); nap())
         if (tdm_thread_start(&unused, replacement_main, worker, lane->options->stack_size) == 0) return;
-    end(worker);
+    tdm_life_end(worker);
 }
 
 /* The pool counts on it: where on_worker_start fails it is tried again. */
@@ -265,11 +246,7 @@ static void *replacement_main(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
     pthread_join(worker->thread, NULL);
-    tdm_thread_begin();
-    worker->thread = pthread_self();
-    worker->phase = TDM_WORKER_STARTS_AGAIN;
-    worker->has_data = false;
-    worker->data = NULL;
+    begin(worker, TDM_WORKER_STARTS_AGAIN);
     pthread_cleanup_push(be_replaced, worker);
     bool started;
     while (!(started = start(worker)) && !is_stopping(worker->lane)) nap();
@@ -277,24 +254,25 @@ static void *replacement_main(void *argument)
     worker->phase = TDM_WORKER_LEAVES;
     stop(worker);
     pthread_cleanup_pop(0);
-    end(worker);
+    tdm_life_end(worker);
     return NULL;
 }
 
-/* A spare that cannot start is none. */
+/* The first that cannot start means no pool, others try again for as long as they are wanted. */
 void *tdm_thread_worker_main(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
-    tdm_thread_begin();
-    worker->thread = pthread_self();
+    begin(worker, TDM_WORKER_STARTS);
     pthread_cleanup_push(be_replaced, worker);
-    bool started = start(worker);
+    tdm_life_arrived(worker);
+    bool started;
+    while (!(started = start(worker)) && tdm_life_is_wanted(worker)) nap();
     worker->phase = TDM_WORKER_WORKS;
-    tell_of_start(worker, !started);
-    if (started || !worker->is_spare) work(worker);
+    tdm_life_started(worker, !started);
+    if (started) work(worker);
     worker->phase = TDM_WORKER_LEAVES;
     stop(worker);
     pthread_cleanup_pop(0);
-    end(worker);
+    tdm_life_end(worker);
     return NULL;
 }

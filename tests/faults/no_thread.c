@@ -87,6 +87,31 @@ static void a_pool_ends_while_its_thread_cannot_be_replaced(void)
     tandem_task_clear(&task);
 }
 
+/* promise 36 */
+static void a_pool_that_gets_no_more_threads_goes_on_with_the_first_and_tries_again(void)
+{
+    enum { TASKS = 200, THREADS = 3 };
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, THREADS, NULL);
+    struct gate closed = {0}, *gate = &closed;
+    tandem_task tasks[TASKS];
+    for (int i = 0; i < TASKS; i++) tasks[i] = task_of(TANDEM_THREAD, gate_task, &gate, sizeof gate);
+    tdm_fault_arm(TDM_FAULT_thread, 1, TDM_FAULT_FAIL_ON, EAGAIN);
+    for (int i = 0; i < 10; i++) assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+    wait_until(tdm_fault_fired(TDM_FAULT_thread) > 0);
+    assert_int_equal(stats_of(pool).threads, 1);
+    tdm_fault_disarm_all();
+    int count = 10;
+    for (; count < TASKS && atomic_load(&gate->entered) < THREADS; count++) { /* when the next one comes */
+        assert_int_equal(tandem_submit(pool, &tasks[count]), 0);
+        moment();
+    }
+    assert_true(await(&gate->entered, THREADS));
+    atomic_store(&gate->opened, 1);
+    for (int i = 0; i < count; i++) expect_end(&tasks[i], TANDEM_OK);
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -94,6 +119,7 @@ int main(int argc, char **argv)
         test(its_report_names_the_step),
         test(a_thread_that_cannot_be_replaced_is_as_soon_as_one_is_to_be_had),
         test(a_pool_ends_while_its_thread_cannot_be_replaced),
+        test(a_pool_that_gets_no_more_threads_goes_on_with_the_first_and_tries_again),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

@@ -1,0 +1,240 @@
+/* thread_life.c - a pool's threads: when one begins, when it ends, and who joins it.
+ *
+ * A pool begins with one thread.  The records of those that it may have beside it lie in the list of sleepers, behind those that do sleep; who
+ * chooses one of them to be called starts its thread, which then is on the way like one that was woken.  So the next thread is started where
+ * there is something to do and nobody idle to do it, and the argument of parking.c holds for it too.  A thread that has slept for idle_ms
+ * takes its record off the list and ends, but for the last; when it has nothing more to do with the record it puts it back, for another
+ * thread, and looks once more at what has come meanwhile, as one does that lies down.
+ *
+ * WHO JOINS THEM.  Each thread, spares too, joins as its last deed the one that came to its end before it; the pool's end joins the last one. A
+ * thread that goes on with the lane after it has been counted off is the last by then, so the lane is there. */
+#define _POSIX_C_SOURCE 200809L
+#include "threads/thread_life.h"
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "threads/thread_lane.h"
+
+#include <errno.h>
+
+/* One that could not start is followed by no other for so long. */
+#define TRY_AGAIN_NS 10000000
+
+static void lock_front(struct tdm_thread_lane *lane) { tdm_lock(&lane->front_lock, TDM_RANK_FRONT); }
+static void unlock_front(struct tdm_thread_lane *lane) { tdm_unlock(&lane->front_lock, TDM_RANK_FRONT); }
+static void lock(struct tdm_thread_lane *lane) { tdm_ledger_lock(tdm_thread_ledger(lane)); }
+static void unlock(struct tdm_thread_lane *lane) { tdm_ledger_unlock(tdm_thread_ledger(lane)); }
+
+/* ---- how many there are ---- */
+
+void tdm_life_count(struct tdm_thread_worker *worker)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    worker->in_use = true;
+    worker->has_retired = false;
+    if (worker->is_spare)
+        lane->spares.alive++;
+    else
+        lane->count++;
+    add_seq(&lane->alive, 1); /* [threads-alive] */
+}
+
+static void count_off(struct tdm_thread_worker *worker)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    if (worker->is_spare)
+        lane->spares.alive--;
+    else
+        lane->count--;
+}
+
+static void uncount(struct tdm_thread_worker *worker)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    if (!worker->has_retired) count_off(worker);
+    worker->in_use = false;
+    if (add_seq(&lane->alive, UINT32_MAX) == 1) tdm_futex_wake_all(&lane->alive); /* [threads-alive] */
+}
+
+bool tdm_life_retires(struct tdm_thread_worker *worker)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    lock(lane);
+    worker->has_retired = worker->is_spare ? lane->spares.alive > lane->spares.blocked : lane->count > 1;
+    if (worker->has_retired) count_off(worker);
+    unlock(lane);
+    return worker->has_retired;
+}
+
+/* ---- whom to call ---- */
+
+/* Is a thread to be started?  Not if those that are beginning are as many as there are tasks (those under the ledger's lock are perhaps among the
+ * others, and perhaps not), and not just after one could not be. */
+static bool needs_another(struct tdm_thread_lane *lane)
+{
+    if (load_seq(&lane->stopping) != 0) return false; /* [lane-stopping] */
+    if (lane->tries_again_ns != 0 && tdm_clock_ns() < lane->tries_again_ns) return false;
+    if (lane->beginning == 0) return true;
+    uint64_t others = tdm_ledger_waiting(tdm_thread_ledger(lane)) + tdm_thread_queue_count_in_hands(lane) + lane->pointed_out;
+    return others > lane->beginning || tdm_injector_holds_more_than(&lane->injector, lane->beginning);
+}
+
+/* Who brings the next task asks again where that was to be one without a thread that is not to be started now. */
+struct tdm_parker *tdm_life_choose(struct tdm_thread_lane *lane)
+{
+    if (!tdm_parking_would_choose_absent(&lane->parking)) return tdm_parking_choose(&lane->parking);
+    if (!needs_another(lane)) {
+        tdm_injector_ask_for_call_anyway(&lane->injector);
+        return NULL;
+    }
+    struct tdm_parker *parker = tdm_parking_choose(&lane->parking);
+    tdm_ledger_lock(tdm_thread_ledger(lane));
+    tdm_life_count(container_of(parker, struct tdm_thread_worker, parker));
+    tdm_ledger_unlock(tdm_thread_ledger(lane));
+    return parker;
+}
+
+/* ---- its beginning ---- */
+
+int tdm_life_start(struct tdm_thread_worker *worker)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    pthread_t unused; /* it says itself which it is: it may have ended before this returns */
+    int error = tdm_thread_start(&unused, tdm_thread_worker_main, worker, lane->options->stack_size);
+    if (error == 0) return 0;
+    lock(lane);
+    uncount(worker);
+    unlock(lane);
+    return error;
+}
+
+/* Whom this thread keeps from going on must be called in its place. */
+static void begin(struct tdm_thread_worker *worker)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    int saved = errno;
+    worker->parker.is_absent = false;
+    if (tdm_life_start(worker) != 0) {
+        lock_front(lane);
+        lane->parking.on_the_way = false;
+        lane->tries_again_ns = tdm_clock_ns() + TRY_AGAIN_NS;
+        tdm_parking_put_absent(&lane->parking, &worker->parker);
+        struct tdm_parker *helper = tdm_thread_queue_choose_helper(lane);
+        unlock_front(lane);
+        tdm_life_call(helper);
+    }
+    errno = saved;
+}
+
+void tdm_life_call(struct tdm_parker *parker)
+{
+    if (parker && parker->is_absent)
+        begin(container_of(parker, struct tdm_thread_worker, parker));
+    else
+        tdm_parking_call(parker);
+}
+
+static bool is_first(const struct tdm_thread_lane *lane) { return load_seq(&lane->started) == 0; } /* [thread-started] */
+
+/* on_worker_start may take long, so others are called meanwhile for what is more than those do that are beginning. */
+void tdm_life_arrived(struct tdm_thread_worker *worker)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    struct tdm_parker *helper = NULL;
+    if (worker->is_spare || is_first(lane)) return;
+    lock_front(lane);
+    lane->parking.on_the_way = false;
+    if (lane->options->on_worker_start) {
+        lane->beginning++;
+        helper = tdm_thread_queue_choose_helper(lane);
+    }
+    unlock_front(lane);
+    tdm_life_call(helper);
+}
+
+void tdm_life_started(struct tdm_thread_worker *worker, bool failed)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    if (worker->is_spare) return;
+    if (is_first(lane)) {
+        store_seq(&lane->started, failed ? 2 : 1); /* [thread-started] */
+        tdm_futex_wake_all(&lane->started);
+    } else if (lane->options->on_worker_start) {
+        lock_front(lane);
+        lane->beginning--;
+        if (failed) lane->tries_again_ns = tdm_clock_ns() + TRY_AGAIN_NS;
+        unlock_front(lane);
+    }
+}
+
+bool tdm_life_is_wanted(struct tdm_thread_worker *worker)
+{
+    const struct tdm_thread_lane *lane = worker->lane;
+    if (is_first(lane) || load_seq(&lane->stopping) != 0) return false; /* [lane-stopping] */
+    if (worker->is_spare) return !tdm_life_retires(worker);
+    return tdm_injector_look(&lane->injector) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL) || tdm_ranks_hint(&lane->lane.ranks) > 0 ||
+           tdm_thread_queue_count_in_hands(lane) > 0;
+}
+
+int tdm_life_open(struct tdm_thread_lane *lane)
+{
+    lock(lane);
+    for (uint32_t i = 0; i < lane->options->threads; i++) {
+        tdm_thread_worker_open(lane, &lane->workers[i], i + 1);
+        if (i > 0) tdm_parking_put_absent(&lane->parking, &lane->workers[i].parker);
+    }
+    tdm_life_count(&lane->workers[0]);
+    unlock(lane);
+    int error = tdm_life_start(&lane->workers[0]);
+    if (error != 0) return error;
+    while (load_seq(&lane->started) == 0) tdm_futex_wait(&lane->started, 0, TDM_FOREVER); /* [thread-started] */
+    return load_seq(&lane->started) == 1 ? 0 : -ECANCELED;
+}
+
+/* ---- its end ---- */
+
+/* With the lock held: this thread is the last that came to its end.  True: the one before is to be joined. */
+static bool become_last(struct tdm_thread_lane *lane, pthread_t *before)
+{
+    bool is_before = lane->has_last;
+    *before = lane->last;
+    lane->last = pthread_self();
+    lane->has_last = true;
+    return is_before;
+}
+
+void tdm_life_end(struct tdm_thread_worker *worker)
+{
+    struct tdm_thread_lane *lane = worker->lane;
+    struct tdm_parker *helper = NULL;
+    pthread_t before;
+    bool is_spare = worker->is_spare;
+    tdm_thread_queue_settle(lane, worker);
+    lock_front(lane);
+    lock(lane);
+    bool is_before = become_last(lane, &before);
+    uncount(worker);
+    unlock(lane);
+    if (!is_spare && load_seq(&lane->stopping) ==
+                         0) { /* at the pool's end whoever has chosen it may only now be about to call it [lane-stopping] */
+        tdm_parking_put_absent(&lane->parking, &worker->parker);
+        helper = tdm_thread_queue_choose_helper(lane);
+    }
+    unlock_front(lane);
+    tdm_life_call(helper);
+    if (is_before) pthread_join(before, NULL);
+}
+
+/* One that is about to lie down finds the lane stopping. */
+void tdm_life_close(struct tdm_thread_lane *lane)
+{
+    uint32_t made = load_acquire(&lane->made); /* [lane-made] */
+    for (uint32_t i = 0; i < made; i++) tdm_parking_call(&lane->workers[i].parker);
+    for (uint32_t alive; (alive = load_seq(&lane->alive)) > 0;)
+        tdm_futex_wait(&lane->alive, alive, TDM_FOREVER); /* [threads-alive] */
+    lock(lane);
+    bool has_last = lane->has_last;
+    lane->has_last = false;
+    unlock(lane);
+    if (has_last) pthread_join(lane->last, NULL);
+}
