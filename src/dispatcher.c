@@ -1,4 +1,4 @@
-/* dispatcher.c - submit: check, defaults, route by isolation.  Both walks of a task begin here. */
+/* dispatcher.c - submit: check, defaults, route by isolation.  All walks of a task begin here, but for that of small ones: see short_way. */
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "base/identity.h"
@@ -7,13 +7,13 @@
 #include "job/frame.h"
 #include "pool.h"
 #include "quiet.h"
+#include "short_way.h"
 #include "task/group.h"
 #include "task/report.h"
 #include "task/talk.h"
 #include "task/wait.h"
 
 #include <errno.h>
-#include <limits.h>
 
 /* ---- is this a task at all? ---- */
 
@@ -134,9 +134,8 @@ static void prepare_for_process(struct tdm_task *private, const tandem_report *r
 /* A thread task is timed for its report, and one in so many of each thread's tasks for the statistics. */
 static uint32_t note_time(struct tdm_task *private, const tandem_report *report)
 {
-    static _Thread_local uint32_t count;
-    if (!report && count++ % TDM_SAMPLE_EVERY != 0) return 0;
-    private->queued_ns = report ? report->queued_ns : tdm_clock_ns();
+    if (!report) return tdm_short_way_sample(private);
+    private->queued_ns = report->queued_ns;
     return TDM_TIMED;
 }
 
@@ -166,22 +165,12 @@ static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_repo
     return marks | note_time(private, report);
 }
 
-/* The lane did not take it.  Meanwhile it was QUEUED in name, and somebody may have begun to wait for it. */
-static void take_away(struct tdm_task *private, uint32_t before)
-{
-    struct tdm_mailbox *mailbox = NULL;
-    uint32_t word = tdm_task_move_out(private, before, &mailbox);
-    tdm_mailbox_let_go(mailbox);
-    if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
-    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
-}
-
 /* One task on its way to its lane, and what to put back if it is not taken. */
 struct way {
     uint32_t before; /* its state, and whether its last run said how far it was */
     bool runs_here;  /* asked: may this thread run it at once; then: it does */
     tandem_group *group;
-    struct results old;
+    struct results old; /* of one that had ended; another has none: it is zeroed */
 };
 
 /* 0, or a negative errno value and it is as it was. */
@@ -191,7 +180,9 @@ static int claim(tandem_task *task, struct way *way)
     uint32_t word = load_seq(&private->state);
     enum tdm_task_state state = tdm_task_state(word);
     if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
-    *way = (struct way){.before = (uint32_t)state | (word & (uint32_t)TDM_PROGRESSED), .group = task->group};
+    way->before = (uint32_t)state | (word & (uint32_t)TDM_PROGRESSED);
+    way->runs_here = false;
+    way->group = task->group;
     return cas_seq(&private->state, &word, TDM_PREPARING) ? 0 : -EBUSY; /* another submit of it came first */
 }
 
@@ -222,10 +213,10 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
     if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private, pool->core.watch_ns))) error = -ENOMEM;
     if (error != 0) {
         tdm_task_free_results(NULL, NULL, report);
-        take_away(private, way->before);
+        tdm_task_give_up(private, way->before);
         return error;
     }
-    if (tdm_task_state(way->before) == TDM_ENDED) way->old = take_results(task, way->before); /* a new one has none: it is zeroed */
+    if (tdm_task_state(way->before) == TDM_ENDED) way->old = take_results(task, way->before);
     uint32_t marks = prepare(pool, task, report, mailbox);
     if (way->group) tdm_group_join(way->group, private);
     way->runs_here = way->runs_here && begin_here(private);
@@ -235,18 +226,20 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
 }
 
 /* The lane has not taken it. */
-static void put_back(tandem_task *task, struct way *way)
+static void put_back(tandem_task *task, const struct way *way)
 {
+    static const struct results none;
     struct tdm_task *private = tdm_task_of(task);
     const tandem_report *report = task->report;
     if (way->group) tdm_group_unjoin(way->group, private);
-    put_results(task, &way->old, way->before); /* of a new one: it had none */
+    put_results(task, tdm_task_state(way->before) == TDM_ENDED ? &way->old : &none, way->before);
     tdm_task_free_results(NULL, NULL, report);
-    take_away(private, way->before);
+    tdm_task_give_up(private, way->before);
 }
 
 static void drop_old_results(const struct way *way)
 {
+    if (tdm_task_state(way->before) != TDM_ENDED) return;
     if (way->old.output || way->old.report) tdm_task_free_results(way->old.output, way->old.release, way->old.report);
 }
 
@@ -256,8 +249,9 @@ static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
     struct way way;
     int error = check(pool, task);
     if (error == 0) error = claim(task, &way);
+    if (error != 0) return error;
     way.runs_here = run_here;
-    if (error == 0) error = make_ready(pool, task, &way);
+    error = make_ready(pool, task, &way);
     if (error != 0) return error;
     struct tdm_lane *lane = tdm_task_of(task)->lane;
     if (way.runs_here)
@@ -272,7 +266,7 @@ static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
 }
 
 /* A command is prepared for its start on this thread, by calls in the middle of which it could be cancelled. */
-static int submit_quietly(tandem_pool *pool, tandem_task *task, bool run_here)
+int tdm_dispatch(tandem_pool *pool, tandem_task *task, bool run_here)
 {
     if (task && task->command) {
         struct quiet quiet = begin_quietly();
@@ -282,19 +276,6 @@ static int submit_quietly(tandem_pool *pool, tandem_task *task, bool run_here)
     int error = submit(pool, task, run_here);
     errno = saved;
     return error;
-}
-
-int tandem_submit(tandem_pool *pool, tandem_task *task) { return submit_quietly(pool, task, false); }
-
-int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count)
-{
-    if (!pool || (!tasks && count > 0)) return -EINVAL;
-    if (count > INT_MAX) count = INT_MAX;
-    for (size_t i = 0; i < count; i++) {
-        int error = tandem_submit(pool, tasks[i]);
-        if (error != 0) return i > 0 ? (int)i : error;
-    }
-    return (int)count;
 }
 
 /* ---- pipelines ---- */
@@ -358,6 +339,6 @@ int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count)
 /* A task that this thread would take back to run it is not put anywhere first. */
 int tandem_call(tandem_pool *pool, tandem_task *task)
 {
-    int error = submit_quietly(pool, task, true);
+    int error = tdm_dispatch(pool, task, true);
     return error != 0 ? error : tandem_wait(task);
 }

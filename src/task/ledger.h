@@ -83,8 +83,15 @@ void tdm_ledger_taken(struct tdm_ledger *ledger, uint64_t count);
 void tdm_ledger_arrived(struct tdm_ledger *ledger, uint64_t count);
 void tdm_ledger_left(struct tdm_ledger *ledger, uint64_t count);
 
-/* Before an end is published. */
-void tdm_tally_count(struct tdm_tally *tally, int status);
+/* Before an end is published.  relaxed: the release that publishes the end carries it to who acquires that [task-end] */
+static inline void tdm_tally_count(struct tdm_tally *tally, int status)
+{
+    _Atomic uint64_t *count = &tally->ended[status];
+    if (tally->shared)
+        add_seq(count, 1);
+    else
+        store_relaxed(count, load_relaxed(count) + 1);
+}
 
 /* One that was counted as called is none after all. */
 void tdm_ledger_uncall(struct tdm_ledger *ledger);
@@ -94,6 +101,7 @@ uint32_t tdm_ledger_open(const struct tdm_ledger *ledger);
 
 /* One task is no longer open; its own tally settles later, others at once, and do not touch the ledger after that. */
 void tdm_ledger_settle_one(struct tdm_ledger *ledger, struct tdm_tally *tally);
+static inline void tdm_ledger_settle_later(struct tdm_tally *own) { own->unsettled++; }
 /* With the lock held: what the owner's tally has left open. */
 void tdm_ledger_settle(struct tdm_ledger *ledger, struct tdm_tally *tally);
 

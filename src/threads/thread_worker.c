@@ -136,7 +136,9 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *task, const struct t
     struct tdm_core *core = lane->core;
     struct tdm_thread_worker *worker = self ? self->worker : NULL;
     struct tdm_tally *tally = self ? self->tally : NULL;
-    if (!tdm_lane_begin(lane, task, tally) || !tell_start(task, tally)) return;
+    /* relaxed: as for the time; a wish that comes later is its function's to see [wishes] */
+    bool plain = load_relaxed(&task->state) & (uint32_t)TDM_PLAIN && load_seq(&task->wishes) == 0;
+    if (!plain && (!tdm_lane_begin(lane, task, tally) || !tell_start(task, tally))) return;
     if (!worker || worker->runs) {
         run_on_the_stack(core, task, self);
         return;
