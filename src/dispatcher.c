@@ -170,7 +170,7 @@ struct way {
     uint32_t before; /* its state, and whether its last run said how far it was */
     bool runs_here;  /* asked: may this thread run it at once; then: it does */
     tandem_group *group;
-    struct results old; /* of one that had ended; another has none: it is zeroed */
+    struct results old;
 };
 
 /* 0, or a negative errno value and it is as it was. */
@@ -180,9 +180,7 @@ static int claim(tandem_task *task, struct way *way)
     uint32_t word = load_seq(&private->state);
     enum tdm_task_state state = tdm_task_state(word);
     if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
-    way->before = (uint32_t)state | (word & (uint32_t)TDM_PROGRESSED);
-    way->runs_here = false;
-    way->group = task->group;
+    *way = (struct way){.before = (uint32_t)state | (word & (uint32_t)TDM_PROGRESSED), .group = task->group};
     return cas_seq(&private->state, &word, TDM_PREPARING) ? 0 : -EBUSY; /* another submit of it came first */
 }
 
@@ -216,7 +214,7 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
         tdm_task_give_up(private, way->before);
         return error;
     }
-    if (tdm_task_state(way->before) == TDM_ENDED) way->old = take_results(task, way->before);
+    if (tdm_task_state(way->before) == TDM_ENDED) way->old = take_results(task, way->before); /* a new one has none: it is zeroed */
     uint32_t marks = prepare(pool, task, report, mailbox);
     if (way->group) tdm_group_join(way->group, private);
     way->runs_here = way->runs_here && begin_here(private);
@@ -228,18 +226,16 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
 /* The lane has not taken it. */
 static void put_back(tandem_task *task, const struct way *way)
 {
-    static const struct results none;
     struct tdm_task *private = tdm_task_of(task);
     const tandem_report *report = task->report;
     if (way->group) tdm_group_unjoin(way->group, private);
-    put_results(task, tdm_task_state(way->before) == TDM_ENDED ? &way->old : &none, way->before);
+    put_results(task, &way->old, way->before); /* of a new one: it had none */
     tdm_task_free_results(NULL, NULL, report);
     tdm_task_give_up(private, way->before);
 }
 
 static void drop_old_results(const struct way *way)
 {
-    if (tdm_task_state(way->before) != TDM_ENDED) return;
     if (way->old.output || way->old.report) tdm_task_free_results(way->old.output, way->old.release, way->old.report);
 }
 
@@ -249,9 +245,8 @@ static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
     struct way way;
     int error = check(pool, task);
     if (error == 0) error = claim(task, &way);
-    if (error != 0) return error;
     way.runs_here = run_here;
-    error = make_ready(pool, task, &way);
+    if (error == 0) error = make_ready(pool, task, &way);
     if (error != 0) return error;
     struct tdm_lane *lane = tdm_task_of(task)->lane;
     if (way.runs_here)

@@ -23,11 +23,6 @@ static inline bool is_plain(const tandem_pool *pool, const tandem_task *task)
     return (has | asks) == 0 && task->run && (task->input_size == 0 || task->input) && pool->has_threads;
 }
 
-static inline bool may_go(const tandem_pool *pool, const tandem_task *task)
-{
-    return pool && task && is_plain(pool, task) && tdm_pool_is_ours(pool);
-}
-
 /* What is put back if the task is not taken. */
 struct before {
     uint32_t state;
@@ -68,6 +63,16 @@ static inline void prepare(struct tandem_pool *pool, tandem_task *task, struct b
     store_release(&private->state, (uint32_t)TDM_QUEUED | (uint32_t)TDM_PLAIN | tdm_short_way_sample(private));
 }
 
+/* All up to the lane.  False: nothing was done, and the dispatcher is to see to it. */
+static bool make_ready(struct tandem_pool *pool, tandem_task *task, struct before *before)
+{
+    if (!pool || !task) return false;
+    tdm_prefetch(&tdm_task_of(task)->state); /* while the first part is looked at */
+    if (!is_plain(pool, task) || !tdm_pool_is_ours(pool) || !claim(task, before)) return false;
+    prepare(pool, task, before);
+    return true;
+}
+
 /* The lane has not taken it, nor left it in its queue. */
 static void put_back(tandem_task *task, const struct before *before)
 {
@@ -95,9 +100,7 @@ static size_t go_on(struct tandem_pool *pool, uintptr_t found, tandem_task *cons
 int tandem_submit(tandem_pool *pool, tandem_task *task)
 {
     struct before before;
-    tdm_prefetch(task ? &tdm_task_of(task)->state : NULL); /* while the first part is looked at */
-    if (!may_go(pool, task) || !claim(task, &before)) return tdm_dispatch(pool, task, false);
-    prepare(pool, task, &before);
+    if (!make_ready(pool, task, &before)) return tdm_dispatch(pool, task, false);
     uintptr_t found = tdm_injector_push(&pool->threads.injector, tdm_thread_link_of(tdm_task_of(task)));
     int error = 0;
     if (found & OUT_OF_THE_ORDINARY) go_on(pool, found, &task, &before, 1, &error);
@@ -123,9 +126,8 @@ static size_t submit_batch(tandem_pool *pool, tandem_task *const *tasks, size_t 
     struct before before[BATCH];
     struct tdm_link *first = NULL, *last = NULL;
     size_t ready = 0;
-    for (; ready < count && ready < BATCH && may_go(pool, tasks[ready]) && claim(tasks[ready], &before[ready]); ready++) {
+    for (; ready < count && ready < BATCH && make_ready(pool, tasks[ready], &before[ready]); ready++) {
         if (ready + 4 < count && tasks[ready + 4]) fetch(tasks[ready + 4]);
-        prepare(pool, tasks[ready], &before[ready]);
         struct tdm_link *link = tdm_thread_link_of(tdm_task_of(tasks[ready]));
         if (first)
             tdm_link_chain(last, link);

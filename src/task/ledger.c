@@ -95,6 +95,14 @@ void tdm_ledger_left(struct tdm_ledger *ledger, uint64_t count)
 
 /* ---- ending ---- */
 
+void tdm_tally_count(struct tdm_tally *tally, int status)
+{
+    if (tally->shared)
+        add_seq(&tally->ended[status], 1);
+    else
+        tdm_tally_count_own(tally, status);
+}
+
 /* The counts wrap around; they are far enough apart for half of 32 bits to tell what is open. */
 uint32_t tdm_ledger_open(const struct tdm_ledger *ledger)
 {

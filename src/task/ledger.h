@@ -84,13 +84,10 @@ void tdm_ledger_arrived(struct tdm_ledger *ledger, uint64_t count);
 void tdm_ledger_left(struct tdm_ledger *ledger, uint64_t count);
 
 /* Before an end is published.  relaxed: the release that publishes the end carries it to who acquires that [task-end] */
-static inline void tdm_tally_count(struct tdm_tally *tally, int status)
+void tdm_tally_count(struct tdm_tally *tally, int status);
+static inline void tdm_tally_count_own(struct tdm_tally *own, int status)
 {
-    _Atomic uint64_t *count = &tally->ended[status];
-    if (tally->shared)
-        add_seq(count, 1);
-    else
-        store_relaxed(count, load_relaxed(count) + 1);
+    store_relaxed(&own->ended[status], load_relaxed(&own->ended[status]) + 1);
 }
 
 /* One that was counted as called is none after all. */

@@ -58,13 +58,19 @@ uint32_t tdm_task_move_out(struct tdm_task *task, uint32_t to, struct tdm_mailbo
     return word;
 }
 
+/* Those who have said in the word that they sleep.  The task is not touched. */
+static void wake(struct tdm_task *task, uint32_t word)
+{
+    if (word & TDM_WAITED) tdm_futex_wake_all(&task->state);
+    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
+}
+
 void tdm_task_give_up(struct tdm_task *task, uint32_t before)
 {
     struct tdm_mailbox *mailbox = NULL;
     uint32_t word = tdm_task_move_out(task, before, &mailbox);
     tdm_mailbox_let_go(mailbox);
-    if (word & TDM_WAITED) tdm_futex_wake_all(&task->state);
-    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
+    wake(task, word);
 }
 
 void tdm_task_free_results(void *output, void (*release)(void *), const tandem_report *report)
@@ -127,10 +133,9 @@ static void end_plainly(struct tdm_task *private, const struct tdm_outcome *outc
     task->code = outcome->code;
     task->output = NULL; /* its link was there */
     task->output_size = 0;
-    tdm_tally_count(tally, outcome->status);
+    tdm_tally_count_own(tally, outcome->status);
     uint32_t word = tdm_task_move_out(private, TDM_ENDED, &mailbox);
-    if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
-    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
+    wake(private, word);
     tdm_ledger_settle_later(tally);
     tdm_mailbox_let_go(mailbox);
 }
@@ -157,8 +162,7 @@ void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome
 
     uint32_t ended = (uint32_t)TDM_ENDED | (owed ? (uint32_t)TDM_OWED : 0) | keep_progress(private, outcome->facts);
     uint32_t word = tdm_task_move_out(private, ended, &mailbox);
-    if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
-    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
+    wake(private, word);
 
     if (!owed) {
         if (group) tdm_group_leave(group);

@@ -53,14 +53,15 @@ size_t tdm_thread_lane_go_on(struct tdm_thread_lane *lane, uintptr_t found, tand
 static int submit(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
-    tandem_task *public = tdm_task_public(task);
-    int error = 0;
+    const tandem_task *public = tdm_task_public(task);
     if (public->flags & TANDEM_DEDICATED) return tdm_dedicated_submit(&lane->dedicated, base, lane->options, task);
     if (public->priority != 0) return submit_by_ledger(lane, task);
     store_release(tdm_thread_in_queue(task), 1); /* who sees it too early finds nothing [task-in-queue] */
     if (public->queue_timeout_ms != 0) return submit_by_ledger(lane, task);
-    tdm_thread_lane_go_on(lane, tdm_injector_push(&lane->injector, tdm_thread_link_of(task)), &public, 1, &error);
-    return error;
+    uintptr_t found = tdm_injector_push(&lane->injector, tdm_thread_link_of(task));
+    if (found & TDM_INJECTOR_ASK) return submit_by_ledger(lane, task);
+    if (found & TDM_INJECTOR_CALL) tdm_thread_queue_call(lane);
+    return 0;
 }
 
 /* Counted first, then asked again: either it is seen here that nothing comes in any more, or who has closed the pool sees the count
