@@ -1,4 +1,4 @@
-/* dispatcher.c - submit: check, defaults, route by isolation.  Both walks of a task begin here. */
+/* dispatcher.c - submit: check, defaults, route by isolation.  All walks of a task begin here, but for that of small ones: see short_way. */
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "base/identity.h"
@@ -7,13 +7,13 @@
 #include "job/frame.h"
 #include "pool.h"
 #include "quiet.h"
+#include "short_way.h"
 #include "task/group.h"
 #include "task/report.h"
 #include "task/talk.h"
 #include "task/wait.h"
 
 #include <errno.h>
-#include <limits.h>
 
 /* ---- is this a task at all? ---- */
 
@@ -135,9 +135,8 @@ static void prepare_for_process(struct tdm_task *private, const tandem_report *r
 /* A thread task is timed for its report, and one in so many of each thread's tasks for the statistics. */
 static uint32_t note_time(struct tdm_task *private, const tandem_report *report)
 {
-    static _Thread_local uint32_t count;
-    if (!report && count++ % TDM_SAMPLE_EVERY != 0) return 0;
-    private->queued_ns = report ? report->queued_ns : tdm_clock_ns();
+    if (!report) return tdm_short_way_sample(private);
+    private->queued_ns = report->queued_ns;
     return TDM_TIMED;
 }
 
@@ -165,16 +164,6 @@ static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_repo
     tdm_link_init(tdm_thread_link_of(private));
     if (task->flags & TANDEM_DEDICATED || task->priority != 0) prepare_link(&private->link);
     return marks | note_time(private, report);
-}
-
-/* The lane did not take it.  Meanwhile it was QUEUED in name, and somebody may have begun to wait for it. */
-static void take_away(struct tdm_task *private, uint32_t before)
-{
-    struct tdm_mailbox *mailbox = NULL;
-    uint32_t word = tdm_task_move_out(private, before, &mailbox);
-    tdm_mailbox_let_go(mailbox);
-    if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
-    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
 }
 
 /* One task on its way to its lane, and what to put back if it is not taken. */
@@ -224,7 +213,7 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
     if (error == 0 && task->on_message && !(mailbox = tdm_mailbox_make(private, pool->core.watch_ns))) error = -ENOMEM;
     if (error != 0) {
         tdm_task_free_results(NULL, NULL, report);
-        take_away(private, way->before);
+        tdm_task_give_up(private, way->before);
         return error;
     }
     if (tdm_task_state(way->before) == TDM_ENDED) way->old = take_results(task, way->before); /* a new one has none: it is zeroed */
@@ -237,14 +226,14 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
 }
 
 /* The lane has not taken it. */
-static void put_back(tandem_task *task, struct way *way)
+static void put_back(tandem_task *task, const struct way *way)
 {
     struct tdm_task *private = tdm_task_of(task);
     const tandem_report *report = task->report;
     if (way->group) tdm_group_unjoin(way->group, private);
     put_results(task, &way->old, way->before); /* of a new one: it had none */
     tdm_task_free_results(NULL, NULL, report);
-    take_away(private, way->before);
+    tdm_task_give_up(private, way->before);
 }
 
 static void drop_old_results(const struct way *way)
@@ -274,7 +263,7 @@ static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
 }
 
 /* A command is prepared for its start on this thread, by calls in the middle of which it could be cancelled. */
-static int submit_quietly(tandem_pool *pool, tandem_task *task, bool run_here)
+int tdm_dispatch(tandem_pool *pool, tandem_task *task, bool run_here)
 {
     if (task && task->command) {
         struct quiet quiet = begin_quietly();
@@ -284,19 +273,6 @@ static int submit_quietly(tandem_pool *pool, tandem_task *task, bool run_here)
     int error = submit(pool, task, run_here);
     errno = saved;
     return error;
-}
-
-int tandem_submit(tandem_pool *pool, tandem_task *task) { return submit_quietly(pool, task, false); }
-
-int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count)
-{
-    if (!pool || (!tasks && count > 0)) return -EINVAL;
-    if (count > INT_MAX) count = INT_MAX;
-    for (size_t i = 0; i < count; i++) {
-        int error = tandem_submit(pool, tasks[i]);
-        if (error != 0) return i > 0 ? (int)i : error;
-    }
-    return (int)count;
 }
 
 /* ---- pipelines ---- */
@@ -360,6 +336,6 @@ int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count)
 /* A task that this thread would take back to run it is not put anywhere first. */
 int tandem_call(tandem_pool *pool, tandem_task *task)
 {
-    int error = submit_quietly(pool, task, true);
+    int error = tdm_dispatch(pool, task, true);
     return error != 0 ? error : tandem_wait(task);
 }

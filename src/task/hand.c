@@ -5,9 +5,9 @@ void tdm_hand_put(struct tdm_hand *hand, struct tdm_task *task)
 {
     if (hand->next == hand->end) hand->next = hand->end = 0;
     tdm_hand_place *place = &hand->places[hand->end++];
-    store_seq(place, task); /* [hand] */
-    tdm_prefetch(tdm_task_public(task));
-    tdm_prefetch(&task->state);
+    store_release(place, task); /* who must find it takes the front lock first [hand] */
+    tdm_prefetch_to_read(tdm_task_public(task));
+    tdm_prefetch(&tdm_task_public(task)->status);
 }
 
 static struct tdm_task *empty(tdm_hand_place *place)

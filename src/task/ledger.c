@@ -95,14 +95,12 @@ void tdm_ledger_left(struct tdm_ledger *ledger, uint64_t count)
 
 /* ---- ending ---- */
 
-/* relaxed: the release that publishes the end carries it to who acquires that [task-end] */
 void tdm_tally_count(struct tdm_tally *tally, int status)
 {
-    _Atomic uint64_t *count = &tally->ended[status];
     if (tally->shared)
-        add_seq(count, 1);
+        add_seq(&tally->ended[status], 1);
     else
-        store_relaxed(count, load_relaxed(count) + 1);
+        tdm_tally_count_own(tally, status);
 }
 
 /* The counts wrap around; they are far enough apart for half of 32 bits to tell what is open. */
@@ -135,7 +133,7 @@ void tdm_ledger_uncall(struct tdm_ledger *ledger)
 void tdm_ledger_settle_one(struct tdm_ledger *ledger, struct tdm_tally *tally)
 {
     if (!tally->shared)
-        tally->unsettled++;
+        tdm_ledger_settle_later(tally);
     else if (add_seq(&ledger->departed, 2) & 1) /* [ledger-departed] */
         tdm_futex_wake_all(&ledger->departed);
 }

@@ -83,8 +83,12 @@ void tdm_ledger_taken(struct tdm_ledger *ledger, uint64_t count);
 void tdm_ledger_arrived(struct tdm_ledger *ledger, uint64_t count);
 void tdm_ledger_left(struct tdm_ledger *ledger, uint64_t count);
 
-/* Before an end is published. */
+/* Before an end is published.  relaxed: the release that publishes the end carries it to who acquires that [task-end] */
 void tdm_tally_count(struct tdm_tally *tally, int status);
+static inline void tdm_tally_count_own(struct tdm_tally *own, int status)
+{
+    store_relaxed(&own->ended[status], load_relaxed(&own->ended[status]) + 1);
+}
 
 /* One that was counted as called is none after all. */
 void tdm_ledger_uncall(struct tdm_ledger *ledger);
@@ -94,6 +98,7 @@ uint32_t tdm_ledger_open(const struct tdm_ledger *ledger);
 
 /* One task is no longer open; its own tally settles later, others at once, and do not touch the ledger after that. */
 void tdm_ledger_settle_one(struct tdm_ledger *ledger, struct tdm_tally *tally);
+static inline void tdm_ledger_settle_later(struct tdm_tally *own) { own->unsettled++; }
 /* With the lock held: what the owner's tally has left open. */
 void tdm_ledger_settle(struct tdm_ledger *ledger, struct tdm_tally *tally);
 

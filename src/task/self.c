@@ -6,6 +6,8 @@
 static _Thread_local struct tdm_inside *innermost;
 static _Thread_local const struct tdm_worker_self *me;
 
+struct tdm_inside **tdm_self_place(void) { return &innermost; }
+
 void tdm_self_enter(struct tdm_inside *inside, const struct tdm_core *core, const tandem_task *task, const tandem_group *group)
 {
     *inside = (struct tdm_inside){.core = core, .task = task, .group = group, .outer = innermost};

@@ -21,6 +21,15 @@ struct tdm_inside {
 void tdm_self_enter(struct tdm_inside *inside, const struct tdm_core *core, const tandem_task *task, const tandem_group *group);
 void tdm_self_leave(const struct tdm_inside *inside);
 
+/* The same for who knows the place of what this thread is inside of, which takes a while to find. */
+struct tdm_inside **tdm_self_place(void);
+static inline void tdm_self_enter_at(struct tdm_inside **place, struct tdm_inside *inside, const struct tdm_core *core,
+                                     const tandem_task *task)
+{
+    *inside = (struct tdm_inside){.core = core, .task = task, .group = task->group, .outer = *place};
+    *place = inside;
+}
+
 bool tdm_self_inside_pool(const struct tdm_core *core);
 bool tdm_self_inside_task(const tandem_task *task);
 bool tdm_self_inside_group(const tandem_group *group);
@@ -31,6 +40,7 @@ struct tdm_worker_self {
     struct tdm_tally *tally;
     void *worker_data;
     uint32_t number;
+    struct tdm_inside **place;
     struct tdm_thread_worker *worker; /* its lane's record of it; NULL: it is none of those that serve the queue */
     void (*block)(struct tdm_thread_worker *worker, bool begins); /* how its lane learns that it sleeps in the middle of a task */
 };

@@ -58,6 +58,21 @@ uint32_t tdm_task_move_out(struct tdm_task *task, uint32_t to, struct tdm_mailbo
     return word;
 }
 
+/* Those who have said in the word that they sleep.  The task is not touched. */
+static void wake(struct tdm_task *task, uint32_t word)
+{
+    if (word & TDM_WAITED) tdm_futex_wake_all(&task->state);
+    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
+}
+
+void tdm_task_give_up(struct tdm_task *task, uint32_t before)
+{
+    struct tdm_mailbox *mailbox = NULL;
+    uint32_t word = tdm_task_move_out(task, before, &mailbox);
+    tdm_mailbox_let_go(mailbox);
+    wake(task, word);
+}
+
 void tdm_task_free_results(void *output, void (*release)(void *), const tandem_report *report)
 {
     if (output) (release ? release : free)(output);
@@ -103,10 +118,37 @@ static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, 
     tdm_ledger_add_sample(ledger, outcome->started_ns - task->queued_ns, ended_ns - outcome->started_ns);
 }
 
+/* Has it replied nothing, and was it not talked to, too?  relaxed: what is looked at was set before it ran, or by its function. */
+static bool ends_plainly(const struct tdm_task *task, const struct tdm_outcome *outcome)
+{
+    uint32_t marks = load_relaxed(&task->state) & (uint32_t)(TDM_PLAIN | TDM_TIMED | TDM_TALKS);
+    return marks == TDM_PLAIN && !outcome->output;
+}
+
+/* What is left then of what follows below. [task-end] */
+static void end_plainly(struct tdm_task *private, const struct tdm_outcome *outcome, struct tdm_tally *tally)
+{
+    tandem_task *task = tdm_task_public(private);
+    struct tdm_mailbox *mailbox = NULL;
+    task->status = outcome->status;
+    task->code = outcome->code;
+    task->output = NULL; /* its link was there */
+    task->output_size = 0;
+    tdm_tally_count_own(tally, outcome->status);
+    uint32_t word = tdm_task_move_out(private, TDM_ENDED, &mailbox);
+    wake(private, word);
+    tdm_ledger_settle_later(tally);
+    tdm_mailbox_let_go(mailbox);
+}
+
 /* The exchange is the last access to the task unless it has an on_done or on_message: whoever sees ENDED may free it.  What is needed after it is
  * read before; the wake uses the address only. [task-end] */
 void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome, struct tdm_tally *tally)
 {
+    if (tally && ends_plainly(private, outcome)) {
+        end_plainly(private, outcome, tally);
+        return;
+    }
     tandem_task *task = tdm_task_public(private);
     struct tdm_core *core = private->lane->core;
     tandem_group *group = task->group;
@@ -121,8 +163,7 @@ void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome
 
     uint32_t ended = (uint32_t)TDM_ENDED | (owed ? (uint32_t)TDM_OWED : 0) | keep_progress(private, outcome->facts);
     uint32_t word = tdm_task_move_out(private, ended, &mailbox);
-    if (word & TDM_WAITED) tdm_futex_wake_all(&private->state);
-    if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
+    wake(private, word);
 
     if (!owed) {
         if (group) tdm_group_leave(group);

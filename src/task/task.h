@@ -25,13 +25,14 @@ struct tdm_mailbox;
 
 enum tdm_task_state { TDM_NEW = 0, TDM_PREPARING = 1, TDM_QUEUED = 2, TDM_HELD = 3, TDM_ENDED = 4, TDM_STATE_MASK = 7 };
 enum tdm_task_mark {
-    TDM_WAITED = 1u << 8,     /* wake the word's address at the end */
-    TDM_WAITED_ANY = 1u << 9, /* wake those in tandem_wait_any too */
-    TDM_OWED = 1u << 10,      /* ended, on_done not entered yet */
-    TDM_GIVEN = 1u << 11,     /* one that waits for it was given something to do meanwhile: see process/reading.h */
-    TDM_TIMED = 1u << 12,     /* queued_ns is set, and the function is timed: for a thread task */
-    TDM_TALKS = 1u << 13,     /* it has a mailbox: see talk.h */
-    TDM_PROGRESSED = 1u << 14 /* ended: how far it was is known */
+    TDM_WAITED = 1u << 8,      /* wake the word's address at the end */
+    TDM_WAITED_ANY = 1u << 9,  /* wake those in tandem_wait_any too */
+    TDM_OWED = 1u << 10,       /* ended, on_done not entered yet */
+    TDM_GIVEN = 1u << 11,      /* one that waits for it was given something to do meanwhile: see process/reading.h */
+    TDM_TIMED = 1u << 12,      /* queued_ns is set, and the function is timed: for a thread task */
+    TDM_TALKS = 1u << 13,      /* it has a mailbox: see talk.h */
+    TDM_PROGRESSED = 1u << 14, /* ended: how far it was is known */
+    TDM_PLAIN = 1u << 15       /* a thread task without report, time limit, group and callback: nobody needs to look for them */
 };
 enum tdm_wish { TDM_WISH_CANCEL = 1u << 0, TDM_WISH_DEADLINE = 1u << 1, TDM_WISH_FIRST_SHIFT = 4 };
 enum tdm_deadline_kind { TDM_OF_WAITING = 0, TDM_OF_RUNNING };
@@ -82,6 +83,9 @@ static inline bool tdm_task_talks(const struct tdm_task *task) { return load_seq
 /* To a state in which nobody may talk to it: its mailbox, if it has one, is closed before and set here, for the caller to let go.  The word
  * as it was. */
 uint32_t tdm_task_move_out(struct tdm_task *task, uint32_t to, struct tdm_mailbox **mailbox);
+
+/* No lane has taken it, though it was QUEUED in name: it is what it was before, and somebody may have begun to wait for it. */
+void tdm_task_give_up(struct tdm_task *task, uint32_t before);
 
 /* Its marks stay. */
 void tdm_task_move(struct tdm_task *task, enum tdm_task_state from, enum tdm_task_state to);

@@ -64,25 +64,40 @@ static inline void tdm_link_init(struct tdm_link *link)
     store_relaxed(&link->older, 0); /* [injector-older] */
 }
 
-/* Anybody: the bits it found.  ASK: it is not in, unless that was to be ignored.  CALL: it is, and the caller has to call a worker. */
-static inline uintptr_t tdm_injector_put(struct tdm_injector *injector, struct tdm_link *link, uintptr_t counted, uintptr_t ignored)
+/* The same for one that is to be put in together with the one before it, and right behind it. */
+static inline void tdm_link_chain(const struct tdm_link *before, struct tdm_link *link)
+{
+    store_relaxed(&link->older, (uintptr_t)before); /* [injector-older] */
+}
+
+/* Anybody: the bits it found.  ASK: they are not in, unless that was to be ignored.  CALL: they are, and the caller has to call a worker.
+ * From first to last they are chained: it is as if as many submitters had come one right after the other, each before the last one's gap was
+ * closed.  The gaps are closed from the newest on: until the first one is, none of them can be the oldest, and until that before it is, one
+ * does not leave, and its own link is not written. */
+static inline uintptr_t tdm_injector_put(struct tdm_injector *injector, struct tdm_link *first, struct tdm_link *last,
+                                         uintptr_t counted, uintptr_t ignored)
 {
     uintptr_t word = load_relaxed(&injector->word); /* relaxed: the swap decides */
     do {
         if (word & TDM_INJECTOR_ASK & ~ignored) return word & TDM_INJECTOR_BITS;
-        store_relaxed(&link->older, (word & ~TDM_INJECTOR_BITS) | counted);
-    } while (!cas_seq(&injector->word, &word, (uintptr_t)link | (word & (TDM_INJECTOR_LOOK | TDM_INJECTOR_ASK)))); /* [injector] */
+        store_relaxed(&first->older, (word & ~TDM_INJECTOR_BITS) | counted);
+    } while (!cas_seq(&injector->word, &word, (uintptr_t)last | (word & (TDM_INJECTOR_LOOK | TDM_INJECTOR_ASK)))); /* [injector] */
+    for (struct tdm_link *link = last, *older; link != first; link = older) {
+        older = (struct tdm_link *)load_relaxed(
+            &link->older);                  /* relaxed: this thread wrote it, and it is not counted [injector-older] */
+        store_release(&older->newer, link); /* [injector-newer] */
+    }
     struct tdm_link *before = tdm_injector_newest(word);
     if (before)
-        store_release(&before->newer, link); /* [injector-newer] */
+        store_release(&before->newer, first); /* [injector-newer] */
     else
-        store_release(&injector->first, link); /* [injector-first] */
+        store_release(&injector->first, first); /* [injector-first] */
     return word & TDM_INJECTOR_BITS;
 }
 
 static inline uintptr_t tdm_injector_push(struct tdm_injector *injector, struct tdm_link *link)
 {
-    return tdm_injector_put(injector, link, 0, 0);
+    return tdm_injector_put(injector, link, link, 0, 0);
 }
 
 /* Anybody: sets LOOK.  True: CALL was set, and the caller has to call a worker. */
@@ -93,7 +108,7 @@ bool tdm_injector_point_out(struct tdm_injector *injector);
 /* One that is counted already, whatever the bits say.  True: CALL was set. */
 static inline bool tdm_injector_push_counted(struct tdm_injector *injector, struct tdm_link *link)
 {
-    return tdm_injector_put(injector, link, 1, TDM_INJECTOR_ASK) & TDM_INJECTOR_CALL;
+    return tdm_injector_put(injector, link, link, 1, TDM_INJECTOR_ASK) & TDM_INJECTOR_CALL;
 }
 
 /* The oldest, out of the queue, or NULL; adds to *uncounted if it was not counted.  If that empties the queue, these bits are set by the same

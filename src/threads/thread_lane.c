@@ -36,14 +36,27 @@ static int submit_by_ledger(struct tdm_thread_lane *lane, struct tdm_task *task)
     return 0;
 }
 
+size_t tdm_thread_lane_go_on(struct tdm_thread_lane *lane, uintptr_t found, tandem_task *const *tasks, size_t count, int *error)
+{
+    size_t taken = 0;
+    if (found & TDM_INJECTOR_ASK) {
+        while (taken < count && (*error = submit_by_ledger(lane, tdm_task_of(tasks[taken]))) == 0) taken++;
+        for (size_t i = taken; i < count; i++) tdm_thread_queue_forget(lane, tdm_task_of(tasks[i]));
+        return taken;
+    }
+    if (found & TDM_INJECTOR_CALL) tdm_thread_queue_call(lane);
+    return count;
+}
+
 /* A cancel that meets the task on its way leaves its wish, and whoever takes it out sees that. */
 static int submit(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
-    if (tdm_task_public(task)->flags & TANDEM_DEDICATED) return tdm_dedicated_submit(&lane->dedicated, base, lane->options, task);
-    if (tdm_task_public(task)->priority != 0) return submit_by_ledger(lane, task);
+    const tandem_task *public = tdm_task_public(task);
+    if (public->flags & TANDEM_DEDICATED) return tdm_dedicated_submit(&lane->dedicated, base, lane->options, task);
+    if (public->priority != 0) return submit_by_ledger(lane, task);
     store_release(tdm_thread_in_queue(task), 1); /* who sees it too early finds nothing [task-in-queue] */
-    if (tdm_task_public(task)->queue_timeout_ms != 0) return submit_by_ledger(lane, task);
+    if (public->queue_timeout_ms != 0) return submit_by_ledger(lane, task);
     uintptr_t found = tdm_injector_push(&lane->injector, tdm_thread_link_of(task));
     if (found & TDM_INJECTOR_ASK) return submit_by_ledger(lane, task);
     if (found & TDM_INJECTOR_CALL) tdm_thread_queue_call(lane);

@@ -81,6 +81,10 @@ struct tdm_thread_lane {
 int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, const tandem_options *options);
 void tdm_thread_lane_free(struct tdm_thread_lane *lane);
 
+/* Tasks that only wait for the next thread were to be put into the injector, marked so that they can be found there, and it has found these
+ * bits.  How many of them are taken; if not all, *error says why, and the others are in no queue. */
+size_t tdm_thread_lane_go_on(struct tdm_thread_lane *lane, uintptr_t found, tandem_task *const *tasks, size_t count, int *error);
+
 /* ---- thread_lane, thread_queue and thread_worker to each other ---- */
 
 static inline struct tdm_ledger *tdm_thread_ledger(const struct tdm_thread_lane *lane) { return &lane->lane.core->ledger; }

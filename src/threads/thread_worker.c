@@ -26,12 +26,13 @@ static uint64_t start_time(const struct tdm_task *private)
     return load_relaxed(&private->state) & TDM_TIMED ? tdm_clock_ns() : 0; /* relaxed: set before it was put anywhere */
 }
 
-static void call_function(const struct tdm_core *core, struct tdm_run *run)
+/* place: see tdm_self_enter_at(). */
+static void call_function(const struct tdm_core *core, struct tdm_run *run, struct tdm_inside **place)
 {
     tandem_task *task = tdm_task_public(run->task);
-    tdm_self_enter(&run->inside, core, task, task->group);
+    tdm_self_enter_at(place, &run->inside, core, task);
     run->outcome.code = task->run(&run->context, task->input, task->input_size);
-    tdm_self_leave(&run->inside);
+    *place = run->inside.outer;
 }
 
 /* A host's thread that helps must not be cancelled in the middle of somebody's task, which would then never end. */
@@ -39,7 +40,7 @@ static void call_function_on_a_strange_thread(const struct tdm_core *core, struc
 {
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    call_function(core, run);
+    call_function(core, run, tdm_self_place());
     pthread_setcancelstate(cancel_state, NULL);
 }
 
@@ -58,13 +59,18 @@ static void open_run(struct tdm_run *run, struct tdm_core *core, const struct td
 }
 
 /* What it is for this one. */
+static void begin_plainly(struct tdm_run *run, struct tdm_task *task)
+{
+    run->task = task;
+    run->context.run = task;
+    run->context.task = tdm_task_public(task);
+    run->context.wishes = &task->wishes;
+}
+
 static void begin_run(struct tdm_run *run, struct tdm_core *core, struct tdm_task *private, const struct tdm_worker_self *worker)
 {
     const tandem_task *task = tdm_task_public(private);
-    run->task = private;
-    run->context.run = private;
-    run->context.task = task;
-    run->context.wishes = &private->wishes;
+    begin_plainly(run, private);
     run->outcome.started_ns = start_time(private);
     if (task->report) {
         tandem_report *report = (tandem_report *)(uintptr_t)task->report;
@@ -94,6 +100,22 @@ static void end_run(struct tdm_run *run, struct tdm_tally *tally)
     tdm_task_finish(task, &run->outcome, tally);
 }
 
+/* The same where nothing was asked and nothing was left. */
+static void end_plainly(struct tdm_run *run, struct tdm_tally *tally)
+{
+    const tandem_context *context = &run->context;
+    uintptr_t left =
+        (uintptr_t)context->output | (uintptr_t)context->received | (uintptr_t)context->data | (uintptr_t)context->deque;
+    if (left != 0 || context->asked) {
+        end_run(run, tally);
+        return;
+    }
+    struct tdm_task *task = run->task;
+    run->task = NULL;
+    run->outcome.output = NULL;
+    tdm_task_finish(task, &run->outcome, tally);
+}
+
 /* The function has ended its thread.  Nobody will join its branches, and none is to begin once others know that it has ended.  With its own tally it
  * would call on_done here, in a thread that is ending. */
 static void end_for_want_of_a_return(void *argument)
@@ -115,7 +137,7 @@ static void run_on_the_stack(struct tdm_core *core, struct tdm_task *task, const
     begin_run(&run, core, task, worker);
     pthread_cleanup_push(end_for_want_of_a_return, &run);
     if (worker)
-        call_function(core, &run);
+        call_function(core, &run, tdm_self_place());
     else
         call_function_on_a_strange_thread(core, &run);
     pthread_cleanup_pop(0);
@@ -138,16 +160,27 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *task, const struct t
     struct tdm_core *core = lane->core;
     struct tdm_thread_worker *worker = self ? self->worker : NULL;
     struct tdm_tally *tally = self ? self->tally : NULL;
-    if (!tdm_lane_begin(lane, task, tally) || !tell_start(task, tally)) return;
+    /* relaxed: as for the time; a wish that comes later is its function's to see [wishes] */
+    uint32_t marks = load_relaxed(&task->state) & (uint32_t)(TDM_PLAIN | TDM_TIMED);
+    bool plain = marks == TDM_PLAIN && load_seq(&task->wishes) == 0;
+    if (!plain && (!tdm_lane_begin(lane, task, tally) || !tell_start(task, tally))) return;
     if (!worker || worker->runs) {
         run_on_the_stack(core, task, self);
         return;
     }
+    struct tdm_run *run = &worker->run;
     worker->runs = true;
-    begin_run(&worker->run, core, task, self);
-    call_function(core, &worker->run);
-    worker->run.outcome.status = status_of(task, core, worker->run.outcome.code);
-    end_run(&worker->run, tally);
+    run->outcome.started_ns = 0;
+    if (plain)
+        begin_plainly(run, task);
+    else
+        begin_run(run, core, task, self);
+    call_function(core, run, self->place);
+    run->outcome.status = status_of(task, core, run->outcome.code);
+    if (plain)
+        end_plainly(run, tally);
+    else
+        end_run(run, tally);
     worker->runs = false;
 }
 
@@ -200,6 +233,7 @@ static void work(struct tdm_thread_worker *worker)
                                             .tally = &worker->tally,
                                             .worker_data = worker->data,
                                             .number = worker->number,
+                                            .place = tdm_self_place(),
                                             .worker = worker,
                                             .block = tdm_spare_block};
     tdm_self_set_worker(&worker->self);

@@ -155,6 +155,9 @@ injector() {
     mutant ends_late somebody_waits_for_ever
     mutant first_is_left somebody_waits_for_ever
     mutant trusts_its_own_link somebody_waits_for_ever
+    clean 'a submitter, and three at once' -DSUBMITTERS=1 -DCHAIN=3
+    clean 'two submitters, and two at once' -DSUBMITTERS=2 -DCHAIN=2
+    mutant chained_before_it_is_in somebody_waits_for_ever -DSUBMITTERS=1 -DCHAIN=3
 }
 
 injector_large() {

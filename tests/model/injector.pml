@@ -16,6 +16,7 @@
  *   ends_late                 the newest goes: first the word, then what is before it is made an end: somebody has put one behind that
  *   first_is_left             who is told the oldest does not take the note of it away
  *   trusts_its_own_link       whether a task is the oldest is seen from its link, though that one has gone
+ *   chained_before_it_is_in   of tasks that are put in together each knows its newer one before: one is taken out that is not in yet
  */
 
 #ifndef SUBMITTERS
@@ -25,11 +26,16 @@
 #define TIMES 1
 #endif
 
+#ifndef CHAIN
+#define CHAIN 0 /* so many are put in at once by one more submitter: the last numbers */
+#endif
+
 #define NONE 0
+#define TASKS (SUBMITTERS + CHAIN)
 
 byte word, first, oldest; /* tasks are numbers from 1 */
-byte newer[SUBMITTERS + 1], older[SUBMITTERS + 1];
-bool inside[SUBMITTERS + 1]; /* it is in the queue, or about to be put in; else it is somebody's own: tdm_thread_in_queue */
+byte newer[TASKS + 1], older[TASKS + 1];
+bool inside[TASKS + 1]; /* it is in the queue, or about to be put in; else it is somebody's own: tdm_thread_in_queue */
 byte put, gone;              /* how often */
 bool locked;
 
@@ -176,6 +182,48 @@ proctype Submitter(byte me)
     od
 }
 
+/* Several at once, then the gaps between them from the newest on, then that before them. */
+proctype Chainer()
+{
+    byte before, left, right, link = SUBMITTERS + 1;
+    bool done, known;
+    atomic {
+        do
+        :: link <= TASKS ->
+            newer[link] = link;
+            older[link] = (link == SUBMITTERS + 1 -> NONE : link - 1);
+#ifdef chained_before_it_is_in
+            newer[link] = (link == TASKS -> link : link + 1);
+#endif
+            inside[link] = true;
+            link++
+        :: else -> break
+        od
+    }
+    do
+    :: before = word;
+       older[SUBMITTERS + 1] = before;
+       atomic { if :: word == before -> word = TASKS; put = put + CHAIN; break :: else fi }
+    od;
+    link = TASKS;
+    do
+    :: link > SUBMITTERS + 1 ->
+        left = older[link];
+        atomic { touch(left); newer[left] = link }
+        link = left
+    :: else -> break
+    od;
+    if
+    :: before != NONE -> atomic { touch(before); newer[before] = SUBMITTERS + 1 }
+    :: else -> first = SUBMITTERS + 1
+    fi;
+    if
+    :: take(SUBMITTERS + 1)
+    :: take(TASKS)
+    :: true
+    fi
+}
+
 /* It does not know how far the submitter of that task has come. */
 proctype Canceller()
 {
@@ -183,7 +231,12 @@ proctype Canceller()
     bool done, known;
     if
     :: take(1)
+#if CHAIN
+    :: take(TASKS - 1)
+    :: take(TASKS)
+#else
     :: take(2)
+#endif
     fi
 }
 
@@ -192,7 +245,7 @@ proctype Worker()
     byte task, left, right;
     bool done, known;
     do
-    :: gone == SUBMITTERS * TIMES -> break
+    :: gone == SUBMITTERS * TIMES + CHAIN -> break
     :: word != NONE || oldest != NONE ->
         lock();
         if
@@ -220,6 +273,9 @@ init
     atomic {
         run Worker();
         run Canceller();
+#if CHAIN
+        run Chainer();
+#endif
         do
         :: i <= SUBMITTERS -> run Submitter(i); i++
         :: else -> break

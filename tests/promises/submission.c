@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -157,6 +158,146 @@ static void submit_many_stops_at_the_first_bad_task(int isolation)
     end_pool(pool);
 }
 
+static void count_end(tandem_task *task) { atomic_fetch_add((atomic_int *)task->user_data, 1); }
+
+/* promise 3 */
+static void submit_many_takes_tasks_of_every_kind(int isolation)
+{
+    enum { TASKS = 60, KINDS = 6 };
+    static tandem_task tasks[TASKS];
+    static atomic_int ends;
+    tandem_task *list[TASKS];
+    tandem_group group = {0};
+    atomic_int *cell = shared(sizeof *cell);
+    tandem_pool *pool = pool_of(isolation, 2, NULL);
+    atomic_store(&ends, 0);
+    for (int i = 0; i < TASKS; i++) {
+        tasks[i] = task_of(isolation, count_task, &cell, sizeof cell);
+        tasks[i].user_data = &ends;
+        list[i] = &tasks[i];
+        if (i % KINDS == 1) tasks[i].on_done = count_end;
+        if (i % KINDS == 2) tasks[i].group = &group;
+        if (i % KINDS == 3) tasks[i].priority = 1;
+        if (i % KINDS == 4) tasks[i].flags = TANDEM_REPORT;
+        if (i % KINDS == 5) assert_int_equal(tandem_call(pool, &tasks[i]), TANDEM_OK);
+    }
+    assert_int_equal(tandem_submit_many(pool, list, TASKS), TASKS);
+    assert_int_equal(tandem_group_wait(&group, -1), TANDEM_OK);
+    for (int i = 0; i < TASKS; i++) {
+        expect_end(&tasks[i], TANDEM_OK);
+        assert_true((tasks[i].report != NULL) == (isolation == TANDEM_PROCESS || i % KINDS == 4));
+        tandem_task_clear(&tasks[i]);
+    }
+    end_pool(pool);
+    assert_int_equal(atomic_load(cell), TASKS + TASKS / KINDS);
+    assert_int_equal(atomic_load(&ends), TASKS / KINDS);
+}
+
+/* Occupies the only worker. */
+static void hold(tandem_pool *pool, tandem_task *task, int isolation, struct gate **gate)
+{
+    *task = task_of(isolation, gate_task, gate, sizeof *gate);
+    task->flags = TANDEM_NO_HELP;
+    assert_int_equal(tandem_submit(pool, task), 0);
+    assert_true(await(&(*gate)->entered, 1));
+}
+
+/* promise 4 */
+static void submit_many_finds_a_task_busy_that_it_has_taken_before(int isolation)
+{
+    struct gate *gate = shared(sizeof *gate);
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    tandem_task holder, first = task_of(isolation, nothing_task, NULL, 0), second = first, never = first;
+    tandem_task *list[] = {&first, &second, &first, &never};
+    hold(pool, &holder, isolation, &gate);
+    assert_int_equal(tandem_submit_many(pool, list, 4), 2);
+    assert_int_equal(tandem_submit_many(pool, list, 4), -EBUSY);
+    assert_int_equal(tandem_wait(&never), -EINVAL);
+    atomic_store(&gate->opened, 1);
+    expect_end(&holder, TANDEM_OK);
+    expect_end(&first, TANDEM_OK);
+    expect_end(&second, TANDEM_OK);
+    assert_int_equal(stats_of(pool).submitted, 3);
+    tandem_task_clear(&holder);
+    tandem_task_clear(&first);
+    tandem_task_clear(&second);
+    end_pool(pool);
+}
+
+/* promise 16 */
+static void any_of_many_can_be_cancelled_and_waited_for(int isolation)
+{
+    enum { TASKS = 50 };
+    static tandem_task tasks[TASKS];
+    tandem_task *list[TASKS], holder;
+    struct gate *gate = shared(sizeof *gate);
+    atomic_int *cell = shared(sizeof *cell);
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    hold(pool, &holder, isolation, &gate);
+    for (int i = 0; i < TASKS; i++) {
+        tasks[i] = task_of(isolation, count_task, &cell, sizeof cell);
+        list[i] = &tasks[i];
+    }
+    assert_int_equal(tandem_submit_many(pool, list, TASKS), TASKS);
+    for (int i = TASKS; i-- > 0;)
+        if (i % 3 != 0) assert_int_equal(tandem_cancel(&tasks[i]), 0);
+    if (isolation == TANDEM_THREAD) expect_end(&tasks[24], TANDEM_OK); /* by this thread: the worker is held */
+    atomic_store(&gate->opened, 1);
+    for (int i = 0; i < TASKS; i++) {
+        expect_end(&tasks[i], i % 3 == 0 ? TANDEM_OK : TANDEM_CANCELLED);
+        tandem_task_clear(&tasks[i]);
+    }
+    expect_end(&holder, TANDEM_OK);
+    tandem_task_clear(&holder);
+    assert_int_equal(atomic_load(cell), (TASKS + 2) / 3);
+    end_pool(pool);
+}
+
+enum { OVER_AND_OVER = 100 };
+static struct {
+    tandem_pool *pool;
+    tandem_task tasks[OVER_AND_OVER];
+    atomic_int rounds;
+    int taken; /* of the last */
+} flood;
+
+static void *submit_until_refused(void *unused)
+{
+    tandem_task *list[OVER_AND_OVER];
+    (void)unused;
+    do {
+        for (int i = 0; i < OVER_AND_OVER; i++) {
+            flood.tasks[i] = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+            list[i] = &flood.tasks[i];
+        }
+        flood.taken = tandem_submit_many(flood.pool, list, OVER_AND_OVER);
+        for (int i = 0; i < flood.taken; i++) expect_end(&flood.tasks[i], TANDEM_OK);
+        atomic_fetch_add(&flood.rounds, 1);
+    } while (flood.taken == OVER_AND_OVER);
+    return NULL;
+}
+
+/* promise 3 */
+static void a_pool_that_drains_takes_of_many_those_before_the_first_it_refuses(void)
+{
+    for (size_t round = 0; round < scaled(100); round++) {
+        pthread_t thread;
+        flood.pool = pool_of(TANDEM_THREAD, 2, NULL);
+        atomic_store(&flood.rounds, 0);
+        assert_int_equal(pthread_create(&thread, NULL, submit_until_refused, NULL), 0);
+        assert_true(await(&flood.rounds, 1 + (int)round % 5));
+        assert_int_equal(tandem_pool_drain(flood.pool, -1), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_true(flood.taken > 0 || flood.taken == -ESHUTDOWN);
+        for (int i = flood.taken > 0 ? flood.taken : 0; i < OVER_AND_OVER; i++)
+            assert_int_equal(tandem_wait(&flood.tasks[i]), -EINVAL);
+        uint64_t taken = (uint64_t)(atomic_load(&flood.rounds) - 1) * OVER_AND_OVER + (uint64_t)(flood.taken > 0 ? flood.taken : 0);
+        assert_int_equal(stats_of(flood.pool).submitted, taken);
+        assert_int_equal(stats_of(flood.pool).ended[TANDEM_OK], taken);
+        end_pool(flood.pool);
+    }
+}
+
 /* ---- where it runs, and with what ---- */
 
 static int pid_task(tandem_context *context, void *input, size_t size)
@@ -297,6 +438,10 @@ int main(int argc, char **argv)
         both(a_task_that_has_not_ended_is_busy),
         both(submit_many_takes_every_task),
         both(submit_many_stops_at_the_first_bad_task),
+        both(submit_many_takes_tasks_of_every_kind),
+        both(submit_many_finds_a_task_busy_that_it_has_taken_before),
+        both(any_of_many_can_be_cancelled_and_waited_for),
+        test(a_pool_that_drains_takes_of_many_those_before_the_first_it_refuses),
         both(the_flag_says_where_a_task_runs),
         both(input_is_shared_with_threads_and_copied_to_processes),
         both(input_is_aligned_for_any_type),

@@ -57,6 +57,53 @@ static void any_one_can_be_taken_out(void)
     }
 }
 
+/* Prepares and puts in so many, of which there are some, at once. */
+static uintptr_t put_chain(struct tdm_injector *injector, struct tdm_link *const *links, int count)
+{
+    for (int i = 0; i < count; i++) {
+        tdm_link_init(links[i]);
+        if (i > 0) tdm_link_chain(links[i - 1], links[i]);
+    }
+    return tdm_injector_put(injector, links[0], links[count - 1], 0, 0);
+}
+
+static void what_is_put_in_at_once_is_there_in_order(void)
+{
+    for (unsigned taken = 0; taken < 1u << 6; taken++) { /* each set of: one, four at once, one; after so many were popped */
+        for (int popped = 0; popped <= 6; popped++) {
+            struct tdm_injector injector = {0};
+            struct tdm_link links[7], *chain[] = {&links[1], &links[2], &links[3], &links[4]};
+            uncounted = 0;
+            put(&injector, &links[0]);
+            assert_int_equal(put_chain(&injector, chain, 4), 0);
+            put(&injector, &links[5]);
+            for (int i = 0; i < popped; i++) expect_next(&injector, &links[i]);
+            for (int i = 6; i-- > 0;)
+                if (taken >> i & 1) assert_int_equal(tdm_injector_take(&injector, &links[i], &uncounted), i >= popped);
+            put(&injector, &links[6]);
+            for (int i = popped; i < 6; i++)
+                if (!(taken >> i & 1)) expect_next(&injector, &links[i]);
+            expect_next(&injector, &links[6]);
+            expect_next(&injector, NULL);
+            assert_int_equal(uncounted, 7);
+        }
+    }
+}
+
+static void all_at_once_find_the_bits_as_one_does(void)
+{
+    struct tdm_injector injector = {0};
+    struct tdm_link links[4], *first[] = {&links[0], &links[1]}, *second[] = {&links[2], &links[3]};
+    assert_true(tdm_injector_ask_for_call(&injector));
+    assert_int_equal(put_chain(&injector, first, 2), TDM_INJECTOR_CALL);
+    tdm_injector_close(&injector);
+    assert_int_equal(put_chain(&injector, second, 2), TDM_INJECTOR_ASK);
+    expect_next(&injector, &links[0]);
+    assert_int_equal(tdm_injector_count(&injector), 1);
+    expect_next(&injector, &links[1]);
+    assert_true(tdm_injector_is_empty(&injector));
+}
+
 static void the_bits_tell_a_submitter_what_he_has_to_know(void)
 {
     struct tdm_injector injector = {0};
@@ -129,9 +176,12 @@ static void *submit(void *argument)
 {
     int me = *(int *)argument;
     struct dice dice = {(unsigned)me + 1};
-    for (int i = 0; i < LINKS; i++) {
-        tdm_link_init(&post.parcels[me][i].link);
-        tdm_injector_push(&post.injector, &post.parcels[me][i].link);
+    for (int i = 0, put; i < LINKS; i++) {
+        struct tdm_link *links[4];
+        for (put = 0; put < 4 && i + put < LINKS; put++) links[put] = &post.parcels[me][i + put].link;
+        put = roll_below(&dice, 3) == 0 ? put : 1; /* some at once, or one */
+        put_chain(&post.injector, links, put);
+        i += put - 1;
         atomic_store(&post.put[me], i + 1);
         if (roll_below(&dice, 3) != 0) continue;
         struct parcel *wanted = &post.parcels[me][(size_t)i - roll_below(&dice, i < 20 ? (unsigned)i + 1 : 20)];
@@ -184,6 +234,8 @@ int main(int argc, char **argv)
     static const struct harness_test tests[] = {
         test(first_in_first_out),
         test(any_one_can_be_taken_out),
+        test(what_is_put_in_at_once_is_there_in_order),
+        test(all_at_once_find_the_bits_as_one_does),
         test(the_bits_tell_a_submitter_what_he_has_to_know),
         test(each_is_counted_once),
         test(what_several_put_in_comes_out_once_and_in_each_ones_order),
