@@ -2,12 +2,12 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "base/identity.h"
-#include "base/memory.h"
 #include "command/command_check.h"
 #include "job/frame.h"
 #include "pool.h"
 #include "quiet.h"
 #include "short_way.h"
+#include "submission.h"
 #include "task/group.h"
 #include "task/report.h"
 #include "task/talk.h"
@@ -50,7 +50,7 @@ static int check_task(tandem_pool *pool, const tandem_task *task)
     }
 }
 
-static int check(tandem_pool *pool, const tandem_task *task)
+int tdm_submission_check(tandem_pool *pool, const tandem_task *task)
 {
     if (!pool || !task) return -EINVAL;
     if (!tdm_pool_is_ours(pool)) return -EPERM;
@@ -77,20 +77,11 @@ static struct tdm_lane *lane_of(struct tandem_pool *pool, const tandem_task *tas
     return task->isolation == TANDEM_PROCESS ? &pool->processes.lane : &pool->threads.lane;
 }
 
-/* The public results of the run before, kept aside until this one is taken. */
-struct results {
-    void *output;
-    size_t output_size;
-    const tandem_report *report;
-    void (*release)(void *);
-    int32_t status, code, signal;
-    uint64_t done, total; /* with TDM_PROGRESSED */
-};
-
-static struct results take_results(tandem_task *task, uint32_t before)
+static struct tdm_submission_results take_results(tandem_task *task, uint32_t before)
 {
     struct tdm_task *private = tdm_task_of(task);
-    struct results results = {task->output, task->output_size, task->report, NULL, task->status, task->code, task->signal, 0, 0};
+    struct tdm_submission_results results = {
+        task->output, task->output_size, task->report, NULL, task->status, task->code, task->signal, 0, 0};
     if (task->output) results.release = private->release;
     tdm_report_expect_free(task->report);
     if (before & TDM_PROGRESSED) results.done = private->progress.done, results.total = private->progress.total;
@@ -102,7 +93,7 @@ static struct results take_results(tandem_task *task, uint32_t before)
     return results;
 }
 
-static void put_results(tandem_task *task, const struct results *results, uint32_t before)
+static void put_results(tandem_task *task, const struct tdm_submission_results *results, uint32_t before)
 {
     struct tdm_task *private = tdm_task_of(task);
     task->output = results->output;
@@ -166,22 +157,13 @@ static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_repo
     return marks | note_time(private, report);
 }
 
-/* One task on its way to its lane, and what to put back if it is not taken. */
-struct way {
-    uint32_t before; /* its state, and whether its last run said how far it was */
-    bool runs_here;  /* asked: may this thread run it at once; then: it does */
-    tandem_group *group;
-    struct results old;
-};
-
-/* 0, or a negative errno value and it is as it was. */
-static int claim(tandem_task *task, struct way *way)
+int tdm_submission_claim(tandem_task *task, struct tdm_submission *way)
 {
     struct tdm_task *private = tdm_task_of(task);
     uint32_t word = load_seq(&private->state);
     enum tdm_task_state state = tdm_task_state(word);
     if ((state != TDM_NEW && state != TDM_ENDED) || word & TDM_OWED) return -EBUSY;
-    *way = (struct way){.before = (uint32_t)state | (word & (uint32_t)TDM_PROGRESSED), .group = task->group};
+    *way = (struct tdm_submission){.before = (uint32_t)state | (word & (uint32_t)TDM_PROGRESSED), .group = task->group};
     return cas_seq(&private->state, &word, TDM_PREPARING) ? 0 : -EBUSY; /* another submit of it came first */
 }
 
@@ -202,8 +184,7 @@ static bool begin_here(struct tdm_task *private)
     return lane->ops->begin_here(private->lane);
 }
 
-/* With the state PREPARING: no other call touches the task.  0: it is QUEUED in name, or HELD to be run here; else it is as it was. */
-static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *way)
+int tdm_submission_make_ready(struct tandem_pool *pool, tandem_task *task, struct tdm_submission *way)
 {
     struct tdm_task *private = tdm_task_of(task);
     tandem_report *report;
@@ -225,8 +206,7 @@ static int make_ready(struct tandem_pool *pool, tandem_task *task, struct way *w
     return 0;
 }
 
-/* The lane has not taken it. */
-static void put_back(tandem_task *task, const struct way *way)
+void tdm_submission_put_back(tandem_task *task, const struct tdm_submission *way)
 {
     struct tdm_task *private = tdm_task_of(task);
     const tandem_report *report = task->report;
@@ -236,7 +216,7 @@ static void put_back(tandem_task *task, const struct way *way)
     tdm_task_give_up(private, way->before);
 }
 
-static void drop_old_results(const struct way *way)
+void tdm_submission_drop_old_results(const struct tdm_submission *way)
 {
     if (way->old.output || way->old.report) tdm_task_free_results(way->old.output, way->old.release, way->old.report);
 }
@@ -244,11 +224,11 @@ static void drop_old_results(const struct way *way)
 /* Once the lane has it, it may end at any moment and be gone. */
 static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
 {
-    struct way way;
-    int error = check(pool, task);
-    if (error == 0) error = claim(task, &way);
+    struct tdm_submission way;
+    int error = tdm_submission_check(pool, task);
+    if (error == 0) error = tdm_submission_claim(task, &way);
     way.runs_here = run_here;
-    if (error == 0) error = make_ready(pool, task, &way);
+    if (error == 0) error = tdm_submission_make_ready(pool, task, &way);
     if (error != 0) return error;
     struct tdm_lane *lane = tdm_task_of(task)->lane;
     if (way.runs_here)
@@ -256,9 +236,9 @@ static int submit(struct tandem_pool *pool, tandem_task *task, bool run_here)
     else
         error = lane->ops->submit(lane, tdm_task_of(task));
     if (error == 0)
-        drop_old_results(&way);
+        tdm_submission_drop_old_results(&way);
     else
-        put_back(task, &way);
+        tdm_submission_put_back(task, &way);
     return error;
 }
 
@@ -273,64 +253,6 @@ int tdm_dispatch(tandem_pool *pool, tandem_task *task, bool run_here)
     int error = submit(pool, task, run_here);
     errno = saved;
     return error;
-}
-
-/* ---- pipelines ---- */
-
-static int check_pipeline(struct tandem_pool *pool, tandem_task *const *tasks, size_t count)
-{
-    if (!pool || !tasks || count == 0) return -EINVAL;
-    for (size_t i = 0; i < count; i++) {
-        int error = check(pool, tasks[i]);
-        if (error == 0) error = tasks[i]->command ? tdm_command_check_stage(tasks[i], i, count) : -EINVAL;
-        if (error == 0 && tasks[i]->priority != tasks[0]->priority) error = -EINVAL;
-        if (error != 0) return error;
-    }
-    return 0;
-}
-
-static void put_all_back(tandem_task *const *tasks, struct way *ways, size_t count)
-{
-    while (count-- > 0) put_back(tasks[count], &ways[count]);
-}
-
-/* Each is claimed and made ready; if one cannot be, all are as they were. */
-static int make_all_ready(struct tandem_pool *pool, tandem_task *const *tasks, struct way *ways, struct tdm_task **privates,
-                          size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        int error = claim(tasks[i], &ways[i]);
-        if (error == 0) error = make_ready(pool, tasks[i], &ways[i]);
-        if (error != 0) {
-            put_all_back(tasks, ways, i);
-            return error;
-        }
-        privates[i] = tdm_task_of(tasks[i]);
-    }
-    return 0;
-}
-
-static int submit_pipeline(struct tandem_pool *pool, tandem_task *const *tasks, size_t count)
-{
-    int error = check_pipeline(pool, tasks, count);
-    if (error != 0) return error;
-    struct way *ways = tdm_calloc(count, sizeof *ways);
-    struct tdm_task **privates = tdm_calloc(count, sizeof *privates);
-    error = ways && privates ? make_all_ready(pool, tasks, ways, privates, count) : -ENOMEM;
-    if (error == 0) {
-        error = tdm_command_lane_submit_pipeline(&pool->commands, privates, count);
-        if (error != 0) put_all_back(tasks, ways, count);
-        for (size_t i = 0; error == 0 && i < count; i++) drop_old_results(&ways[i]);
-    }
-    free(ways);
-    free(privates);
-    return error;
-}
-
-int tandem_pipeline(tandem_pool *pool, tandem_task *const *tasks, size_t count)
-{
-    struct quiet quiet = begin_quietly();
-    return end_quietly(&quiet, submit_pipeline(pool, tasks, count));
 }
 
 /* A task that this thread would take back to run it is not put anywhere first. */
