@@ -627,8 +627,8 @@ TANDEM_API int tandem_atomic_notify(const volatile void *word, uint32_t most);
  * receiving is either still there, for another, or has been taken, and then is lost with it: each is received at most once.
  * A subscriber belongs to the process that subscribed, and goes with it.  Others go on as soon as the pool has noticed the death.
  *
- * A pool's thread that sleeps for a channel in the middle of a task, in tandem_lock() or in tandem_atomic_wait(), is stood in for by one more,
- * up to 64: so tasks of one pool may wait for each other there, however few threads it has. */
+ * A pool's thread that sleeps for a channel in the middle of a task, or in tandem_lock(), tandem_atomic_wait() or tandem_request(), is stood
+ * in for by one more, up to 64: so tasks of one pool may wait for each other there, however few threads it has. */
 struct tandem_channel_options {
     uint32_t messages;     /* so many at most; 0: 64 */
     uint32_t message_size; /* of the largest; 0: 1024; at most 1 GiB.  The memory for all of them is taken when the channel is created */

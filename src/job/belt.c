@@ -209,7 +209,7 @@ static int await(const struct tdm_hold *hold, enum tdm_side side, uint32_t bell,
     }
     uint64_t since = tdm_clock_ns();
     int error = doze(hold, side, bell, deadline_ns);
-    watch_ns = tdm_watch_after_sleep(watch_ns, longest_ns, tdm_clock_ns() - since);
+    watch_ns = tdm_watch_after_nap(watch_ns, longest_ns, tdm_clock_ns() - since);
     return error;
 }
 

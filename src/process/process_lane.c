@@ -337,8 +337,18 @@ static void await(struct tdm_lane *base, struct tdm_task *task, uint64_t deadlin
     leave(lane);
 }
 
+/* Where its worker's answers are read.  (The first of them the reactor reads.) */
+static void watch(struct tdm_lane *base, struct tdm_mailbox *mailbox, const _Atomic uint32_t *word, struct tdm_look *look)
+{
+    struct tdm_slot *slot = load_acquire(&mailbox->carrier); /* [mail-carrier] */
+    while (load_acquire(word) == TDM_ASKED && tdm_watch_goes_on(look))
+        if (slot) tdm_reading_pass(slot);
+    leave(mine(base));
+}
+
 static const struct tdm_lane_ops ops = {.enter = enter,
                                         .await = await,
+                                        .watch = watch,
                                         .submit = submit,
                                         .posted = posted,
                                         .shares = shares,

@@ -322,8 +322,8 @@ static enum tdm_said take_message(struct tdm_slot *slot, struct tdm_task *task)
     if (!inbox->mail) return TDM_SAID_NO_MEMORY;
     enum tdm_said said = take_fds(slot, inbox->mail);
     if (said != TDM_SAID_RIGHT) return said;
+    store_release(&mailbox->carrier, slot); /* [mail-carrier] */
     if (request == 0) {
-        store_release(&mailbox->carrier, slot); /* [mail-carrier] */
         if (!tdm_callbacks_push_message(&slot->lane->lane.core->callbacks, mailbox, inbox->mail))
             return TDM_SAID_WRONG; /* more than it may */
     } else if (!tdm_mailbox_answer(mailbox, request, inbox->mail)) {

@@ -2,6 +2,7 @@
 #ifndef TDM_TASK_LANE_H
 #define TDM_TASK_LANE_H
 
+#include "base/watch.h"
 #include "task/core.h"
 #include "task/hand.h"
 #include "task/ranks.h"
@@ -25,6 +26,9 @@ struct tdm_lane_ops {
     /* That thread waits until the task has ended or the deadline has passed, and does meanwhile what brings the end nearer.  When it returns,
      * maybe earlier, the pool may be gone.  Both NULL: there is nothing that a waiter could do. */
     void (*await)(struct tdm_lane *lane, struct tdm_task *task, uint64_t deadline_ns);
+    /* That thread waits until the word is not 0, or the time is over, and does meanwhile what brings the mailbox's messages nearer.  When it
+     * returns, the pool may be gone.  NULL: there is nothing that it could do, and no need to enter. */
+    void (*watch)(struct tdm_lane *lane, struct tdm_mailbox *mailbox, const _Atomic uint32_t *word, struct tdm_look *look);
     /* Takes this very task out of wherever it waits: it is the caller's then, though it may still be called QUEUED.  NULL: it can only be in
      * the queue. */
     bool (*take_back)(struct tdm_lane *lane, struct tdm_task *task);

@@ -174,8 +174,7 @@ static void tell(struct tdm_asking *asking, struct tdm_mail *answer)
 {
     tdm_list_remove(&asking->link);
     asking->answer = answer;
-    store_seq(&asking->done, 1); /* [asking-done] */
-    tdm_futex_wake_all(&asking->done);
+    if (exchange_seq(&asking->done, TDM_ANSWERED) == TDM_ASLEEP) tdm_futex_wake_all(&asking->done); /* [asking-done] */
 }
 
 bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint32_t request, struct tdm_mail *mail)

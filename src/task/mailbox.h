@@ -21,12 +21,15 @@ struct tdm_mail_bell {
     _Atomic uint32_t sleepers; /* or about to be; written by them, before they look once more [mail-bell] */
 };
 
+/* ANSWERED: it is off the list, and all is said. */
+enum { TDM_ASKED = 0, TDM_ANSWERED, TDM_ASLEEP };
+
 /* Somebody who waits for the answer to what he has posted; on his stack, in the mailbox's list until it comes. */
 struct tdm_asking {
     struct tdm_node link;
     uint32_t request;
     struct tdm_mail *answer; /* NULL: there will be none */
-    _Atomic uint32_t done;   /* 1: it is off the list, and all is said; slept on; written under the mailbox's lock [asking-done] */
+    _Atomic uint32_t done;   /* one of these; slept on; written under the mailbox's lock, but for who goes to sleep [asking-done] */
 };
 
 struct tdm_mailbox {
@@ -71,7 +74,7 @@ struct tdm_mailbox {
     bool asked_begun; /* it is to tell that it has begun */
     void *last_slot;  /* where it was found last; under the lock of talk.c */
     _Atomic(void *)
-        carrier; /* the slot, once the worker has sent something; written by who reads, looked at by who hands over [mail-carrier] */
+        carrier; /* the slot, once the worker has sent something; written by who reads, looked at by who hands over or has asked [mail-carrier] */
     /* who has its turn's: taken and the worker not told yet */
     uint64_t untold, untold_bytes;
 };

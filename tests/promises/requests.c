@@ -486,10 +486,39 @@ static void asking_wrongly_is_an_error_at_once(int isolation)
     end_pool(pool);
 }
 
+static int ask_another_task(tandem_context *context, void *input, size_t size)
+{
+    tandem_pool *const *pool = input;
+    tandem_task other = task_of(TANDEM_THREAD, double_task, NULL, 0);
+    (void)context, (void)size;
+    other.flags = TANDEM_NO_HELP;
+    if (tandem_submit(*pool, &other) != 0) return __LINE__;
+    for (uint64_t i = 0; i < 10; i++)
+        if (ask_to_double(&other, i) != 0) return __LINE__;
+    if (tandem_close(&other) != 0 || tandem_wait(&other) != TANDEM_OK) return __LINE__;
+    return tandem_task_clear(&other) == 0 ? 0 : __LINE__;
+}
+
+/* promise 13: the pool has one thread, and it waits for the answer of a task that another thread must run */
+static void another_thread_stands_in_for_one_that_asks(void)
+{
+    tandem_options no_watch = {.spin_us = TANDEM_NONE};
+    for (int round = 0; round < 20; round++) {
+        tandem_pool *pool = pool_of(TANDEM_THREAD, 1, round % 2 ? &no_watch : NULL);
+        tandem_task task = task_of(TANDEM_THREAD, ask_another_task, &pool, sizeof pool);
+        task.flags = TANDEM_NO_HELP;
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        expect_end(&task, TANDEM_OK);
+        tandem_task_clear(&task);
+        end_pool(pool);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
         both(a_request_gets_its_answer),
+        test(another_thread_stands_in_for_one_that_asks),
         both(each_of_many_askers_gets_its_own_answer),
         both(an_answer_that_comes_too_late_is_thrown_away),
         both(who_asks_a_task_that_ends_is_told_EPIPE),
