@@ -3,20 +3,11 @@
 
 #include "job/mail.h"
 
-#define MAGIC 0x6d646e74u /* "tndm" where the least byte comes first */
-
 _Static_assert(sizeof(struct tdm_frame) == 64, "no padding travels");
 
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload)
 {
-    struct tdm_frame frame;
-    tdm_frame_set(&frame, kind, payload);
-    return frame;
-}
-
-void tdm_frame_set(struct tdm_frame *frame, enum tdm_frame_kind kind, size_t payload)
-{
-    *frame = (struct tdm_frame){.magic = MAGIC, .kind = (uint16_t)kind, .payload = (uint32_t)payload};
+    return (struct tdm_frame){.magic = TDM_FRAME_MAGIC, .kind = (uint16_t)kind, .payload = (uint32_t)payload};
 }
 
 static bool is_message(const struct tdm_frame *frame)
@@ -29,7 +20,7 @@ static bool is_message(const struct tdm_frame *frame)
 
 bool tdm_frame_is_from_worker(const struct tdm_frame *frame)
 {
-    if (frame->magic != MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_DATA) return false;
+    if (frame->magic != TDM_FRAME_MAGIC || frame->kind < TDM_FRAME_READY || frame->kind > TDM_FRAME_DATA) return false;
     if (frame->kind == TDM_FRAME_MESSAGE) return is_message(frame);
     if (frame->flags == 0) return frame->payload == 0;
     return frame->flags == TDM_FRAME_HAS_OUTPUT && frame->kind == TDM_FRAME_REPLY;

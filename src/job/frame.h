@@ -71,8 +71,9 @@ struct tdm_frame {
     };
 };
 
+#define TDM_FRAME_MAGIC 0x6d646e74u /* "tndm" where the least byte comes first */
+
 struct tdm_frame tdm_frame_make(enum tdm_frame_kind kind, size_t payload);
-void tdm_frame_set(struct tdm_frame *frame, enum tdm_frame_kind kind, size_t payload); /* the same; and does not read it */
 
 /* Could an honest worker have sent this header?  Nothing more is believed of it. */
 bool tdm_frame_is_from_worker(const struct tdm_frame *frame);

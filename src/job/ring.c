@@ -72,17 +72,11 @@ ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int cou
     return (ssize_t)done;
 }
 
-static bool has_room(struct tdm_ring *ring, size_t wanted)
-{
-    if (TDM_RING_SIZE - (size_t)(ring->own - ring->foreign) >= wanted) return true;
-    return see_head(ring) && TDM_RING_SIZE - (size_t)(ring->own - ring->foreign) >= wanted;
-}
-
 void *tdm_ring_place(struct tdm_ring *ring, size_t size)
 {
     size_t place = (size_t)(ring->own & (TDM_RING_SIZE - 1));
-    if (place % sizeof(uint64_t) != 0 || TDM_RING_SIZE - place < size || !has_room(ring, size)) return NULL;
-    return ring->bytes + place;
+    bool has_room = TDM_RING_SIZE - (size_t)(ring->own - ring->foreign) >= size;
+    return has_room && place % sizeof(uint64_t) == 0 && TDM_RING_SIZE - place >= size ? ring->bytes + place : NULL;
 }
 
 void tdm_ring_expect(const struct tdm_ring *ring, size_t size)
@@ -94,7 +88,9 @@ void tdm_ring_expect(const struct tdm_ring *ring, size_t size)
 bool tdm_ring_put(struct tdm_ring *ring, const void *header, size_t header_size, const void *rest, size_t size)
 {
     size_t wanted = header_size + size;
-    if (!has_room(ring, wanted)) return false;
+    if (TDM_RING_SIZE - (size_t)(ring->own - ring->foreign) < wanted &&
+        (!see_head(ring) || TDM_RING_SIZE - (size_t)(ring->own - ring->foreign) < wanted))
+        return false;
     copy_in(ring, ring->own, header, header_size);
     if (size > 0) copy_in(ring, ring->own + header_size, rest, size);
     ring->own += wanted;

@@ -79,7 +79,8 @@ ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int cou
 bool tdm_ring_put(struct tdm_ring *ring, const void *header, size_t header_size, const void *rest, size_t size);
 void tdm_ring_publish(struct tdm_ring *ring);
 
-/* The producer: where what is put next would lie, if there is room for all of it there, in one piece that any type may lie in; else NULL. */
+/* The producer: where what is put next would lie, if there is room for all of it there, as far as is known, in one piece that any type may lie
+ * in; else NULL. */
 void *tdm_ring_place(struct tdm_ring *ring, size_t size);
 /* What was written there counts as put.  It is not looked at any more, for the other side may write there, too. */
 static inline void tdm_ring_put_placed(struct tdm_ring *ring, size_t size) { ring->own += size; }

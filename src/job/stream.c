@@ -200,25 +200,18 @@ void tdm_outbox_put(struct tdm_outbox *outbox, const struct tdm_frame *frame, co
     *outbox = (struct tdm_outbox){.frame = *frame, .payload = payload, .total = sizeof *frame + frame->payload};
 }
 
-int tdm_way_put(struct tdm_way *way, const struct tdm_frame *frame, const void *payload)
+static int put(enum tdm_fault_point point, struct tdm_way *way, const struct tdm_frame *frame, const void *payload)
 {
     size_t size = sizeof *frame + frame->payload;
-    int fault = tdm_fault(TDM_FAULT_host_write);
+    int fault = tdm_fault(point);
     if (fault != 0) return -fault;
-    if (tdm_fault_short(TDM_FAULT_host_write, size) < size) return -EAGAIN;
+    if (tdm_fault_short(point, size) < size) return -EAGAIN;
     return tdm_ring_put(&way->ring, frame, sizeof *frame, payload, frame->payload) ? 0 : -EAGAIN;
 }
 
-struct tdm_frame *tdm_way_place(struct tdm_way *way) { return tdm_ring_place(&way->ring, sizeof(struct tdm_frame)); }
-
-int tdm_way_put_placed(struct tdm_way *way)
+int tdm_way_put(struct tdm_way *way, const struct tdm_frame *frame, const void *payload)
 {
-    const size_t size = sizeof(struct tdm_frame);
-    int fault = tdm_fault(TDM_FAULT_host_write);
-    if (fault != 0) return -fault;
-    if (tdm_fault_short(TDM_FAULT_host_write, size) < size) return -EAGAIN;
-    tdm_ring_put_placed(&way->ring, size);
-    return 0;
+    return put(TDM_FAULT_host_write, way, frame, payload);
 }
 
 void tdm_way_publish(struct tdm_way *way)
@@ -343,7 +336,7 @@ bool tdm_inbox_pull_bare_reply(struct tdm_inbox *inbox)
     struct tdm_frame *frame = &inbox->frame;
     if (!tdm_inbox_has_header(inbox)) return false;
     memcpy(frame, inbox->buffer + inbox->start, sizeof *frame);
-    if (frame->kind != TDM_FRAME_REPLY || frame->flags != 0 || !tdm_frame_is_from_worker(frame)) return false;
+    if (frame->magic != TDM_FRAME_MAGIC || frame->kind != TDM_FRAME_REPLY || (frame->flags | frame->payload) != 0) return false;
     inbox->start += sizeof *frame;
     inbox->payload = NULL;
     inbox->mail = NULL;
@@ -481,10 +474,8 @@ static int write_at_once(struct tdm_channel *channel, const struct tdm_frame *fr
 {
     size_t total = sizeof *frame + frame->payload;
     if (!tdm_way_has_ring(&channel->out) || total > TDM_RING_PIECE) return -EAGAIN;
-    int fault = tdm_fault(TDM_FAULT_worker_write);
-    if (fault != 0) return -fault;
-    if (tdm_fault_short(TDM_FAULT_worker_write, total) < total) return -EAGAIN;
-    if (!tdm_ring_put(&channel->out.ring, frame, sizeof *frame, payload, frame->payload)) return -EAGAIN;
+    int result = put(TDM_FAULT_worker_write, &channel->out, frame, payload);
+    if (result != 0) return result;
     tdm_ring_publish(&channel->out.ring);
     after_worker_write(channel);
     return 0;

@@ -5,10 +5,12 @@
 #ifndef TDM_JOB_STREAM_H
 #define TDM_JOB_STREAM_H
 
+#include "base/fault.h"
 #include "job/frame.h"
 #include "job/mail.h"
 #include "job/ring.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -59,8 +61,16 @@ void tdm_way_publish(struct tdm_way *way);
 
 /* The same for a frame without a payload that is made where it will lie; NULL: it cannot be.  Made elsewhere it would have to be copied, which
  * waits until the processor has done all that it was told to write before, to memory that the worker's has. */
-struct tdm_frame *tdm_way_place(struct tdm_way *way);
-int tdm_way_put_placed(struct tdm_way *way);
+static inline struct tdm_frame *tdm_way_place(struct tdm_way *way) { return tdm_ring_place(&way->ring, sizeof(struct tdm_frame)); }
+static inline int tdm_way_put_placed(struct tdm_way *way)
+{
+    const size_t size = sizeof(struct tdm_frame);
+    int fault = tdm_fault(TDM_FAULT_host_write);
+    if (fault != 0) return -fault;
+    if (tdm_fault_short(TDM_FAULT_host_write, size) < size) return -EAGAIN;
+    tdm_ring_put_placed(&way->ring, size);
+    return 0;
+}
 
 /* ---- host: frames coming in; zeroed: nothing yet ---- */
 

@@ -132,18 +132,6 @@ static int admit(struct tdm_process_lane *lane, struct tdm_task *task, bool wait
     return admission;
 }
 
-/* Taken, and ended at once. */
-static int refuse(struct tdm_process_lane *lane, struct tdm_task *task, int error, const char *step)
-{
-    lock(lane);
-    int admission = admit(lane, task, false);
-    unlock(lane);
-    if (admission < 0) return admission;
-    tdm_task_move(task, TDM_QUEUED, TDM_HELD);
-    tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_NOT_STARTED, .code = error, .step = step}, NULL);
-    return 0;
-}
-
 /* On the submitting thread, which is the one that knows whether it is changing it. */
 static void note_environment(struct tdm_process_lane *lane)
 {
@@ -194,15 +182,16 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     struct tdm_process_lane *lane = mine(base);
     const char *step;
     int error = obstacle(lane, tdm_task_public(task), &step), admission;
-    if (error != 0) return refuse(lane, task, error, step);
-
     bool tend = false, cancelled = false, dedicated = is_dedicated(task);
     struct tdm_slot *slot = NULL, *passed = NULL;
     uint32_t number = 0;
     lock(lane);
-    do admission = admit(lane, task, dedicated || tdm_list_empty(&lane->idle));
+    do admission = admit(lane, task, error == 0 && (dedicated || tdm_list_empty(&lane->idle)));
     while (admission == TDM_LOOK_AGAIN);
-    if (admission == TDM_ADMITTED && !dedicated && !tdm_list_empty(&lane->idle)) {
+    bool ends_at_once = admission == TDM_ADMITTED && error != 0;
+    if (ends_at_once) {
+        tdm_task_move(task, TDM_QUEUED, TDM_HELD);
+    } else if (admission == TDM_ADMITTED && !dedicated && !tdm_list_empty(&lane->idle)) {
         slot = take_idle(lane, &number);
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
         task->place = slot;
@@ -213,6 +202,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     unlock(lane);
     if (slot) hand(lane, slot, number, task);
     if (slot && lane->options->tasks_per_worker != 0) tdm_reactor_post(&lane->tend_job); /* its successor may be due */
+    if (ends_at_once) tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_NOT_STARTED, .code = error, .step = step}, NULL);
     if (cancelled) tdm_lane_end_cancelled(task);
     if (tend) {
         note_environment(lane);
@@ -408,16 +398,15 @@ static void steal_for(struct tdm_process_lane *lane, struct tdm_slot *idle)
 }
 
 /* Is its time here over?  Then it has been told to leave. */
-static bool must_go(struct tdm_process_lane *lane, struct tdm_slot *slot, unsigned in_hand)
+static bool must_go(struct tdm_process_lane *lane, struct tdm_slot *slot, const struct tdm_leeway *leeway)
 {
-    if (in_hand > 0) return false;
+    if (leeway->in_hand > 0) return false;
     lock(lane);
     bool replaced = slot->replaced || (slot->retiring && lane->staff.standing > 0), closing = lane->closing;
     bool unneeded = slot->dedicated ? tdm_list_empty(&lane->dedicated) : !slot->seated;
     unlock(lane);
-    bool spent = tdm_slot_is_spent(slot);
-    if (!replaced && !spent && !unneeded) return false;
-    if (!slot->dedicated && !closing && (replaced || spent)) slot->recycled = true;
+    if (!replaced && !leeway->is_spent && !unneeded) return false;
+    if (!slot->dedicated && !closing && (replaced || leeway->is_spent)) slot->recycled = true;
     tdm_staff_leave(lane, slot);
     return true;
 }
@@ -427,12 +416,12 @@ static bool must_go(struct tdm_process_lane *lane, struct tdm_slot *slot, unsign
 void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *slot)
 {
     if (tdm_slot_is_held_up(slot)) return;
-    unsigned in_hand, room = tdm_slot_room(slot, &in_hand);
-    if (must_go(lane, slot, in_hand)) return;
-    bool was_offered = tdm_slot_was_offered(slot);
+    struct tdm_leeway leeway = tdm_slot_leeway(slot);
+    unsigned in_hand = leeway.in_hand, room = leeway.room;
+    if (must_go(lane, slot, &leeway)) return;
     for (;; room--) {
         lock(lane);
-        if (was_offered) has_worked(lane);
+        if (leeway.was_offered) has_worked(lane);
         bool may_have = room > 0 && !slot->replaced && !(slot->retiring && lane->staff.standing > 0);
         struct tdm_task *task = may_have ? next_for(lane, slot, in_hand) : NULL;
         bool idle = !task && in_hand == 0 && room > 0, closing = lane->closing;
@@ -459,8 +448,9 @@ static bool is_simple(const struct tdm_process_lane *lane, const struct tdm_slot
 void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slot)
 {
     struct tdm_node tasks;
-    unsigned in_hand, room = tdm_slot_room(slot, &in_hand), held = in_hand;
-    bool simple = room > 0 || in_hand > 0;
+    struct tdm_leeway leeway = tdm_slot_leeway(slot);
+    unsigned room = leeway.room, held = leeway.in_hand;
+    bool simple = room > 0 || held > 0;
     tdm_list_init(&tasks);
     lock(lane);
     tdm_ledger_settle(&lane->lane.core->ledger, &slot->tally);

@@ -2,6 +2,7 @@
 #include "process/replies.h"
 
 #include "base/fault.h"
+#include "base/memory.h"
 #include "process/slot_inside.h"
 #include "process/slot_talk.h"
 #include "task/report.h"
@@ -18,10 +19,11 @@ static bool answers(struct tdm_slot *slot, const struct tdm_entry *oldest, const
            (tdm_slot_is(slot, oldest, TDM_CLAIMED) || tdm_slot_is(slot, oldest, TDM_FINISHED));
 }
 
+/* Into one that is zeroed. */
 static void set_outcome(const struct tdm_slot *slot, struct tdm_outcome *outcome, struct tdm_facts *facts)
 {
     const struct tdm_frame *frame = &slot->inbox.frame;
-    *outcome = (struct tdm_outcome){.code = frame->code};
+    outcome->code = frame->code;
     if (frame->kind == TDM_FRAME_REFUSED) {
         outcome->status = TANDEM_NOT_STARTED;
         outcome->step = "input";
@@ -72,14 +74,15 @@ static void learn(struct tdm_slot *slot, uint64_t ran_ns)
 /* A task whose reply has been read: in nobody's hands. */
 struct answered {
     struct tdm_task *task;
-    uint64_t sequence;
     struct tdm_outcome outcome;
     struct tdm_facts facts;
 };
 
-static const struct tdm_facts nothing;
-
 enum taken { TAKEN, WRONG, NOT_PLAIN };
+
+/* For the statistics: of many, some are enough. */
+#define ALWAYS_SAMPLED 256
+#define SAMPLED_OF     16
 
 /* With the lock held: frees the entry.  A thread leaves the timer alone: to clear it is to wait for the reactor, which may wait for this
  * lock; when it comes it finds nothing to do. */
@@ -92,9 +95,11 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     bool timed = slot->deadline_ns != TDM_FOREVER && slot->state != TDM_SLOT_DYING;
     const struct tdm_use *use = &slot->inbox.frame.use;
     learn(slot, use->ran_ns);
+    tdm_zero(answered, sizeof *answered);
     answered->task = oldest->task;
-    answered->sequence = oldest->sequence;
-    answered->facts = nothing; /* copied, which is quicker than what compilers make of an initializer of this size */
+    slot->has_answered = true;
+    tdm_report_count_run((tandem_report *)(uintptr_t)tdm_task_public(oldest->task)->report);
+    if (oldest->sequence > ALWAYS_SAMPLED && oldest->sequence % SAMPLED_OF != 0) oldest->task->queued_ns = 0;
     answered->facts.user_ns = use->user_ns;
     answered->facts.system_ns = use->system_ns;
     answered->facts.peak_memory = use->peak_memory;
@@ -110,18 +115,6 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     return TAKEN;
 }
 
-/* Of many, some are enough. */
-#define ALWAYS_SAMPLED 256
-#define SAMPLED_OF     16
-
-static void end(struct tdm_slot *slot, struct answered *answered, struct tdm_tally *tally)
-{
-    slot->has_answered = true;
-    tdm_report_count_run((tandem_report *)(uintptr_t)tdm_task_public(answered->task)->report);
-    if (answered->sequence > ALWAYS_SAMPLED && answered->sequence % SAMPLED_OF != 0) answered->task->queued_ns = 0;
-    tdm_replies_finish(slot, answered->task, &answered->outcome, &answered->facts, tally);
-}
-
 /* The worker gets its next task before this one's end is told: it works while others wake up. */
 static void end_by_reactor(struct tdm_slot *slot, struct answered *answered)
 {
@@ -130,7 +123,7 @@ static void end_by_reactor(struct tdm_slot *slot, struct answered *answered)
     tdm_slot_unlock(slot);
     if (ready) tdm_process_lane_free_slot(slot->lane, slot);
     if (slot->orphan) tdm_reactor_post(&slot->attend); /* without a task it has to go */
-    end(slot, answered, NULL);
+    tdm_replies_finish(slot, answered->task, &answered->outcome, &answered->facts, NULL);
 }
 
 static bool is_reply(const struct tdm_frame *frame)
@@ -160,14 +153,12 @@ static int take_out_all(struct tdm_slot *slot, struct answered *answered)
     return count;
 }
 
-/* The words that go with the replies that have been read: the worker's processor has them.  Those of other tasks will be written soon; what
- * the worker is to move to FINISHED just now it may keep. */
+/* The words that go with the replies that have been read, but for the last, which the worker is perhaps to move to FINISHED just now: they
+ * will be written soon, and the worker's processor has them. */
 static void fetch_words(const struct tdm_slot *slot)
 {
     size_t more = (slot->inbox.end - slot->inbox.start) / sizeof slot->inbox.frame, at = slot->inbox.frame.entry;
-    if (more >= AT_ONCE) more = AT_ONCE - 1;
-    for (size_t i = 0; i < more; i++) tdm_prefetch(&slot->control->words[(at + i) % TDM_IN_HAND]);
-    tdm_prefetch_to_read(&slot->control->words[(at + more) % TDM_IN_HAND]);
+    for (size_t i = 0; i < more && i < AT_ONCE; i++) tdm_prefetch(&slot->control->words[(at + i) % TDM_IN_HAND]);
 }
 
 /* Where more replies follow, the worker gets several tasks at once. */
@@ -180,7 +171,8 @@ static int take_replies(struct tdm_slot *slot)
     bool refill = count > 0 && (slot->in_hand < TDM_IN_HAND / 2 || !tdm_inbox_has_more(&slot->inbox));
     tdm_slot_unlock(slot);
     if (refill) tdm_process_lane_refill(slot->lane, slot);
-    for (int i = 0; i < count; i++) end(slot, &answered[i], &slot->tally);
+    for (struct answered *one = answered; one < answered + count; one++)
+        tdm_replies_finish(slot, one->task, &one->outcome, &one->facts, &slot->tally);
     return count;
 }
 

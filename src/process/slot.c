@@ -53,15 +53,18 @@ static void make_frame(struct tdm_slot *slot, const struct tdm_entry *entry, boo
     if (task->on_message && task->flags & TANDEM_TELL_START) flags |= TDM_FRAME_TELL_START;
     if (limited) flags |= TDM_FRAME_HAS_LIMITS;
     if (limited) slot->control->limits[index] = *limits;
-    tdm_frame_set(frame, TDM_FRAME_TASK, copied ? task->input_size : 0);
+    frame->magic = TDM_FRAME_MAGIC;
+    frame->kind = TDM_FRAME_TASK;
     frame->entry = (uint16_t)index;
     frame->sequence = entry->sequence;
     frame->code = load_seq(&slot->lane->lane.core->data_version); /* [data-version] */
     frame->flags = flags;
+    frame->payload = copied ? (uint32_t)task->input_size : 0;
+    frame->progressed = 0;
     frame->function = (uint64_t)(uintptr_t)task->run;
-    if (copied) return;
-    frame->address = (uint64_t)(uintptr_t)task->input;
+    frame->address = (uint64_t)(uintptr_t)task->input; /* not looked at without the flag */
     frame->size = task->input_size;
+    frame->use.ran_ns = 0;
 }
 
 static size_t size_of(const tandem_task *task, bool copied) { return sizeof(struct tdm_frame) + (copied ? task->input_size : 0); }
@@ -225,14 +228,13 @@ void tdm_slot_release(struct tdm_slot *slot, uint32_t number)
     tdm_slot_unlock(slot);
 }
 
-unsigned tdm_slot_room(struct tdm_slot *slot, unsigned *in_hand)
+struct tdm_leeway tdm_slot_leeway(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);
-    unsigned most = room(slot);
-    *in_hand = slot->in_hand;
-    if (tdm_way_has_ring(&slot->out)) tdm_ring_expect(&slot->out.ring, most * sizeof(struct tdm_frame));
+    struct tdm_leeway leeway = {slot->in_hand, room(slot), slot->was_offered, is_spent(slot)};
+    if (tdm_way_has_ring(&slot->out)) tdm_ring_expect(&slot->out.ring, leeway.room * sizeof(struct tdm_frame));
     tdm_slot_unlock(slot);
-    return most;
+    return leeway;
 }
 
 bool tdm_slot_is_held_up(struct tdm_slot *slot)
@@ -242,22 +244,6 @@ bool tdm_slot_is_held_up(struct tdm_slot *slot)
     if (held_up) slot->freed = true;
     tdm_slot_unlock(slot);
     return held_up;
-}
-
-bool tdm_slot_was_offered(struct tdm_slot *slot)
-{
-    tdm_slot_lock(slot);
-    bool was_offered = slot->was_offered;
-    tdm_slot_unlock(slot);
-    return was_offered;
-}
-
-bool tdm_slot_is_spent(struct tdm_slot *slot)
-{
-    tdm_slot_lock(slot);
-    bool spent = is_spent(slot);
-    tdm_slot_unlock(slot);
-    return spent;
 }
 
 /* ---- taking tasks back: any thread ---- */

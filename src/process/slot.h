@@ -140,11 +140,14 @@ bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status);
 /* The reactor. */
 /* Takes away what was handed over before and has not been begun, though nothing else runs; then the worker is killed.  Has it tasks? */
 bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs);
-unsigned tdm_slot_room(struct tdm_slot *slot, unsigned *in_hand); /* how many tasks more it could be given */
+struct tdm_leeway {
+    unsigned in_hand, room; /* how many tasks it has, and could be given more */
+    bool was_offered;       /* it has had some */
+    bool is_spent;          /* it has had all the tasks that one worker gets */
+};
+struct tdm_leeway tdm_slot_leeway(struct tdm_slot *slot);
 bool tdm_slot_is_held_up(
     struct tdm_slot *slot); /* it has no task, but the rest of a message is still to be written; it will be freed then */
-bool tdm_slot_was_offered(struct tdm_slot *slot);
-bool tdm_slot_is_spent(struct tdm_slot *slot);                /* it has had all the tasks that one worker gets */
 struct tdm_task *tdm_slot_take_newest(struct tdm_slot *slot); /* one that waits behind another, now the caller's; or NULL */
 void tdm_slot_start(struct tdm_slot *slot, uint32_t number);
 void tdm_slot_leave(struct tdm_slot *slot); /* an idle one ends in peace */

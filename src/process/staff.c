@@ -93,7 +93,7 @@ static void retire_spent(struct tdm_process_lane *lane)
 {
     if (lane->options->tasks_per_worker == 0) return;
     for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next) {
-        if (!slot->seated || slot->retiring || !tdm_slot_is_spent(slot)) continue;
+        if (!slot->seated || slot->retiring || !tdm_slot_leeway(slot).is_spent) continue;
         slot->retiring = true;
         lock(lane);
         lane->staff.retiring++;

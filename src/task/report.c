@@ -48,12 +48,13 @@ static struct full_report *reports_of(struct tdm_report_pad *pad)
     return (struct full_report *)(end + (TDM_CACHE_LINE - end % TDM_CACHE_LINE) % TDM_CACHE_LINE);
 }
 
-/* A report that lies on a pad keeps that. */
-static void leave_pad(void *pad)
+static void take_off(struct tdm_report_pad *pad, uint32_t count)
 {
-    struct tdm_report_pad *mine = pad;
-    if (add_seq(&mine->left, (uint32_t)-1) == 1) free(mine); /* [pad-left] */
+    if (add_seq(&pad->left, (uint32_t)0 - count) == count) free(pad); /* [pad-left] */
 }
+
+/* A report that lies on a pad keeps that. */
+static void leave_pad(void *pad) { take_off(pad, 1); }
 
 bool tdm_report_pads_ready(struct tdm_report_pads *pads)
 {
@@ -76,8 +77,7 @@ void tdm_report_take(struct tdm_report_pads *pads, struct tdm_task *private)
 
 void tdm_report_pads_close(struct tdm_report_pads *pads)
 {
-    uint32_t untaken = pads->open ? ON_A_PAD - pads->taken : 0;
-    if (untaken > 0 && add_seq(&pads->open->left, (uint32_t)0 - untaken) == untaken) free(pads->open); /* [pad-left] */
+    if (pads->open) take_off(pads->open, ON_A_PAD - pads->taken);
     pads->open = NULL;
 }
 
@@ -98,7 +98,7 @@ void tdm_report_begin(struct tdm_task *private)
 void tdm_report_expect_begin(const struct tdm_task *private)
 {
     const char *report = (const char *)tdm_task_public((struct tdm_task *)(uintptr_t) private)->report;
-    for (size_t at = 0; private->blank && at < sizeof(struct full_report); at += TDM_CACHE_LINE) tdm_prefetch(report + at);
+    for (size_t at = 0; at < sizeof(struct full_report); at += TDM_CACHE_LINE) tdm_prefetch(report + at);
 }
 
 void tdm_report_expect_free(const tandem_report *report)
