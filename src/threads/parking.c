@@ -5,6 +5,7 @@
  * something has come meanwhile.  A worker that lies down while nobody is on the way does the same.  So whenever the lock is open and workers
  * sleep, one of three is true: somebody is on the way; CALL is set and the injector is empty; or a submitter has just taken CALL off, and is
  * about to take the lock and call.  What is in the workers' hands was looked at under the same lock before.
+ * A record that has no thread lies there like a sleeper, and is called by starting one: see thread_life.c.
  * tests/model/parking.pml goes through all of it.
  *
  * The last worker that has nothing looks out for a while before it sleeps: see watch.h. */

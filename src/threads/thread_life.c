@@ -162,7 +162,6 @@ void tdm_life_started(struct tdm_thread_worker *worker, bool failed)
     } else if (lane->options->on_worker_start) {
         lock_front(lane);
         lane->beginning--;
-        if (failed) lane->tries_again_ns = tdm_clock_ns() + TRY_AGAIN_NS;
         unlock_front(lane);
     }
 }

@@ -267,9 +267,10 @@ static void be_replaced(void *argument)
     struct tdm_thread_lane *lane = worker->lane;
     pthread_t unused;
     if (worker->run.task) end_for_want_of_a_return(&worker->run);
+    bool wanted = worker->phase == TDM_WORKER_STARTS && tdm_life_is_wanted(worker);
     if (worker->phase == TDM_WORKER_STARTS) tdm_life_started(worker, true);
-    if (worker->phase == TDM_WORKER_STARTS_AGAIN) nap();
-    bool replaced = worker->phase == TDM_WORKER_WORKS || worker->phase == TDM_WORKER_STARTS_AGAIN;
+    if (worker->phase == TDM_WORKER_STARTS_AGAIN || wanted) nap();
+    bool replaced = worker->phase == TDM_WORKER_WORKS || worker->phase == TDM_WORKER_STARTS_AGAIN || wanted;
     for (; replaced && !is_stopping(lane); nap())
         if (tdm_thread_start(&unused, replacement_main, worker, lane->options->stack_size) == 0) return;
     tdm_life_end(worker);

@@ -170,6 +170,12 @@ parking() {
     clean 'two workers'
     clean 'three workers' -DWORKERS=3
     clean 'three workers, a branch' -DWORKERS=3 -DBRANCHES=1
+    clean 'one thread at first, two end' -DTHREADS=1 -DENDS=2
+    clean 'two in hand, one thread' -DTHREADS=1 -DENDS=1 -DHANDS=1
+    mutant begins_silently somebody_waits_for_ever -DWORKERS=3 -DTASKS=3 -DTHREADS=1
+    mutant ends_and_looks_no_more somebody_waits_for_ever -DENDS=1
+    mutant ends_though_chosen somebody_waits_for_ever -DENDS=1
+    mutant forgets_what_is_in_hands somebody_waits_for_ever -DHANDS=1
     mutant lies_down_and_asks_nobody somebody_waits_for_ever
     mutant asks_without_looking somebody_waits_for_ever
     mutant leaves_and_calls_nobody somebody_waits_for_ever
@@ -177,6 +183,12 @@ parking() {
     mutant called_stays_on_the_way somebody_waits_for_ever
     mutant watcher_arrives_silently somebody_waits_for_ever
     mutant steals_and_asks_nobody somebody_waits_for_ever -DWORKERS=3 -DBRANCHES=1
+}
+
+parking_large() {
+    model=parking.pml
+    clean 'one of three threads, one ends' -DWORKERS=3 -DTHREADS=1 -DENDS=1
+    clean 'three tasks, two in hand' -DTASKS=3 -DWORKERS=3 -DHANDS=1
 }
 
 deque() {
@@ -214,6 +226,7 @@ if [ "${1-}" = --large ]; then
     accounting_large
     stream_large
     injector_large
+    parking_large
     deque_large
 else
     side_by_side accounting stream queues

@@ -6,11 +6,13 @@
  *
  * Submitters bring tasks, each waits for the end of all; workers take one at a time, look out or sleep when there is none.  A task may
  * take for ever but for the end of another: so one worker alone does not do, and each has to be called for what the others leave.  Who finds
- * none may take a branch of a task's instead, which lasts as long.
+ * none may take a branch of a task's instead, which lasts as long.  Some have no thread at first, and lie with those that sleep; one that
+ * sleeps may end, so often in all, but for the last.  Who takes may take two at once, and have one in his hand, where others find it.
  *
  * What is mirrored where: the word threads/injector.h (how many are in it, and CALL); Worker threads/thread_queue.c (take_or_sleep, leave_to_others, choose_helper,
- * tdm_thread_queue_next); choose, lie_down, awake, watched threads/parking.c; Submitter threads/thread_lane.c (submit).  LOOK is set and
- * seen as a task is that comes in; it is not here.
+ * tdm_thread_queue_next); choose, lie_down, awake, watched threads/parking.c; beginning and ending threads/thread_life.c (tdm_life_arrived,
+ * tdm_life_end); Submitter threads/thread_lane.c (submit).  LOOK is set and seen as a task is that comes in; it is not here, nor is pointed_out,
+ * without which a branch is only found later.
  *
  * Mutants.  With one of these as -D spin must find an error:
  *   lies_down_and_asks_nobody   nobody is on the way, and who lies down does not set CALL
@@ -19,6 +21,10 @@
  *   takes_the_last_and_asks_nobody  who takes the last does not set CALL though others sleep
  *   called_stays_on_the_way     who was called never says that it has arrived
  *   watcher_arrives_silently    nor does who has looked out
+ *   begins_silently             nor does one whose thread was started
+ *   ends_and_looks_no_more      who has ended and lies there again, for another thread, does not look at what has come meanwhile
+ *   ends_though_chosen          whose time is over ends though somebody has chosen it
+ *   forgets_what_is_in_hands    who takes two looks only whether the queue is empty
  *   steals_and_asks_nobody      who takes a branch, with which he may be long, does not set CALL though others sleep
  */
 
@@ -33,13 +39,26 @@
 #define BRANCHES 0
 #endif
 
+#ifndef THREADS
+#define THREADS WORKERS /* at first */
+#endif
+#ifndef ENDS
+#define ENDS 0
+#endif
+#ifndef HANDS
+#define HANDS 0 /* 1: tasks are taken two at once */
+#endif
+
 byte branches = BRANCHES;
+byte ends = ENDS;
+byte alive = THREADS;
 byte queued;  /* tasks in the injector */
 bool call;    /* its bit */
 bool locked;
 bool on_the_way;
-bool idle[WORKERS], called[WORKERS];
+bool idle[WORKERS], called[WORKERS], absent[WORKERS], started[WORKERS];
 byte asleep;  /* how many lie in the list */
+bool hand[WORKERS], in_hands;
 byte begun;
 
 #define NOBODY WORKERS
@@ -53,10 +72,17 @@ inline choose(whom)
     whom = NOBODY;
     if
     :: !on_the_way && asleep > 0 ->
-        if /* the latest; which one that is does not matter */
-        :: idle[0] -> whom = 0
-        :: WORKERS > 1 && idle[WORKERS - 1] -> whom = WORKERS - 1
-        :: WORKERS > 2 && idle[1] -> whom = 1
+        if /* the latest that has a thread; which one that is does not matter */
+        :: idle[0] && !absent[0] -> whom = 0
+        :: WORKERS > 1 && idle[WORKERS - 1] && !absent[WORKERS - 1] -> whom = WORKERS - 1
+        :: WORKERS > 2 && idle[1] && !absent[1] -> whom = 1
+        :: else ->
+            if
+            :: idle[0] -> whom = 0
+            :: WORKERS > 1 && idle[WORKERS - 1] -> whom = WORKERS - 1
+            :: WORKERS > 2 && idle[1] -> whom = 1
+            fi;
+            alive++
         fi;
         idle[whom] = false;
         asleep--;
@@ -84,7 +110,28 @@ inline ask_for_call(asked)
 inline wake(whom)
 {
     if
-    :: whom != NOBODY -> called[whom] = true
+    :: whom != NOBODY && absent[whom] -> absent[whom] = false; started[whom] = true
+    :: whom != NOBODY && !absent[whom] -> called[whom] = true
+    :: else
+    fi
+}
+
+#define HELD (hand[0] || (WORKERS > 1 && hand[WORKERS - 1]) || (WORKERS > 2 && hand[1]))
+
+/* With the lock held, by who leaves the queue: whom to call for what is left. */
+inline choose_helper(whom, asked)
+{
+    whom = NOBODY;
+    if
+    :: asleep > 0 && !on_the_way ->
+        if :: in_hands && !HELD -> in_hands = false :: else fi;
+        asked = false;
+#ifndef forgets_what_is_in_hands
+        if :: !in_hands -> ask_for_call(asked) :: else fi;
+#else
+        ask_for_call(asked);
+#endif
+        if :: !asked -> choose(whom) :: else fi
     :: else
     fi
 }
@@ -94,18 +141,32 @@ proctype Worker(byte me)
 {
     byte whom;
     bool asked, took;
+    if :: me >= THREADS -> goto beginning :: else fi;
 again:
+    atomic { if :: hand[me] -> hand[me] = false; begun++; begun == TASKS; goto again :: else fi }
     lock();
 taking:
     took = false;
     atomic {
         if
-        :: queued > 0 ->
+        :: hand[me] -> hand[me] = false; took = true
+        :: !hand[me] && queued > HANDS && HANDS > 0 ->
+            queued = queued - 2;
+            took = true;
+            hand[me] = true;
+            in_hands = true;
+#ifndef takes_the_last_and_asks_nobody
+            if :: queued == 0 && asleep > 0 && !on_the_way -> call = true :: else fi
+#endif
+        :: !hand[me] && queued > 0 && !(queued > HANDS && HANDS > 0) ->
             queued--;
             took = true;
 #ifndef takes_the_last_and_asks_nobody
             if :: queued == 0 && asleep > 0 && !on_the_way -> call = true :: else fi
 #endif
+        :: !hand[me] && queued == 0 && hand[0] -> hand[0] = false; took = true
+        :: !hand[me] && queued == 0 && hand[WORKERS - 1] -> hand[WORKERS - 1] = false; took = true
+        :: WORKERS > 2 && !hand[me] && queued == 0 && hand[1] -> hand[1] = false; took = true
         :: else
         fi
     }
@@ -113,16 +174,14 @@ taking:
     :: took ->
         whom = NOBODY;
 #ifndef leaves_and_calls_nobody
-        if
-        :: asleep > 0 && !on_the_way ->
 #ifdef takes_the_last_and_asks_nobody
-            if :: queued > 0 -> choose(whom) :: else fi
-#else
-            ask_for_call(asked);
-            if :: !asked -> choose(whom) :: else fi
-#endif
+        if
+        :: asleep > 0 && !on_the_way && queued > 0 -> choose(whom)
         :: else
         fi;
+#else
+        choose_helper(whom, asked);
+#endif
 #endif
         unlock();
         wake(whom);
@@ -160,7 +219,7 @@ taking:
 #ifndef watcher_arrives_silently
         on_the_way = false;
 #endif
-        if :: goto taking :: true fi /* looks out once more, or sleeps now */
+        goto taking /* and then looks out once more, or sleeps */
     :: true
     fi;
     called[me] = false;
@@ -179,12 +238,57 @@ taking:
     fi;
     unlock();
 end_asleep:
-    called[me]; /* sleeps */
+    if
+    :: called[me] /* sleeps */
+    :: ends > 0 && !called[me] -> /* until its time is over */
+        lock();
+        if
+#ifndef ends_though_chosen
+        :: !idle[me] -> unlock(); called[me] /* in a moment */
+#else
+        :: !idle[me] -> ends--; alive--; choose_helper(whom, asked); unlock(); wake(whom); goto ending
+#endif
+        :: idle[me] ->
+            idle[me] = false;
+            asleep--;
+            if
+            :: alive == 1 -> goto taking
+            :: else
+            fi;
+            ends--;
+            alive--;
+            choose_helper(whom, asked);
+            unlock();
+            wake(whom);
+            goto ending
+        fi
+    fi;
     lock();
 #ifndef called_stays_on_the_way
     on_the_way = false;
 #endif
-    goto taking
+    goto taking;
+ending:
+    lock();
+    absent[me] = true;
+    idle[me] = true;
+    asleep++;
+    whom = NOBODY;
+#ifndef ends_and_looks_no_more
+    choose_helper(whom, asked);
+#endif
+    unlock();
+    wake(whom);
+beginning:
+end_absent:
+    started[me]; /* by who has chosen it */
+    started[me] = false;
+    lock();
+#ifndef begins_silently
+    on_the_way = false;
+#endif
+    unlock();
+    goto again
 }
 
 proctype Submitter(byte count)
@@ -209,7 +313,13 @@ init
     byte i;
     atomic {
         do
-        :: i < WORKERS -> run Worker(i); i++
+        :: i < WORKERS ->
+            if
+            :: i >= THREADS -> absent[i] = true; idle[i] = true; asleep++
+            :: else
+            fi;
+            run Worker(i);
+            i++
         :: else -> break
         od;
         run Submitter(TASKS - TASKS / 2);

@@ -23,6 +23,7 @@ static int64_t seconds = 60, begun_ms;
 static uint64_t seed;
 static atomic_int over, losses;
 static atomic_ullong judged[16], all, pools;
+static _Atomic int64_t looks = 1; /* a clock that stands still while the program is stopped */
 
 __attribute__((format(printf, 1, 2))) static void loss(const char *format, ...)
 {
@@ -49,11 +50,11 @@ struct record {
     enum kind kind;
     tandem_pool *pool;
     bool pool_ends;
-    int relays;                /* so often on_done submits it again; */
-    bool relayed;              /* so nobody else waits for it, or cancels it */
-    atomic_int asked, runs;    /* to be cancelled; begun, since it was submitted */
-    atomic_int yours;          /* on_done has given it back */
-    _Atomic int64_t *since_ms; /* submitted and not judged; else 0; seen by who looks for those that are forgotten */
+    int relays;             /* so often on_done submits it again; */
+    bool relayed;           /* so nobody else waits for it, or cancels it */
+    atomic_int asked, runs; /* to be cancelled; begun, since it was submitted */
+    atomic_int yours;       /* on_done has given it back */
+    _Atomic int64_t *since; /* the look at which it was submitted, if it is not judged; else 0 */
 };
 
 static int split(tandem_context *context, void *input, size_t size)
@@ -144,7 +145,7 @@ static void judge(struct record *record)
                                            : "");
     atomic_fetch_add(&all, 1);
     if (!record->pool_ends) atomic_fetch_add(&judged[status & 15], 1);
-    atomic_store(record->since_ms, 0);
+    atomic_store(record->since, 0);
 }
 
 /* ---- submitting ---- */
@@ -160,7 +161,7 @@ static void on_done(tandem_task *task)
     record->relays--;
     judge(record);
     atomic_store(&record->runs, 0);
-    atomic_store(record->since_ms, now_ms());
+    atomic_store(record->since, atomic_load(&looks));
     int error = tandem_submit(record->pool, task);
     if (error != 0) loss("a submit from on_done: %s", tandem_strerror(error));
 }
@@ -173,7 +174,7 @@ static enum kind kind_of(struct dice *dice)
 
 static void plan(struct record *record, struct dice *dice, tandem_pool *pool, tandem_group *group, bool pool_ends)
 {
-    *record = (struct record){.kind = kind_of(dice), .pool = pool, .pool_ends = pool_ends, .since_ms = record->since_ms};
+    *record = (struct record){.kind = kind_of(dice), .pool = pool, .pool_ends = pool_ends, .since = record->since};
     tandem_task *task = &record->task;
     *task = task_of(TANDEM_THREAD, work, record, 1 + roll_below(dice, 1000));
     task->user_data = record;
@@ -196,7 +197,7 @@ static void submit(struct record *records, size_t count, tandem_pool *pool, stru
     bool at_once = chance(dice, 30);
     for (size_t i = 0; i < count; i++) {
         list[i] = &records[i].task;
-        atomic_store(records[i].since_ms, now_ms());
+        atomic_store(records[i].since, atomic_load(&looks));
         if (at_once) continue;
         if (tandem_submit(pool, list[i]) != 0) loss("a submit fails");
         if (chance(dice, 1)) moment(); /* so that threads fall asleep, and end, between two */
@@ -267,7 +268,7 @@ struct member {
     struct dice dice;
     tandem_pool *pool; /* NULL: makes its own */
     struct record records[BATCH_MOST];
-    _Atomic int64_t since_ms[BATCH_MOST];
+    _Atomic int64_t since[BATCH_MOST];
 };
 
 static struct member crew[CREW];
@@ -363,11 +364,12 @@ static void *churn(void *argument)
 
 static void look_for_forgotten(void)
 {
-    const int64_t limit_ms = 60000 * (int64_t)slowness();
+    atomic_fetch_add(&looks, 1);
+    const int64_t limit = 30000 * (int64_t)slowness();
     for (int i = 0; i < CREW; i++)
         for (int k = 0; k < BATCH_MOST; k++) {
-            int64_t since_ms = atomic_load(&crew[i].since_ms[k]);
-            if (since_ms == 0 || now_ms() - since_ms < limit_ms) continue;
+            int64_t since = atomic_load(&crew[i].since[k]);
+            if (since == 0 || atomic_load(&looks) - since < limit) continue;
             loss("%d of crew member %d does not end", k, i);
             _exit(1);
         }
@@ -399,11 +401,11 @@ static void soak(void)
         if (threads > most) most = threads;
     }
     atomic_store(&over, 1);
-    for (int64_t end = now_ms() + 60000 * slowness(); now_ms() < end;) { /* who does not come back is told of */
+    for (;;) { /* who does not come back is told of */
         look_for_forgotten();
         int busy = 0;
         for (int i = 0; i < CREW; i++)
-            for (int k = 0; k < BATCH_MOST; k++) busy += atomic_load(&crew[i].since_ms[k]) != 0;
+            for (int k = 0; k < BATCH_MOST; k++) busy += atomic_load(&crew[i].since[k]) != 0;
         if (busy == 0) break;
         moment();
     }
@@ -420,7 +422,7 @@ static int run(void)
         crew[i].dice = (struct dice){(seed + 1) * 0x9e3779b97f4a7c15u + (uint64_t)i * 0x94d049bb133111ebu};
         for (int k = 0; k < 10; k++) roll(&crew[i].dice);
         crew[i].pool = i < PLAYERS ? pool : NULL;
-        for (int k = 0; k < BATCH_MOST; k++) crew[i].records[k].since_ms = &crew[i].since_ms[k];
+        for (int k = 0; k < BATCH_MOST; k++) crew[i].records[k].since = &crew[i].since[k];
         if (pthread_create(&crew[i].thread, NULL, i < PLAYERS ? play : churn, &crew[i]) != 0) abort();
     }
     soak();
