@@ -42,6 +42,7 @@ struct tdm_thread_worker {
     bool is_spare;
     bool in_use;      /* it has a thread, or is about to; guarded by the ledger's lock, as is the next */
     bool has_retired; /* that has decided to end, and counts no more */
+    bool is_gone;     /* it has come to its end, and is not joined; written with that lock held, and by who joins it */
     struct tdm_parker parker;
     struct tdm_deque deque; /* what its task has spawned */
     struct tdm_run run;     /* its task's; what a wait in the middle of that one runs lies on the stack */
@@ -67,8 +68,6 @@ struct tdm_thread_lane {
     uint64_t tries_again_ns;    /* no thread is started before: one could not be; guarded by front_lock */
     /* guarded by the ledger's lock */
     uint32_t count; /* of the pool's threads that have not decided to end; written under front_lock too */
-    pthread_t last; /* the thread that came to its end last, if any has that was not joined */
-    bool has_last;
     struct tdm_spares spares;
     _Atomic uint32_t
         alive; /* threads that have not come to their end; written under that lock; the pool's end sleeps on it [threads-alive] */

@@ -6,8 +6,10 @@
  * takes its record off the list and ends, but for the last; when it has nothing more to do with the record it puts it back, for another
  * thread, and looks once more at what has come meanwhile, as one does that lies down.
  *
- * WHO JOINS THEM.  Each thread, spares too, joins as its last deed the one that came to its end before it; the pool's end joins the last one. A
- * thread that goes on with the lane after it has been counted off is the last by then, so the lane is there. */
+ * WHO JOINS THEM.  A thread, a spare's too, is joined by the next that has its record, as that one's first deed, or by the pool's end.  So there is
+ * never more than one in a record that has ended and is not joined, and none waits for one that waits itself: were each to join the one that
+ * ended before it, whatever its record, one that is slow to end would hold up all after it.  A thread that goes on with the lane after it has
+ * been counted off is to be joined by then, so the lane is there. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/thread_life.h"
 
@@ -192,36 +194,30 @@ int tdm_life_open(struct tdm_thread_lane *lane)
 
 /* ---- its end ---- */
 
-/* With the lock held: this thread is the last that came to its end.  True: the one before is to be joined. */
-static bool become_last(struct tdm_thread_lane *lane, pthread_t *before)
-{
-    bool is_before = lane->has_last;
-    *before = lane->last;
-    lane->last = pthread_self();
-    lane->has_last = true;
-    return is_before;
-}
-
 void tdm_life_end(struct tdm_thread_worker *worker)
 {
     struct tdm_thread_lane *lane = worker->lane;
     struct tdm_parker *helper = NULL;
-    pthread_t before;
     bool is_spare = worker->is_spare;
     tdm_thread_queue_settle(lane, worker);
     lock_front(lane);
     lock(lane);
-    bool is_before = become_last(lane, &before);
+    worker->is_gone = true;
     uncount(worker);
     unlock(lane);
-    if (!is_spare && load_seq(&lane->stopping) ==
-                         0) { /* at the pool's end whoever has chosen it may only now be about to call it [lane-stopping] */
+    /* not at the pool's end, when whoever has chosen it may only now be about to call it [lane-stopping] */
+    if (!is_spare && load_seq(&lane->stopping) == 0) {
         tdm_parking_put_absent(&lane->parking, &worker->parker);
         helper = tdm_thread_queue_choose_helper(lane);
     }
     unlock_front(lane);
     tdm_life_call(helper);
-    if (is_before) pthread_join(before, NULL);
+}
+
+void tdm_life_join(struct tdm_thread_worker *worker)
+{
+    if (worker->is_gone) pthread_join(worker->thread, NULL);
+    worker->is_gone = false;
 }
 
 /* One that is about to lie down finds the lane stopping. */
@@ -231,9 +227,5 @@ void tdm_life_close(struct tdm_thread_lane *lane)
     for (uint32_t i = 0; i < made; i++) tdm_parking_call(&lane->workers[i].parker);
     for (uint32_t alive; (alive = load_seq(&lane->alive)) > 0;)
         tdm_futex_wait(&lane->alive, alive, TDM_FOREVER); /* [threads-alive] */
-    lock(lane);
-    bool has_last = lane->has_last;
-    lane->has_last = false;
-    unlock(lane);
-    if (has_last) pthread_join(lane->last, NULL);
+    for (uint32_t i = 0; i < made; i++) tdm_life_join(&lane->workers[i]);
 }

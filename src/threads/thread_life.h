@@ -21,6 +21,8 @@ int tdm_life_start(struct tdm_thread_worker *worker);
 struct tdm_parker *tdm_life_choose(struct tdm_thread_lane *lane);
 void tdm_life_call(struct tdm_parker *parker);
 
+/* Before a thread sets up the record as its own: the one that had it before is joined. */
+void tdm_life_join(struct tdm_thread_worker *worker);
 /* By the thread itself.  It has begun; on_worker_start has returned, or ended it. */
 void tdm_life_arrived(struct tdm_thread_worker *worker);
 void tdm_life_started(struct tdm_thread_worker *worker, bool failed);

@@ -297,6 +297,7 @@ static void *replacement_main(void *argument)
 void *tdm_thread_worker_main(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
+    tdm_life_join(worker);
     begin(worker, TDM_WORKER_STARTS);
     pthread_cleanup_push(be_replaced, worker);
     tdm_life_arrived(worker);
