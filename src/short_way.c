@@ -68,7 +68,7 @@ static bool make_ready(struct tandem_pool *pool, tandem_task *task, struct befor
 {
     if (!pool || !task) return false;
     tdm_prefetch(&tdm_task_of(task)->state); /* while the first part is looked at */
-    if (!is_plain(pool, task) || !tdm_pool_is_ours(pool) || !claim(task, before)) return false;
+    if (!tdm_pool_is_ours(pool) || !is_plain(pool, task) || !claim(task, before)) return false; /* in this order */
     prepare(pool, task, before);
     return true;
 }
@@ -140,14 +140,19 @@ static size_t submit_batch(tandem_pool *pool, tandem_task *const *tasks, size_t 
     return found & OUT_OF_THE_ORDINARY ? go_on(pool, found, tasks, before, ready, error) : ready;
 }
 
+/* Where the ledger is asked it is so for one after the other. */
+static bool takes_many(const tandem_pool *pool)
+{
+    return tdm_pool_is_ours(pool) && !(tdm_injector_look(&pool->threads.injector) & TDM_INJECTOR_ASK);
+}
+
 int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count)
 {
     if (!pool || (!tasks && count > 0)) return -EINVAL;
     if (count > INT_MAX) count = INT_MAX;
     int error = 0;
     for (size_t done = 0; done < count;) {
-        bool by_ledger = tdm_injector_look(&pool->threads.injector) & TDM_INJECTOR_ASK; /* one by one */
-        size_t taken = by_ledger ? 0 : submit_batch(pool, tasks + done, count - done, &error);
+        size_t taken = takes_many(pool) ? submit_batch(pool, tasks + done, count - done, &error) : 0;
         if (taken == 0 && error == 0) {
             error = tdm_dispatch(pool, tasks[done], false);
             taken = error == 0;
