@@ -184,6 +184,42 @@ static void a_thread_that_stands_in_for_one_that_waits_tries_again_too(void)
 
 /* ---- while threads end ---- */
 
+static struct gate ends;
+
+static void end_slowly(void *data, void *argument)
+{
+    (void)data, (void)argument;
+    atomic_fetch_add(&ends.entered, 1);
+    await(&ends.opened, 1);
+}
+
+/* The first is busy; the second is in its on_worker_stop when a task comes. */
+static void a_task_that_comes_while_a_thread_ends_has_another_begin(void)
+{
+    tandem_options options = {.idle_ms = 1, .on_worker_stop = end_slowly};
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, &options);
+    struct gate closed = {0}, *gate = &closed;
+    tandem_task busy[2], task = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    task.flags = TANDEM_NO_HELP;
+    for (int i = 0; i < 2; i++) {
+        busy[i] = task_of(TANDEM_THREAD, gate_task, &gate, sizeof gate);
+        assert_int_equal(tandem_submit(pool, &busy[i]), 0);
+    }
+    assert_true(await(&gate->entered, 2));
+    atomic_store(&gate->opened, 1);
+    for (int i = 0; i < 2; i++) expect_end(&busy[i], TANDEM_OK);
+    assert_true(await(&ends.entered, 1));
+    atomic_store(&gate->opened, 0);
+    assert_int_equal(tandem_submit(pool, &busy[0]), 0);
+    assert_true(await(&gate->entered, 3));
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    atomic_store(&ends.opened, 1);
+    assert_int_equal(tandem_wait_for(&task, patience_ms()), TANDEM_OK);
+    atomic_store(&gate->opened, 1);
+    expect_end(&busy[0], TANDEM_OK);
+    end_pool(pool);
+}
+
 struct bursts {
     tandem_pool *pool;
     size_t rounds;
@@ -251,6 +287,7 @@ int main(int argc, char **argv)
         test(threads_that_are_slow_to_start_do_so_side_by_side),
         test(a_pool_goes_on_with_the_threads_that_could_start_and_tries_again),
         test(a_thread_that_stands_in_for_one_that_waits_tries_again_too),
+        test(a_task_that_comes_while_a_thread_ends_has_another_begin),
         test(tasks_that_come_while_threads_end_run),
         test(a_pool_ends_while_threads_begin_and_end),
     };
