@@ -80,7 +80,7 @@ static void every_worker_starts_and_stops_with_its_data(int isolation)
     tandem_options options = with_start(argument, sizeof argument);
     tandem_pool *pool = pool_of(isolation, WORKERS, &options);
     if (isolation == TANDEM_THREAD)
-        assert_int_equal(atomic_load(&records->starts), WORKERS);
+        assert_int_equal(atomic_load(&records->starts), 1); /* the others begin when there is something for them */
     else
         strcpy(argument, "changed"); /* workers that start later still get what it was */
     for (int i = 0; i < WORKERS; i++) {
