@@ -6,17 +6,18 @@
 
 enum { THREADS = 4, TASKS = 10 };
 
-/* So many tasks that do not end: there are as many threads as may be, and no more. */
-static void fill(tandem_pool *pool, struct gate *gate, tandem_task *tasks)
+/* So many tasks that do not end: there are as many threads as may be, and no more.  What they are given is where a pointer to the gate lies, until
+ * they have ended. */
+static void fill(tandem_pool *pool, struct gate *const *gate, tandem_task *tasks)
 {
     for (int i = 0; i < TASKS; i++) {
-        tasks[i] = task_of(TANDEM_THREAD, gate_task, &gate, sizeof gate);
+        tasks[i] = task_of(TANDEM_THREAD, gate_task, (void *)(uintptr_t)gate, sizeof *gate);
         tasks[i].flags = TANDEM_NO_HELP;
         assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
     }
-    assert_true(await(&gate->entered, THREADS));
+    assert_true(await(&(*gate)->entered, THREADS));
     assert_int_equal(stats_of(pool).threads, THREADS);
-    assert_int_equal(atomic_load(&gate->entered), THREADS);
+    assert_int_equal(atomic_load(&(*gate)->entered), THREADS);
 }
 
 static void open_and_expect(struct gate *gate, tandem_task *tasks)
@@ -28,10 +29,10 @@ static void open_and_expect(struct gate *gate, tandem_task *tasks)
 
 static void fill_and_empty(tandem_pool *pool)
 {
-    struct gate gate = {0};
+    struct gate closed = {0}, *const gate = &closed;
     tandem_task tasks[TASKS];
     fill(pool, &gate, tasks);
-    open_and_expect(&gate, tasks);
+    open_and_expect(gate, tasks);
 }
 
 /* promise 4 */
