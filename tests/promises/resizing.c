@@ -272,7 +272,7 @@ static void a_thread_that_is_slow_to_end_keeps_no_task_from_those_that_sleep(voi
 static int begin_slowly(void **data, void *argument)
 {
     (void)data, (void)argument;
-    if (atomic_fetch_add(&ends.entered, 1) > 0) await(&ends.opened, 1);
+    if (atomic_fetch_add(&ends.entered, 1) > 0 && !await(&ends.opened, 1)) atomic_fetch_add(&ends.left, 1);
     return 0;
 }
 
@@ -296,6 +296,7 @@ static void the_last_that_is_ready_stays_while_another_is_slow_to_begin(void)
         assert_int_equal(tandem_submit(pool, &task), 0);
     }
     assert_int_equal(tandem_wait_for(&task, patience_ms()), TANDEM_OK);
+    assert_int_equal(atomic_load(&ends.left), 0); /* it has not come meanwhile */
     atomic_store(&ends.opened, 1);
     end_pool(pool);
 }
