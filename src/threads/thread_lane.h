@@ -64,7 +64,7 @@ struct tdm_thread_lane {
     struct tdm_parking parking; /* guarded by front_lock */
     bool pointed_out;           /* LOOK was on, perhaps for a branch, and nobody has looked for one since; guarded by front_lock */
     bool in_hands;              /* some may be in workers' hands; guarded by front_lock */
-    uint32_t beginning;         /* threads in on_worker_start, which will come then; guarded by front_lock */
+    uint32_t beginning;         /* threads that were chosen to begin and are not ready yet; guarded by front_lock */
     uint64_t tries_again_ns;    /* no thread is started before: one could not be; guarded by front_lock */
     /* guarded by the ledger's lock */
     uint32_t count; /* of the pool's threads that have not decided to end; written under front_lock too */

@@ -6,10 +6,10 @@
  * takes its record off the list and ends, but for the last; when it has nothing more to do with the record it puts it back, for another
  * thread, and looks once more at what has come meanwhile, as one does that lies down.
  *
- * WHO JOINS THEM.  A thread, a spare's too, is joined by the next that has its record, as that one's first deed, or by the pool's end.  So there is
- * never more than one in a record that has ended and is not joined, and none waits for one that waits itself: were each to join the one that
- * ended before it, whatever its record, one that is slow to end would hold up all after it.  A thread that goes on with the lane after it has
- * been counted off is to be joined by then, so the lane is there. */
+ * WHO JOINS THEM.  A thread, a spare's too, is joined by the next that has its record, before that one does anything else with it, or by the pool's
+ * end.  So there is never more than one in a record that has ended and is not joined, and none waits for one that waits itself: were each to join
+ * the one that ended before it, whatever its record, one that is slow to end would hold up all after it.  A thread that goes on with the lane after
+ * it has been counted off is to be joined by then, so the lane is there. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/thread_life.h"
 
@@ -58,11 +58,27 @@ static void uncount(struct tdm_thread_worker *worker)
     if (add_seq(&lane->alive, UINT32_MAX) == 1) tdm_futex_wake_all(&lane->alive); /* [threads-alive] */
 }
 
+/* One that is beginning may take long about it, or fail: it is not counted on. */
+bool tdm_life_may_end(const struct tdm_thread_worker *worker)
+{
+    const struct tdm_thread_lane *lane = worker->lane;
+    return worker->is_spare || lane->count > lane->beginning + 1;
+}
+
+/* In one step with whatever has others count on it no more. */
+static void retire(struct tdm_thread_worker *worker)
+{
+    lock(worker->lane);
+    worker->has_retired = true;
+    count_off(worker);
+    unlock(worker->lane);
+}
+
 bool tdm_life_retires(struct tdm_thread_worker *worker)
 {
     struct tdm_thread_lane *lane = worker->lane;
     lock(lane);
-    worker->has_retired = worker->is_spare ? lane->spares.alive > lane->spares.blocked : lane->count > 1;
+    worker->has_retired = worker->is_spare ? lane->spares.alive > lane->spares.blocked : tdm_life_may_end(worker);
     if (worker->has_retired) count_off(worker);
     unlock(lane);
     return worker->has_retired;
@@ -77,8 +93,9 @@ static bool needs_another(struct tdm_thread_lane *lane)
     if (load_seq(&lane->stopping) != 0) return false; /* [lane-stopping] */
     if (lane->tries_again_ns != 0 && tdm_clock_ns() < lane->tries_again_ns) return false;
     if (lane->beginning == 0) return true;
-    uint64_t others = tdm_ledger_waiting(tdm_thread_ledger(lane)) + tdm_thread_queue_count_in_hands(lane) + lane->pointed_out;
-    return others > lane->beginning || tdm_injector_holds_more_than(&lane->injector, lane->beginning);
+    uint64_t apart = (uint64_t)tdm_thread_queue_count_in_hands(lane) + lane->pointed_out; /* from those in the injector */
+    return apart + tdm_ledger_waiting(tdm_thread_ledger(lane)) > lane->beginning ||
+           tdm_injector_holds_more_than(&lane->injector, lane->beginning - (uint32_t)apart);
 }
 
 /* Who brings the next task asks again where that was to be one without a thread that is not to be started now. */
@@ -90,6 +107,7 @@ struct tdm_parker *tdm_life_choose(struct tdm_thread_lane *lane)
         return NULL;
     }
     struct tdm_parker *parker = tdm_parking_choose(&lane->parking);
+    lane->beginning++;
     tdm_ledger_lock(tdm_thread_ledger(lane));
     tdm_life_count(container_of(parker, struct tdm_thread_worker, parker));
     tdm_ledger_unlock(tdm_thread_ledger(lane));
@@ -104,9 +122,11 @@ int tdm_life_start(struct tdm_thread_worker *worker)
     pthread_t unused; /* it says itself which it is: it may have ended before this returns */
     int error = tdm_thread_start(&unused, tdm_thread_worker_main, worker, lane->options->stack_size);
     if (error == 0) return 0;
+    lock_front(lane); /* whoever is about to sleep looks how many there are */
     lock(lane);
     uncount(worker);
     unlock(lane);
+    unlock_front(lane);
     return error;
 }
 
@@ -119,6 +139,7 @@ static void begin(struct tdm_thread_worker *worker)
     if (tdm_life_start(worker) != 0) {
         lock_front(lane);
         lane->parking.on_the_way = false;
+        lane->beginning--;
         lane->tries_again_ns = tdm_clock_ns() + TRY_AGAIN_NS;
         tdm_parking_put_absent(&lane->parking, &worker->parker);
         struct tdm_parker *helper = tdm_thread_queue_choose_helper(lane);
@@ -138,18 +159,15 @@ void tdm_life_call(struct tdm_parker *parker)
 
 static bool is_first(const struct tdm_thread_lane *lane) { return load_seq(&lane->started) == 0; } /* [thread-started] */
 
-/* on_worker_start may take long, so others are called meanwhile for what is more than those do that are beginning. */
+/* The one before it may be slow to end, and on_worker_start may take long: so it is not on its way until then, and others are called meanwhile,
+ * those that sleep for anything there is, one more for what is more than those do that are beginning. */
 void tdm_life_arrived(struct tdm_thread_worker *worker)
 {
     struct tdm_thread_lane *lane = worker->lane;
-    struct tdm_parker *helper = NULL;
     if (worker->is_spare || is_first(lane)) return;
     lock_front(lane);
     lane->parking.on_the_way = false;
-    if (lane->options->on_worker_start) {
-        lane->beginning++;
-        helper = tdm_thread_queue_choose_helper(lane);
-    }
+    struct tdm_parker *helper = tdm_thread_queue_choose_helper(lane);
     unlock_front(lane);
     tdm_life_call(helper);
 }
@@ -161,9 +179,10 @@ void tdm_life_started(struct tdm_thread_worker *worker, bool failed)
     if (is_first(lane)) {
         store_seq(&lane->started, failed ? 2 : 1); /* [thread-started] */
         tdm_futex_wake_all(&lane->started);
-    } else if (lane->options->on_worker_start) {
+    } else {
         lock_front(lane);
         lane->beginning--;
+        if (failed) retire(worker);
         unlock_front(lane);
     }
 }
@@ -220,12 +239,13 @@ void tdm_life_join(struct tdm_thread_worker *worker)
     worker->is_gone = false;
 }
 
-/* One that is about to lie down finds the lane stopping. */
+/* One that is about to lie down finds the lane stopping.  A task that still runs may sleep, and have one more stand in that has never been there. */
 void tdm_life_close(struct tdm_thread_lane *lane)
 {
     uint32_t made = load_acquire(&lane->made); /* [lane-made] */
     for (uint32_t i = 0; i < made; i++) tdm_parking_call(&lane->workers[i].parker);
     for (uint32_t alive; (alive = load_seq(&lane->alive)) > 0;)
         tdm_futex_wait(&lane->alive, alive, TDM_FOREVER); /* [threads-alive] */
+    made = load_acquire(&lane->made);                     /* [lane-made] */
     for (uint32_t i = 0; i < made; i++) tdm_life_join(&lane->workers[i]);
 }

@@ -21,14 +21,16 @@ int tdm_life_start(struct tdm_thread_worker *worker);
 struct tdm_parker *tdm_life_choose(struct tdm_thread_lane *lane);
 void tdm_life_call(struct tdm_parker *parker);
 
-/* Before a thread sets up the record as its own: the one that had it before is joined. */
-void tdm_life_join(struct tdm_thread_worker *worker);
-/* By the thread itself.  It has begun; on_worker_start has returned, or ended it. */
+/* By the thread itself.  It is there, and nobody relies on it to come soon. */
 void tdm_life_arrived(struct tdm_thread_worker *worker);
+/* Before it sets up the record as its own: the one that had it before is joined. */
+void tdm_life_join(struct tdm_thread_worker *worker);
+/* on_worker_start has returned, or ended it; failed: and it is to end, and counts no more. */
 void tdm_life_started(struct tdm_thread_worker *worker, bool failed);
 /* on_worker_start has failed: is it to be tried again, because there is something to do?  False: it is to end. */
 bool tdm_life_is_wanted(struct tdm_thread_worker *worker);
-/* With the front lock held: it has slept long enough.  True: it is not the last, counts no more, and is to end. */
+/* With the front lock held: is it not the last that is ready?  It has slept long enough.  True: it is not the last, counts no more, and is to end. */
+bool tdm_life_may_end(const struct tdm_thread_worker *worker);
 bool tdm_life_retires(struct tdm_thread_worker *worker);
 /* Its last deed: after it the record is another's. */
 void tdm_life_end(struct tdm_thread_worker *worker);

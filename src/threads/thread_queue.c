@@ -137,8 +137,7 @@ static bool watch(struct tdm_thread_lane *lane)
 static bool sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
     if (worker->is_spare && tdm_life_retires(worker)) return false;
-    bool may_end = worker->is_spare || lane->count > 1;
-    uint64_t deadline = may_end ? tdm_clock_deadline((int64_t)lane->options->idle_ms) : TDM_FOREVER;
+    uint64_t deadline = tdm_life_may_end(worker) ? tdm_clock_deadline((int64_t)lane->options->idle_ms) : TDM_FOREVER;
     tdm_parking_lie_down(&lane->parking, &worker->parker);
     if (!lane->parking.on_the_way && !tdm_injector_ask_for_call(&lane->injector)) {
         tdm_parking_get_up(&worker->parker);

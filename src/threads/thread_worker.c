@@ -268,7 +268,7 @@ static void be_replaced(void *argument)
     pthread_t unused;
     if (worker->run.task) end_for_want_of_a_return(&worker->run);
     bool wanted = worker->phase == TDM_WORKER_STARTS && tdm_life_is_wanted(worker);
-    if (worker->phase == TDM_WORKER_STARTS) tdm_life_started(worker, true);
+    if (worker->phase == TDM_WORKER_STARTS) tdm_life_started(worker, !wanted);
     if (worker->phase == TDM_WORKER_STARTS_AGAIN || wanted) nap();
     bool replaced = worker->phase == TDM_WORKER_WORKS || worker->phase == TDM_WORKER_STARTS_AGAIN || wanted;
     for (; replaced && !is_stopping(lane); nap())
@@ -297,10 +297,10 @@ static void *replacement_main(void *argument)
 void *tdm_thread_worker_main(void *argument)
 {
     struct tdm_thread_worker *worker = argument;
+    tdm_life_arrived(worker);
     tdm_life_join(worker);
     begin(worker, TDM_WORKER_STARTS);
     pthread_cleanup_push(be_replaced, worker);
-    tdm_life_arrived(worker);
     bool started;
     while (!(started = start(worker)) && tdm_life_is_wanted(worker)) nap();
     worker->phase = TDM_WORKER_WORKS;

@@ -221,6 +221,128 @@ static void a_task_that_comes_while_a_thread_ends_has_another_begin(void)
     end_pool(pool);
 }
 
+static pthread_key_t key;
+
+static void destroy_slowly(void *data)
+{
+    (void)data;
+    atomic_fetch_add(&ends.entered, 1);
+    await(&ends.opened, 1);
+}
+
+static int end_slowly_task(tandem_context *context, void *input, size_t size)
+{
+    return pthread_setspecific(key, &key) == 0 ? gate_task(context, input, size) : __LINE__;
+}
+
+/* The first is busy; the second has ended but for what the program has it do then when a task comes, and waits for that in vain. */
+static void a_thread_that_is_slow_to_end_keeps_no_task_from_those_that_sleep(void)
+{
+    tandem_options options = {.idle_ms = 1};
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, &options);
+    struct gate closed = {0}, *gate = &closed;
+    tandem_task busy[2], task = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    task.flags = TANDEM_NO_HELP;
+    assert_int_equal(pthread_key_create(&key, destroy_slowly), 0);
+    for (int i = 0; i < 2; i++) {
+        busy[i] = task_of(TANDEM_THREAD, end_slowly_task, &gate, sizeof gate);
+        assert_int_equal(tandem_submit(pool, &busy[i]), 0);
+    }
+    assert_true(await(&gate->entered, 2));
+    atomic_store(&gate->opened, 1);
+    for (int i = 0; i < 2; i++) expect_end(&busy[i], TANDEM_OK);
+    assert_true(await(&ends.entered, 1));
+    atomic_store(&gate->opened, 0);
+    assert_int_equal(tandem_submit(pool, &busy[0]), 0);
+    assert_true(await(&gate->entered, 3));
+    assert_int_equal(tandem_submit(pool, &task), 0); /* begins one more */
+    atomic_store(&gate->opened, 1);
+    expect_end(&busy[0], TANDEM_OK);
+    for (int i = 0; i < 20; i++) { /* the first sleeps in between */
+        assert_int_equal(tandem_wait_for(&task, patience_ms()), TANDEM_OK);
+        moment();
+        assert_int_equal(tandem_submit(pool, &task), 0);
+    }
+    assert_int_equal(tandem_wait_for(&task, patience_ms()), TANDEM_OK);
+    assert_int_equal(atomic_load(&ends.entered), 1);
+    atomic_store(&ends.opened, 1);
+    end_pool(pool);
+    assert_int_equal(pthread_key_delete(key), 0);
+}
+
+static int begin_slowly(void **data, void *argument)
+{
+    (void)data, (void)argument;
+    if (atomic_fetch_add(&ends.entered, 1) > 0 && !await(&ends.opened, 1)) atomic_fetch_add(&ends.left, 1);
+    return 0;
+}
+
+/* promise 4 */
+static void the_last_that_is_ready_stays_while_another_is_slow_to_begin(void)
+{
+    tandem_options options = {.idle_ms = 1, .on_worker_start = begin_slowly};
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, &options);
+    struct gate closed = {0}, *gate = &closed;
+    tandem_task busy = task_of(TANDEM_THREAD, gate_task, &gate, sizeof gate), task = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    assert_int_equal(tandem_submit(pool, &busy), 0);
+    assert_true(await(&gate->entered, 1));
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    assert_true(await(&ends.entered, 2));
+    atomic_store(&gate->opened, 1);
+    expect_end(&busy, TANDEM_OK);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(tandem_wait_for(&task, patience_ms()), TANDEM_OK);
+        moment(); /* about as long as idle_ms */
+        moment();
+        assert_int_equal(tandem_submit(pool, &task), 0);
+    }
+    assert_int_equal(tandem_wait_for(&task, patience_ms()), TANDEM_OK);
+    assert_int_equal(atomic_load(&ends.left), 0); /* it has not come meanwhile */
+    atomic_store(&ends.opened, 1);
+    end_pool(pool);
+}
+
+static void count_the_last_deed(void *data)
+{
+    if (data != &key)
+        for (int i = 0; i < 50; i++) moment(); /* longer than all else takes */
+    atomic_fetch_add(&ends.left, 1);
+}
+
+static int begin_to_be_counted(void **data, void *argument)
+{
+    (void)data, (void)argument;
+    return pthread_setspecific(key, atomic_fetch_add(&ends.entered, 1) == 0 ? (void *)&key : (void *)&ends);
+}
+
+/* Sleeps for the first time when the pool is ending, until one more has begun. */
+static int sleep_at_last_task(tandem_context *context, void *input, size_t size)
+{
+    (void)input, (void)size;
+    uint32_t word = 0;
+    atomic_fetch_add(&ends.opened, 1);
+    while (!tandem_cancelled(context)) moment();
+    for (int i = 0; i < 20; i++) moment(); /* the pool's end waits for this thread by now */
+    while (atomic_load(&ends.entered) < 2) tandem_atomic_wait(&word, 0, 1);
+    return 0;
+}
+
+/* promise 4 */
+static void a_thread_that_stands_in_while_the_pool_ends_is_gone_when_that_has_ended(void)
+{
+    tandem_options options = {.on_worker_start = begin_to_be_counted};
+    assert_int_equal(pthread_key_create(&key, count_the_last_deed), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, &options);
+    tandem_task task = task_of(TANDEM_THREAD, sleep_at_last_task, NULL, 0);
+    assert_int_equal(tandem_submit(pool, &task), 0);
+    assert_true(await(&ends.opened, 1));
+    end_pool(pool);
+    assert_int_equal(atomic_load(&ends.entered), 2);
+    assert_int_equal(atomic_load(&ends.left), 2);
+    expect_end(&task, TANDEM_OK);
+    assert_int_equal(pthread_key_delete(key), 0);
+}
+
 struct bursts {
     tandem_pool *pool;
     size_t rounds;
@@ -289,6 +411,9 @@ int main(int argc, char **argv)
         test(a_pool_goes_on_with_the_threads_that_could_start_and_tries_again),
         test(a_thread_that_stands_in_for_one_that_waits_tries_again_too),
         test(a_task_that_comes_while_a_thread_ends_has_another_begin),
+        test(a_thread_that_is_slow_to_end_keeps_no_task_from_those_that_sleep),
+        test(the_last_that_is_ready_stays_while_another_is_slow_to_begin),
+        test(a_thread_that_stands_in_while_the_pool_ends_is_gone_when_that_has_ended),
         test(tasks_that_come_while_threads_end_run),
         test(a_pool_ends_while_threads_begin_and_end),
     };
