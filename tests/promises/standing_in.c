@@ -51,7 +51,11 @@ static struct {
     atomic_int starts, stops, gone;
 } ends;
 
-static void nap(int milliseconds) { tandem_atomic_wait(&(atomic_uint){0}, 0, milliseconds); }
+static void nap(int milliseconds)
+{
+    static atomic_uint never;
+    tandem_atomic_wait(&never, 0, milliseconds);
+}
 
 static int count_start(void **data, void *argument)
 {
