@@ -15,6 +15,7 @@
 #include "process/belt_book.h"
 #include "quiet.h"
 #include "task/group.h"
+#include "task/self.h"
 #include "task/talk.h"
 #include "task/wait.h"
 
@@ -80,6 +81,7 @@ static int enter_process(bool asked_for)
         if (threads > 1 || (threads < 0 && !asked_for)) return -EPERM;
         tdm_identity_adopt();
         tdm_member_leave();
+        tdm_self_reset();
     }
     settle();
     return 0;

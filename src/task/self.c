@@ -37,6 +37,12 @@ bool tdm_self_inside_group(const tandem_group *group)
     return false;
 }
 
+void tdm_self_reset(void)
+{
+    innermost = NULL;
+    me = NULL;
+}
+
 void tdm_self_set_worker(const struct tdm_worker_self *worker) { me = worker; }
 
 const struct tdm_worker_self *tdm_self_worker(const struct tdm_core *core) { return me && me->core == core ? me : NULL; }

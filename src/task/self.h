@@ -34,7 +34,10 @@ bool tdm_self_inside_pool(const struct tdm_core *core);
 bool tdm_self_inside_task(const tandem_task *task);
 bool tdm_self_inside_group(const tandem_group *group);
 
-/* Set for good by a pool thread about itself. */
+/* In a child that starts afresh: what the thread that forked it was inside of, and the threads of its pool, are not there. */
+void tdm_self_reset(void);
+
+/* Set by a pool thread about itself, as long as it works. */
 struct tdm_worker_self {
     const struct tdm_core *core;
     struct tdm_tally *tally;

@@ -246,6 +246,6 @@ void tdm_life_close(struct tdm_thread_lane *lane)
     for (uint32_t i = 0; i < made; i++) tdm_parking_call(&lane->workers[i].parker);
     for (uint32_t alive; (alive = load_seq(&lane->alive)) > 0;)
         tdm_futex_wait(&lane->alive, alive, TDM_FOREVER); /* [threads-alive] */
-    made = load_acquire(&lane->made);                     /* [lane-made] */
+    made = load_acquire(&lane->made);                     /* spares may have begun meanwhile [lane-made] */
     for (uint32_t i = 0; i < made; i++) tdm_life_join(&lane->workers[i]);
 }

@@ -226,6 +226,8 @@ void tdm_thread_worker_open(struct tdm_thread_lane *lane, struct tdm_thread_work
     ledger->tallies = &worker->tally;
 }
 
+/* Only meanwhile it is one of the pool's: who sleeps in on_worker_stop, or when its thread's own data is destroyed, needs nobody to stand in, who
+ * would end in the same way, and at the pool's end come too late to be joined. */
 static void work(struct tdm_thread_worker *worker)
 {
     struct tdm_thread_lane *lane = worker->lane;
@@ -242,6 +244,7 @@ static void work(struct tdm_thread_worker *worker)
     worker->phase = TDM_WORKER_WORKS;
     for (struct tdm_task *task; (task = tdm_thread_queue_next(lane, worker)) != NULL;)
         tdm_thread_run(&lane->lane, task, &worker->self);
+    tdm_self_set_worker(NULL);
     worker->phase = TDM_WORKER_LEAVES;
 }
 
@@ -267,6 +270,7 @@ static void be_replaced(void *argument)
     struct tdm_thread_lane *lane = worker->lane;
     pthread_t unused;
     if (worker->run.task) end_for_want_of_a_return(&worker->run);
+    tdm_self_set_worker(NULL);
     bool wanted = worker->phase == TDM_WORKER_STARTS && tdm_life_is_wanted(worker);
     if (worker->phase == TDM_WORKER_STARTS) tdm_life_started(worker, !wanted);
     if (worker->phase == TDM_WORKER_STARTS_AGAIN || wanted) nap();

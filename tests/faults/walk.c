@@ -16,7 +16,7 @@ static bool is_done_here(enum tdm_fault_point point)
     case TDM_FAULT_watch_process:
     case TDM_FAULT_close_range: return !is_portable();
     case TDM_FAULT_proc_list: return is_portable();
-    case TDM_FAULT_parcel_send: /* see message_descriptors_short.c */
+    case TDM_FAULT_parcel_send: /* see messages_short.c */
     case TDM_FAULT_parcel_receive:
     case TDM_FAULT_parcel_rights:
     case TDM_FAULT_word_taken: /* see channel_steps.c */

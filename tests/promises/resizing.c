@@ -6,12 +6,12 @@
 
 enum { THREADS = 4, TASKS = 10 };
 
-/* So many tasks that do not end: there are as many threads as may be, and no more.  What they are given is where a pointer to the gate lies, until
- * they have ended. */
-static void fill(tandem_pool *pool, struct gate *const *gate, tandem_task *tasks)
+/* So many tasks that do not end: there are as many threads as may be, and no more.  Their input is where the gate stands. */
+static void fill(tandem_pool *pool, struct gate **where, tandem_task *tasks)
 {
+    struct gate *gate = *where;
     for (int i = 0; i < TASKS; i++) {
-        tasks[i] = task_of(TANDEM_THREAD, gate_task, (void *)(uintptr_t)gate, sizeof *gate);
+        tasks[i] = task_of(TANDEM_THREAD, gate_task, where, sizeof *where);
         tasks[i].flags = TANDEM_NO_HELP;
         assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
     }
@@ -29,7 +29,7 @@ static void open_and_expect(struct gate *gate, tandem_task *tasks)
 
 static void fill_and_empty(tandem_pool *pool)
 {
-    struct gate closed = {0}, *const gate = &closed;
+    struct gate closed = {0}, *gate = &closed;
     tandem_task tasks[TASKS];
     fill(pool, &gate, tasks);
     open_and_expect(gate, tasks);
