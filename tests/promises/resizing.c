@@ -15,9 +15,9 @@ static void fill(tandem_pool *pool, struct gate **where, tandem_task *tasks)
         tasks[i].flags = TANDEM_NO_HELP;
         assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
     }
-    assert_true(await(&(*gate)->entered, THREADS));
+    assert_true(await(&gate->entered, THREADS));
     assert_int_equal(stats_of(pool).threads, THREADS);
-    assert_int_equal(atomic_load(&(*gate)->entered), THREADS);
+    assert_int_equal(atomic_load(&gate->entered), THREADS);
 }
 
 static void open_and_expect(struct gate *gate, tandem_task *tasks)
