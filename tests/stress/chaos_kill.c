@@ -325,7 +325,9 @@ static void expect_guards(void)
         pass_ms(5);
     }
     uint64_t took = (uint64_t)(now_ms() - begun);
+    pthread_mutex_lock(&history.lock);
     if (took > history.longest_recovery_ms) history.longest_recovery_ms = took;
+    pthread_mutex_unlock(&history.lock);
     for (int i = 0; i < 2; i++) {
         char folder[64];
         snprintf(folder, sizeof folder, "/proc/%d/fd", (int)(i == 0 ? keeper : zygote)->pid);
