@@ -254,10 +254,3 @@ int tdm_dispatch(tandem_pool *pool, tandem_task *task, bool run_here)
     errno = saved;
     return error;
 }
-
-/* A task that this thread would take back to run it is not put anywhere first. */
-int tandem_call(tandem_pool *pool, tandem_task *task)
-{
-    int error = tdm_dispatch(pool, task, true);
-    return error != 0 ? error : tandem_wait(task);
-}

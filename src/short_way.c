@@ -42,7 +42,7 @@ static inline bool claim(tandem_task *task, struct before *before)
     return false;
 }
 
-/* It is QUEUED in name then.  A cancel that meets it before it is put in leaves its wish, and whoever takes it out sees that. */
+/* All but the state word, and whether it is in the queue. */
 static inline void prepare(struct tandem_pool *pool, tandem_task *task, struct before *before)
 {
     struct tdm_task *private = tdm_task_of(task);
@@ -58,9 +58,14 @@ static inline void prepare(struct tandem_pool *pool, tandem_task *task, struct b
         private->lane = lane;
     }
     tdm_link_init(tdm_thread_link_of(private));
-    store_release(tdm_thread_in_queue(private), 1); /* who sees it too early finds nothing [task-in-queue] */
+}
+
+/* A cancel that meets it before it is put in leaves its wish, and whoever takes it out sees that. */
+static inline void call_it_queued(struct tdm_task *task)
+{
+    store_release(tdm_thread_in_queue(task), 1); /* who sees it too early finds nothing [task-in-queue] */
     /* read by who cancels or waits [task-prepared] */
-    store_release(&private->state, (uint32_t)TDM_QUEUED | (uint32_t)TDM_PLAIN | tdm_short_way_sample(private));
+    store_release(&task->state, (uint32_t)TDM_QUEUED | (uint32_t)TDM_PLAIN | tdm_short_way_sample(task));
 }
 
 /* All up to the lane.  False: nothing was done, and the dispatcher is to see to it. */
@@ -97,14 +102,44 @@ static size_t go_on(struct tandem_pool *pool, uintptr_t found, tandem_task *cons
 
 #define OUT_OF_THE_ORDINARY (TDM_INJECTOR_ASK | TDM_INJECTOR_CALL)
 
+/* One that is ready. */
+static inline int put_in(tandem_pool *pool, tandem_task *task, const struct before *before)
+{
+    call_it_queued(tdm_task_of(task));
+    uintptr_t found = tdm_injector_push(&pool->threads.injector, tdm_thread_link_of(tdm_task_of(task)));
+    int error = 0;
+    if (found & OUT_OF_THE_ORDINARY) go_on(pool, found, &task, before, 1, &error);
+    return error;
+}
+
 int tandem_submit(tandem_pool *pool, tandem_task *task)
 {
     struct before before;
-    if (!make_ready(pool, task, &before)) return tdm_dispatch(pool, task, false);
-    uintptr_t found = tdm_injector_push(&pool->threads.injector, tdm_thread_link_of(tdm_task_of(task)));
+    return make_ready(pool, task, &before) ? put_in(pool, task, &before) : tdm_dispatch(pool, task, false);
+}
+
+/* On this thread. */
+static void run_here(tandem_pool *pool, tandem_task *task)
+{
+    struct tdm_task *private = tdm_task_of(task);
+    int saved = errno;
+    store_release(&private->state, (uint32_t)TDM_HELD | (uint32_t)TDM_PLAIN | tdm_short_way_sample(private)); /* [task-prepared] */
+    tdm_thread_run(&pool->threads.lane, private, tdm_self_worker(&pool->core));
+    errno = saved;
+}
+
+/* A task that this thread would take back to run it is not put anywhere first. */
+int tandem_call(tandem_pool *pool, tandem_task *task)
+{
+    struct before before;
     int error = 0;
-    if (found & OUT_OF_THE_ORDINARY) go_on(pool, found, &task, &before, 1, &error);
-    return error;
+    if (!make_ready(pool, task, &before))
+        error = tdm_dispatch(pool, task, true);
+    else if (tdm_thread_lane_begin_here(&pool->threads, tdm_task_of(task)))
+        run_here(pool, task);
+    else
+        error = put_in(pool, task, &before);
+    return error != 0 ? error : tandem_wait(task);
 }
 
 /* ---- many ---- */
@@ -129,6 +164,7 @@ static size_t submit_batch(tandem_pool *pool, tandem_task *const *tasks, size_t 
     for (; ready < count && ready < BATCH && make_ready(pool, tasks[ready], &before[ready]); ready++) {
         if (ready + 4 < count && tasks[ready + 4]) fetch(tasks[ready + 4]);
         struct tdm_link *link = tdm_thread_link_of(tdm_task_of(tasks[ready]));
+        call_it_queued(tdm_task_of(tasks[ready]));
         if (first)
             tdm_link_chain(last, link);
         else

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "task/wait.h"
 
 #include <errno.h>
 
@@ -76,6 +77,11 @@ static bool begin_here(struct tdm_lane *base)
         return false;
     }
     return true;
+}
+
+bool tdm_thread_lane_begin_here(struct tdm_thread_lane *lane, const struct tdm_task *task)
+{
+    return tdm_wait_may_help(task) && begin_here(&lane->lane);
 }
 
 /* ---- the lane's contract ---- */

@@ -84,6 +84,9 @@ void tdm_thread_lane_free(struct tdm_thread_lane *lane);
  * bits.  How many of them are taken; if not all, *error says why, and the others are in no queue. */
 size_t tdm_thread_lane_go_on(struct tdm_thread_lane *lane, uintptr_t found, tandem_task *const *tasks, size_t count, int *error);
 
+/* May the calling thread run it at once?  If it would help anyway; then it is counted. */
+bool tdm_thread_lane_begin_here(struct tdm_thread_lane *lane, const struct tdm_task *task);
+
 /* ---- thread_lane, thread_queue and thread_worker to each other ---- */
 
 static inline struct tdm_ledger *tdm_thread_ledger(const struct tdm_thread_lane *lane) { return &lane->lane.core->ledger; }
