@@ -113,6 +113,9 @@ size_t processes_of_ours(void);
 /* Whether a process lives; a zombie does not. */
 bool process_lives(pid_t pid);
 
+/* Whether this thread, by the system's number, sleeps in a call of the system's; 0: no.  Needs /proc. */
+bool thread_sleeps(pid_t tid);
+
 /* Entries of a folder of /proc, such as /proc/self/fd; the look itself is not counted. */
 size_t entries_in(const char *folder);
 

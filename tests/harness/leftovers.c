@@ -141,6 +141,13 @@ bool process_lives(pid_t pid)
     return !read_stat(pid, &state, &parent) || (state != 'Z' && state != 'X');
 }
 
+bool thread_sleeps(pid_t tid)
+{
+    char state;
+    long parent;
+    return tid != 0 && read_stat(tid, &state, &parent) && state == 'S';
+}
+
 struct pids {
     size_t count;
     pid_t items[4096];

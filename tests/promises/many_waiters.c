@@ -148,16 +148,8 @@ static void all_who_wait_learn_that_the_worker_was_killed(void)
 
 static bool all_are_asleep(const struct waiter *waiters)
 {
-    for (int i = 0; i < THREADS; i++) {
-        char path[64], state = 0;
-        int tid = atomic_load(&waiters[i].tid);
-        snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
-        FILE *file = tid != 0 ? fopen(path, "re") : NULL;
-        if (file == NULL) return false;
-        int found = fscanf(file, "%*d (%*[^)]) %c", &state);
-        fclose(file);
-        if (found != 1 || state != 'S') return false;
-    }
+    for (int i = 0; i < THREADS; i++)
+        if (!thread_sleeps(atomic_load(&waiters[i].tid))) return false;
     return true;
 }
 

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- they begin; for other waits see nesting.c, channels.c, locks.c ---- */
@@ -115,30 +114,6 @@ static void one_that_sleeps_while_its_own_data_is_destroyed_is_not_stood_in_for(
     assert_int_equal(atomic_load(&ends.gone), 1);
 }
 
-/* When the end of the pool waits for its threads already, most likely. */
-static int nap_late_task(tandem_context *context, void *input, size_t size)
-{
-    (void)input, (void)size;
-    while (!tandem_cancelled(context)) moment();
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-    nap(1);
-    return 0;
-}
-
-static void one_that_begins_while_the_pool_ends_has_ended_by_then(void)
-{
-    tandem_options options = {.on_worker_start = start_with_own_data};
-    assert_int_equal(pthread_key_create(&ends.key, sleep_and_go), 0);
-    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, &options);
-    tandem_task task = task_of(TANDEM_THREAD, nap_late_task, NULL, 0);
-    task.flags = TANDEM_NO_HELP;
-    assert_int_equal(tandem_submit(pool, &task), 0);
-    wait_until(stats_of(pool).running == 1);
-    end_pool(pool);
-    assert_int_equal(tandem_wait(&task), TANDEM_OK);
-    assert_int_equal(atomic_load(&ends.gone), atomic_load(&ends.starts));
-}
-
 /* ---- in a child ---- */
 
 struct family {
@@ -186,7 +161,6 @@ int main(int argc, char **argv)
         test(the_task_that_wakes_the_only_thread_from_a_word_runs),
         test(one_that_sleeps_in_on_worker_stop_is_not_stood_in_for),
         test(one_that_sleeps_while_its_own_data_is_destroyed_is_not_stood_in_for),
-        test(one_that_begins_while_the_pool_ends_has_ended_by_then),
         test(in_a_child_that_starts_afresh_nobody_stands_in_for_a_thread_of_its_parents_pool),
     };
     return harness_main(argc, argv, tests, count_of(tests));
