@@ -77,7 +77,8 @@ int tdm_fault(enum tdm_fault_point point)
     return action == TDM_FAULT_FAIL || action == TDM_FAULT_FAIL_ON ? load_seq(&place->value) : 0;
 }
 
-/* The byte that is granted here is moved before this process asks again: the killed one has written so many, and no more. */
+/* The byte that is granted here is moved before this process asks again, so the killed one has moved no more than so many; or fewer by one for each
+ * frame that was to be put whole or not at all: who is granted less puts nothing, and asks again byte by byte. */
 size_t tdm_fault_short(enum tdm_fault_point point, size_t wanted)
 {
     struct place *place = places ? &places[point] : NULL;
