@@ -177,6 +177,7 @@ struct tandem_task {
                                            same places as on_done, and before it; or NULL.  See "messages" below.  Not for a command */
     void *user_data;                    /* yours */
 
+    const tandem_report *report; /* the task's own, freed by tandem_task_clear(); NULL for a thread task without TANDEM_REPORT */
     int32_t status; /* a tandem_status */
     int32_t code;   /* what the function returned, the exit code of its process or of a command, or a positive errno */
     int32_t signal; /* the signal that killed its process, or 0 */
@@ -185,7 +186,6 @@ struct tandem_task {
                            One 0 byte follows that output_size does not count (after a tandem_reply_owned() on a thread: no).
                            Of a command, however it ended: what it wrote to its standard output, if that was captured */
     size_t output_size; /* bytes of output */
-    const tandem_report *report; /* the task's own, freed by tandem_task_clear(); NULL for a thread task without TANDEM_REPORT */
 
     uint64_t reserved[14]; /* the library's */
 };

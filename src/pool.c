@@ -178,7 +178,8 @@ static int open_core(struct tandem_pool *pool)
     struct tdm_core *core = &pool->core;
     core->home = tdm_identity();
     core->waiters_help = !pool->options.on_worker_start;
-    core->watch_ns = pool->cpus > 1 && pool->options.spin_us != TANDEM_NONE ? pool->options.spin_us * 1000u : 0;
+    core->one_processor = pool->cpus <= 1;
+    core->watch_ns = !core->one_processor && pool->options.spin_us != TANDEM_NONE ? pool->options.spin_us * 1000u : 0;
     core->ledger.limit = pool->options.queue_limit;
     core->ledger.when_full = pool->options.when_full;
     core->ledger.others.shared = true;

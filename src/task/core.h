@@ -11,6 +11,7 @@
 struct tdm_core {
     uint32_t home;            /* the process that made the pool */
     uint32_t watch_ns;        /* how long who waits for a task or a message watches before it sleeps, at most; 0: not at all */
+    bool one_processor;       /* is all that this process may use */
     bool waiters_help;        /* threads that are not the pool's may run its tasks */
     _Atomic uint32_t closing; /* 1: the pool is being destroyed, running functions should return; written by destroy [closing] */
     struct tdm_ledger ledger;

@@ -13,10 +13,14 @@
 #include "task/wait.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 _Static_assert(sizeof(struct tdm_task) <= sizeof((tandem_task *)0)->reserved, "it fits the public struct");
 _Static_assert(sizeof(void *) != 8 || sizeof(tandem_task) == 256, "four cache lines");
+/* What a small task's way writes, its status and code, the link, its state and lane, is 48 bytes in a row: in an array from malloc, whose
+ * elements begin 16 bytes after a cache line does, they are in one. */
+_Static_assert(sizeof(void *) != 8 || (offsetof(tandem_task, status) == 112 && offsetof(tandem_task, reserved) == 144), "in a row");
 
 /* Waiters add their marks at any time, so the word is moved by compare-and-swap even though only the holder moves the state. */
 void tdm_task_move(struct tdm_task *task, enum tdm_task_state from, enum tdm_task_state to)

@@ -8,7 +8,9 @@
  * A record that has no thread lies there like a sleeper, and is called by starting one: see thread_life.c.
  * tests/model/parking.pml goes through all of it.
  *
- * The last worker that has nothing looks out for a while before it sleeps: see watch.h. */
+ * The last worker that has nothing looks out for a while before it sleeps: see watch.h.  On the only processor it gives that to others once
+ * instead.  Who is woken goes before who wakes him, there: a submitter would be interrupted for each task, or few.  Who has only given way finds
+ * what the submitter had time for. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/parking.h"
 
@@ -16,9 +18,12 @@
 #include "base/futex.h"
 #include "base/watch.h"
 
-void tdm_parking_open(struct tdm_parking *parking, uint64_t longest_watch_ns)
+#include <sched.h>
+
+void tdm_parking_open(struct tdm_parking *parking, uint64_t longest_watch_ns, bool one_processor)
 {
-    *parking = (struct tdm_parking){.watch_ns = longest_watch_ns, .longest_watch_ns = longest_watch_ns};
+    *parking =
+        (struct tdm_parking){.watch_ns = longest_watch_ns, .longest_watch_ns = longest_watch_ns, .one_processor = one_processor};
     tdm_list_init(&parking->idle);
 }
 
@@ -73,18 +78,27 @@ void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns)
     parking->watch_ns = tdm_watch_after_sleep(parking->watch_ns, parking->longest_watch_ns, slept_ns);
 }
 
-bool tdm_parking_may_watch(const struct tdm_parking *parking) { return !parking->on_the_way && parking->watch_ns > 0; }
+bool tdm_parking_may_watch(const struct tdm_parking *parking)
+{
+    return !parking->on_the_way && (parking->watch_ns > 0 || parking->one_processor);
+}
+
+static bool something_came(const struct tdm_injector *injector)
+{
+    return load_acquire(&injector->word) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL); /* [injector] */
+}
 
 bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns, bool *paid)
 {
     struct tdm_look look = {.until_ns = tdm_clock_ns() + watch_ns};
     *paid = false;
+    if (watch_ns == 0) sched_yield();
     do
-        if (load_acquire(&injector->word) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL)) { /* [injector] */
+        if (something_came(injector)) {
             *paid = !look.gave_way;
             return true;
         }
-    while (tdm_watch_goes_on(&look));
+    while (watch_ns > 0 && tdm_watch_goes_on(&look));
     return false;
 }
 

@@ -12,7 +12,7 @@ static void the_latest_to_lie_down_is_called_first(void)
 {
     struct tdm_parking parking;
     struct tdm_parker parkers[3];
-    tdm_parking_open(&parking, 0);
+    tdm_parking_open(&parking, 0, false);
     assert_null(tdm_parking_choose(&parking));
     for (int i = 0; i < 3; i++) tdm_parking_lie_down(&parking, &parkers[i]);
     for (int i = 3; i-- > 0;) {
@@ -28,7 +28,7 @@ static void nobody_is_called_while_one_is_on_the_way(void)
 {
     struct tdm_parking parking;
     struct tdm_parker parkers[2];
-    tdm_parking_open(&parking, 50000);
+    tdm_parking_open(&parking, 50000, false);
     for (int i = 0; i < 2; i++) tdm_parking_lie_down(&parking, &parkers[i]);
     assert_non_null(tdm_parking_choose(&parking));
     assert_null(tdm_parking_choose(&parking));
@@ -41,7 +41,7 @@ static void who_gets_up_by_himself_is_not_called(void)
 {
     struct tdm_parking parking;
     struct tdm_parker parkers[2];
-    tdm_parking_open(&parking, 0);
+    tdm_parking_open(&parking, 0, false);
     for (int i = 0; i < 2; i++) tdm_parking_lie_down(&parking, &parkers[i]);
     tdm_parking_get_up(&parkers[1]);
     assert_ptr_equal(tdm_parking_choose(&parking), &parkers[0]);
@@ -52,7 +52,7 @@ static void a_call_that_comes_before_the_sleep_ends_it_and_so_does_its_time(void
 {
     struct tdm_parking parking;
     struct tdm_parker parker;
-    tdm_parking_open(&parking, 0);
+    tdm_parking_open(&parking, 0, false);
     tdm_parking_lie_down(&parking, &parker);
     tdm_parking_call(tdm_parking_choose(&parking));
     tdm_parking_sleep(&parker, TDM_FOREVER);
@@ -71,7 +71,7 @@ static void looking_out_sees_what_comes_and_is_given_up_where_it_does_not_pay(vo
     struct tdm_injector injector = {0};
     struct tdm_link link;
     bool paid;
-    tdm_parking_open(&parking, 16000);
+    tdm_parking_open(&parking, 16000, false);
     tdm_link_init(&link);
     for (int vain = 0; tdm_parking_may_watch(&parking); vain++) {
         assert_true(vain < 10);
@@ -89,14 +89,35 @@ static void looking_out_sees_what_comes_and_is_given_up_where_it_does_not_pay(vo
     assert_int_equal(parking.watch_ns, 16000);
 }
 
-static void on_one_processor_nobody_looks_out(void)
+static void who_is_never_to_look_out_does_not(void)
 {
     struct tdm_parking parking;
-    tdm_parking_open(&parking, 0);
+    tdm_parking_open(&parking, 0, false);
     for (int i = 0; i < 3; i++) {
         assert_false(tdm_parking_may_watch(&parking));
         tdm_parking_awake(&parking, 0);
     }
+}
+
+static void on_one_processor_it_gives_way_and_looks_once(void)
+{
+    struct tdm_parking parking;
+    struct tdm_injector injector = {0};
+    struct tdm_link link;
+    bool paid;
+    tdm_parking_open(&parking, 0, true);
+    tdm_link_init(&link);
+    for (int i = 0; i < 3; i++) {
+        assert_true(tdm_parking_may_watch(&parking));
+        assert_false(tdm_parking_watch(&injector, parking.watch_ns, &paid)); /* it returns */
+        tdm_parking_watched(&parking, paid);
+        assert_int_equal(parking.watch_ns, 0);
+        tdm_parking_awake(&parking, 0);
+    }
+    assert_int_equal(tdm_injector_push(&injector, &link), 0);
+    assert_true(tdm_parking_watch(&injector, parking.watch_ns, &paid));
+    parking.on_the_way = true;
+    assert_false(tdm_parking_may_watch(&parking)); /* another does */
 }
 
 /* Workers that find nothing lie down, one that finds more than it takes calls the next; all under one lock, as parking.h asks. */
@@ -163,7 +184,7 @@ static void none_that_is_needed_sleeps_on(void)
 {
     static struct yard yard;
     yard = (struct yard){.lock = PTHREAD_MUTEX_INITIALIZER, .submits = scaled(1000000)};
-    tdm_parking_open(&yard.parking, 0);
+    tdm_parking_open(&yard.parking, 0, false);
     pthread_t workers[WORKERS], submitters[SUBMITTERS];
     for (int i = 0; i < WORKERS; i++) assert_int_equal(pthread_create(&workers[i], NULL, works, &yard), 0);
     for (int i = 0; i < SUBMITTERS; i++) assert_int_equal(pthread_create(&submitters[i], NULL, submits, &yard), 0);
@@ -186,7 +207,8 @@ int main(int argc, char **argv)
         test(who_gets_up_by_himself_is_not_called),
         test(a_call_that_comes_before_the_sleep_ends_it_and_so_does_its_time),
         test(looking_out_sees_what_comes_and_is_given_up_where_it_does_not_pay),
-        test(on_one_processor_nobody_looks_out),
+        test(who_is_never_to_look_out_does_not),
+        test(on_one_processor_it_gives_way_and_looks_once),
         test(none_that_is_needed_sleeps_on),
     };
     return harness_main(argc, argv, tests, count_of(tests));
