@@ -111,8 +111,6 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
         slot->heard = true;
         add_seq(&slot->lane->talkers, 1); /* [lane-talkers] */
     }
-    tdm_report_begin(private);
-    tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
     tdm_control_offer(slot->control, tdm_slot_index(slot, entry), entry->sequence);
     tdm_fault(TDM_FAULT_host_offered);
     int left = send_task(slot, entry, copied, alone);
@@ -123,6 +121,8 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
         entry->task = NULL;
         return false;
     }
+    tdm_report_begin(private);
+    tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
     if (left != 0 && (left != -EAGAIN || !tdm_way_has_ring(&slot->out))) tdm_reactor_post(&slot->attend);
     if (slot->in_hand++ == 0) add_seq(&slot->lane->busy, 1); /* [lane-busy] */
     slot->handed++;
@@ -254,6 +254,7 @@ static void take_back(struct tdm_slot *slot, struct tdm_entry *entry)
 {
     if (!tdm_outbox_empty(&slot->outbox) && slot->outbox.frame.kind == TDM_FRAME_TASK) tdm_slot_set_state(slot, TDM_SLOT_DYING);
     slot->handed--;
+    tdm_report_take_back(tdm_task_public(entry->task));
     tdm_slot_talk_revoked(slot, entry);
     tdm_slot_drop(slot, entry, tdm_clock_ns());
     tdm_reading_look_up(slot);

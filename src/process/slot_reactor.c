@@ -220,6 +220,7 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
         bool waits = revoked;
         if (waits && is_head && !retired && ++entry->task->deaths == TDM_DEATHS_MOST) waits = false;
         if (waits) {
+            tdm_report_take_back(tdm_task_public(entry->task));
             tdm_slot_talk_take_back(slot, entry->task, entry->sequence);
             tdm_list_push_front(&back, &entry->task->link);
         } else {

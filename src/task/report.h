@@ -55,8 +55,9 @@ void *tdm_report_kept(const tandem_report *report);
 /* The report's own from now on: what a command has written to its standard error, followed by a 0 byte. */
 void tdm_report_own_errors(tandem_report *report, void *bytes, size_t size, void (*release)(void *bytes));
 
-/* It was handed to this worker. */
+/* It was handed to this worker; or has been taken back from it, which has not begun it. */
 void tdm_report_start(tandem_report *report, uint64_t started_ns, uint32_t worker, pid_t pid);
+void tdm_report_take_back(const tandem_task *task);
 /* Its function has been entered, as far as can be known. */
 void tdm_report_count_run(tandem_report *report);
 void tdm_report_end(tandem_report *report, const tandem_task *task, const struct tdm_outcome *outcome);

@@ -6,6 +6,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "threads/spare.h"
 
+#include "threads/owed.h"
 #include "threads/thread_lane.h"
 
 static void lock(struct tdm_thread_lane *lane) { tdm_ledger_lock(tdm_thread_ledger(lane)); }
@@ -25,14 +26,23 @@ static struct tdm_thread_worker *take_record(struct tdm_thread_lane *lane)
     return worker;
 }
 
-static void start(struct tdm_thread_lane *lane)
+/* One, if one is missing.  False: none is, or it cannot be started, and will be tried again. */
+static bool start(struct tdm_thread_lane *lane)
 {
     lock(lane);
     bool wanted = lane->spares.alive < lane->spares.blocked && lane->spares.alive < TDM_SPARES_MOST;
     struct tdm_thread_worker *worker = wanted ? take_record(lane) : NULL;
     if (worker) tdm_life_count(worker);
     unlock(lane);
-    if (worker) tdm_life_start(worker); /* if it cannot be nobody stands in, this time */
+    if (!worker) return false;
+    bool started = tdm_life_start(worker) == 0;
+    if (!started) tdm_owed_note(lane);
+    return started;
+}
+
+void tdm_spare_make_up(struct tdm_thread_lane *lane)
+{
+    while (start(lane)) continue;
 }
 
 void tdm_spare_block(struct tdm_thread_worker *worker, bool begins)

@@ -19,5 +19,7 @@ struct tdm_spares {
 
 /* The worker is about to sleep in the middle of a task; or goes on. */
 void tdm_spare_block(struct tdm_thread_worker *worker, bool begins);
+/* As many as are missing begin, as far as they can be started. */
+void tdm_spare_make_up(struct tdm_thread_lane *lane);
 
 #endif

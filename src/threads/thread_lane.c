@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "task/wait.h"
+#include "threads/owed.h"
 
 #include <errno.h>
 
@@ -160,6 +161,7 @@ int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, co
     tdm_lane_open(&lane->lane, &ops, core);
     tdm_dedicated_open(&lane->dedicated);
     tdm_parking_open(&lane->parking, core->watch_ns, core->one_processor);
+    tdm_owed_open(lane);
     if (options->queue_limit != 0) tdm_injector_close(&lane->injector);
     lane->options = options;
     lane->workers = tdm_calloc((size_t)options->threads + TDM_SPARES_MOST, sizeof *lane->workers);

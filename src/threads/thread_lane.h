@@ -2,6 +2,7 @@
 #ifndef TDM_THREADS_THREAD_LANE_H
 #define TDM_THREADS_THREAD_LANE_H
 
+#include "base/reactor.h"
 #include "job/context.h"
 #include "task/lane.h"
 #include "task/self.h"
@@ -66,6 +67,7 @@ struct tdm_thread_lane {
     bool in_hands;              /* some may be in workers' hands; guarded by front_lock */
     uint32_t beginning;         /* threads that were chosen to begin and are not ready yet; guarded by front_lock */
     uint64_t tries_again_ns;    /* no thread is started before: one could not be; guarded by front_lock */
+    struct tdm_timer owed;      /* then that is tried again; set under front_lock, and not any more when the lane is stopping */
     /* guarded by the ledger's lock */
     uint32_t count; /* of the pool's threads that have not decided to end; written under front_lock too */
     struct tdm_spares spares;
@@ -115,6 +117,8 @@ void tdm_thread_queue_call(struct tdm_thread_lane *lane);
 /* With the front lock held, by a worker that has just taken a task, or leaves, or cannot come: whom to call for what is left, in anybody's hand
  * too, whose owner may have relied on this one to be on its way; or NULL.  If nothing is left, who brings something calls. */
 struct tdm_parker *tdm_thread_queue_choose_helper(struct tdm_thread_lane *lane);
+/* By whoever has no task to bring and is not about to take one: is there something that nobody is on the way to? */
+void tdm_thread_queue_look_again(struct tdm_thread_lane *lane);
 /* Takes this very task out if it waits anywhere. */
 bool tdm_thread_queue_take_back(struct tdm_lane *lane, struct tdm_task *task);
 /* One that has not been put in after all: what lies where its link is means nothing from now on. */

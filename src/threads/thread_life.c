@@ -15,12 +15,10 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "threads/owed.h"
 #include "threads/thread_lane.h"
 
 #include <errno.h>
-
-/* One that could not start is followed by no other for so long. */
-#define TRY_AGAIN_NS 10000000
 
 static void lock_front(struct tdm_thread_lane *lane) { tdm_lock(&lane->front_lock, TDM_RANK_FRONT); }
 static void unlock_front(struct tdm_thread_lane *lane) { tdm_unlock(&lane->front_lock, TDM_RANK_FRONT); }
@@ -98,7 +96,8 @@ static bool needs_another(struct tdm_thread_lane *lane)
            tdm_injector_holds_more_than(&lane->injector, lane->beginning - (uint32_t)apart);
 }
 
-/* Who brings the next task asks again where that was to be one without a thread that is not to be started now. */
+/* Who brings the next task asks again where that was to be one without a thread that is not to be started now; and so does the reactor, if that is
+ * because one could not be: see owed.h. */
 struct tdm_parker *tdm_life_choose(struct tdm_thread_lane *lane)
 {
     if (!tdm_parking_would_choose_absent(&lane->parking)) return tdm_parking_choose(&lane->parking);
@@ -140,11 +139,12 @@ static void begin(struct tdm_thread_worker *worker)
         lock_front(lane);
         lane->parking.on_the_way = false;
         lane->beginning--;
-        lane->tries_again_ns = tdm_clock_ns() + TRY_AGAIN_NS;
+        lane->tries_again_ns = tdm_clock_ns() + TDM_OWED_NS;
         tdm_parking_put_absent(&lane->parking, &worker->parker);
         struct tdm_parker *helper = tdm_thread_queue_choose_helper(lane);
         unlock_front(lane);
         tdm_life_call(helper);
+        tdm_owed_note(lane);
     }
     errno = saved;
 }
@@ -242,6 +242,7 @@ void tdm_life_join(struct tdm_thread_worker *worker)
 /* One that is about to lie down finds the lane stopping.  A task that still runs may sleep, and have one more stand in that has never been there. */
 void tdm_life_close(struct tdm_thread_lane *lane)
 {
+    tdm_owed_close(lane);
     uint32_t made = load_acquire(&lane->made); /* [lane-made] */
     for (uint32_t i = 0; i < made; i++) tdm_parking_call(&lane->workers[i].parker);
     for (uint32_t alive; (alive = load_seq(&lane->alive)) > 0;)

@@ -226,6 +226,14 @@ void tdm_thread_queue_call(struct tdm_thread_lane *lane)
     tdm_life_call(parker);
 }
 
+void tdm_thread_queue_look_again(struct tdm_thread_lane *lane)
+{
+    lock_front(lane);
+    struct tdm_parker *helper = tdm_thread_queue_choose_helper(lane);
+    unlock_front(lane);
+    tdm_life_call(helper);
+}
+
 static bool take_from_hands(struct tdm_thread_lane *lane, struct tdm_task *task)
 {
     bool taken = false;

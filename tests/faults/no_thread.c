@@ -1,4 +1,4 @@
-/* no_thread.c - a thread of its own that cannot be had: its task says so, and nothing is left of it. */
+/* no_thread.c - threads that cannot be had: a task that was to have one of its own says so; a pool that lacks one tries again. */
 #include "harness.h"
 
 #include <errno.h>
@@ -112,6 +112,105 @@ static void a_pool_that_gets_no_more_threads_goes_on_with_the_first_and_tries_ag
     end_pool(pool);
 }
 
+/* ---- tried again, although nobody brings a task ---- */
+
+enum helper { IS_THERE, IS_TO_BE_HAD };
+
+/* What tries again has a thread itself: that is there, for a time limit; or it can be had after the first failure. */
+static void begin_to_fail(tandem_pool *pool, enum helper helper)
+{
+    tandem_task task = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    task.timeout_ms = (uint32_t)patience_ms();
+    if (helper == IS_THERE) assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+    tdm_fault_arm(TDM_FAULT_thread, 1, helper == IS_THERE ? TDM_FAULT_FAIL_ON : TDM_FAULT_FAIL, EAGAIN);
+}
+
+static void end_failing(enum helper helper)
+{
+    wait_until(tdm_fault_fired(TDM_FAULT_thread) >= (helper == IS_THERE ? 5 : 1));
+    tdm_fault_disarm_all();
+}
+
+static void begin_at_gate(tandem_pool *pool, tandem_task *tasks, int count, tandem_fn *run, struct gate **gate)
+{
+    for (int i = 0; i < count; i++) {
+        tasks[i] = task_of(TANDEM_THREAD, run, gate, sizeof *gate);
+        tasks[i].flags = TANDEM_NO_HELP;
+        assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+    }
+}
+
+/* The others are busy with what is no call of the library's. */
+static void expect_another_thread(enum helper helper)
+{
+    struct gate closed = {0}, *gate = &closed;
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 3, NULL);
+    tandem_task tasks[3];
+    begin_to_fail(pool, helper);
+    begin_at_gate(pool, tasks, 3, gate_task, &gate);
+    end_failing(helper);
+    assert_true(await(&gate->entered, 3));
+    atomic_store(&gate->opened, 1);
+    for (int i = 0; i < 3; i++) expect_end(&tasks[i], TANDEM_OK);
+    end_pool(pool);
+}
+
+/* promise 36 */
+static void a_thread_that_could_not_be_had_begins_though_nobody_comes(void) { expect_another_thread(IS_THERE); }
+static void so_it_does_where_what_tries_again_has_to_be_started_first(void) { expect_another_thread(IS_TO_BE_HAD); }
+
+static atomic_uint word;
+
+static int sleep_on_word_task(tandem_context *context, void *input, size_t size)
+{
+    int result = gate_task(context, input, size);
+    while (result == 0 && atomic_load(&word) == 0) result = tandem_atomic_wait(&word, 0, -1);
+    return result;
+}
+
+/* For each of these threads, which sleep in the middle of their tasks, another is to stand in. */
+static void expect_stand_ins(int threads, enum helper helper)
+{
+    struct gate gates[2] = {{0}}, *first = &gates[0], *second = &gates[1];
+    tandem_task sleepers[3], others[3];
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, (uint32_t)threads, NULL);
+    begin_at_gate(pool, sleepers, threads - 1, sleep_on_word_task, &first);
+    assert_true(await(&first->entered, threads - 1));
+    begin_to_fail(pool, helper);
+    begin_at_gate(pool, sleepers + threads - 1, 1, sleep_on_word_task, &first);
+    assert_true(await(&first->entered, threads));
+    atomic_store(&first->opened, 1);
+    wait_until(tdm_fault_fired(TDM_FAULT_thread) > 0);
+    begin_at_gate(pool, others, threads, gate_task, &second);
+    end_failing(helper);
+    assert_true(await(&second->entered, threads));
+    atomic_store(&second->opened, 1);
+    for (int i = 0; i < threads; i++) expect_end(&others[i], TANDEM_OK);
+    atomic_store(&word, 1);
+    assert_int_equal(tandem_atomic_notify(&word, UINT32_MAX), 0);
+    for (int i = 0; i < threads; i++) expect_end(&sleepers[i], TANDEM_OK);
+    end_pool(pool);
+}
+
+/* promise 13 */
+static void threads_that_could_not_stand_in_do_while_those_still_sleep(void) { expect_stand_ins(3, IS_THERE); }
+static void so_does_one_where_what_tries_again_has_to_be_started_first(void) { expect_stand_ins(1, IS_TO_BE_HAD); }
+
+static void a_pool_ends_while_threads_cannot_be_had(void)
+{
+    struct gate closed = {0}, *gate = &closed;
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 3, NULL);
+    tandem_task tasks[3];
+    begin_to_fail(pool, IS_THERE);
+    begin_at_gate(pool, tasks, 3, spin_task, &gate);
+    wait_until(tdm_fault_fired(TDM_FAULT_thread) >= 3);
+    end_pool(pool);
+    for (int i = 0; i < 3; i++) expect_end(&tasks[i], TANDEM_CANCELLED);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -120,6 +219,11 @@ int main(int argc, char **argv)
         test(a_thread_that_cannot_be_replaced_is_as_soon_as_one_is_to_be_had),
         test(a_pool_ends_while_its_thread_cannot_be_replaced),
         test(a_pool_that_gets_no_more_threads_goes_on_with_the_first_and_tries_again),
+        test(a_thread_that_could_not_be_had_begins_though_nobody_comes),
+        test(so_it_does_where_what_tries_again_has_to_be_started_first),
+        test(threads_that_could_not_stand_in_do_while_those_still_sleep),
+        test(so_does_one_where_what_tries_again_has_to_be_started_first),
+        test(a_pool_ends_while_threads_cannot_be_had),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "family.h"
+#include "leftovers.h"
 
 /* /proc/PID/stat: the name may hold anything, so it ends at the last bracket. */
 static bool read_member(pid_t pid, struct member *member)
@@ -63,7 +64,7 @@ void family_look(struct family *family)
     struct member *all = malloc(MOST * sizeof *all);
     if (all == NULL) abort();
     size_t count = read_all(all, MOST);
-    const pid_t root = getppid(), self = getpid();
+    const pid_t self = getpid(), root = getenv(MARK) != NULL ? getppid() : self;
     bool found;
     family->count = 0;
     do {

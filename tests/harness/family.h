@@ -1,6 +1,6 @@
 /* family.h - the processes that descend from a test: guards, workers and what these started.  Seen through /proc, so Linux's.
  *
- * All that descends from the process that started this one; the harness makes that one the parent of orphans.  The caller itself is
+ * All that descends from the harness, which is made the parent of orphans, or from the caller, if it runs alone.  The caller itself is
  * not among them.  What is seen is what was: look again before you rely on it. */
 #ifndef TANDEM_FAMILY_H
 #define TANDEM_FAMILY_H

@@ -45,6 +45,13 @@ void skip_unless(bool possible, const char *reason)
     if (!possible) skip_test(reason);
 }
 
+static bool is_alone(void) { return getenv(MARK) == NULL; }
+
+void skip_alone(const char *reason)
+{
+    if (is_alone()) skip_test(reason);
+}
+
 void skip_under_sanitizer(const char *reason)
 {
     if (sanitized()) skip_test(reason);
@@ -251,6 +258,9 @@ int harness_main(int argc, char **argv, const struct harness_test *tests, size_t
         if (argc > 1) cmocka_set_test_filter(argv[1]);
         return watch_all(tests, count);
     }
+#ifdef __linux__
+    if (is_alone()) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* the guards are orphans, and would be nobody's to be found */
+#endif
     for (size_t i = 0; i < count; i++)
         if (strcmp(tests[i].name, only) == 0) return run_one(&tests[i]);
     fprintf(stderr, "%s: no test is called %s\n", program, only);

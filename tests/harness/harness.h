@@ -2,7 +2,7 @@
  *
  * A program lists its tests and calls harness_main().  Run by hand, it takes patterns: `submission '*EBUSY*'`.  Each test is run
  * by the program executing itself again with TANDEM_TEST=name, so that every test begins with one thread and no zygote, and a
- * crash or a hang costs one test.  Set TANDEM_TEST yourself to have a test in a debugger.  TANDEM_FULL=1 runs the full counts.
+ * crash or a hang costs one test.  Set TANDEM_TEST yourself to have a test in a debugger: then it gets the orphans that else come to the harness.  TANDEM_FULL=1 runs the full counts.
  * Under valgrind give --trace-children=yes.
  *
  * Include this first: it asks the system for more than C11 shows.  cmocka's assertions are for the test's own thread; what runs
@@ -78,6 +78,7 @@ int64_t now_ms(void);
 void skip_on_portable(const char *reason);               /* in a build with POSIX calls only */
 void skip_without(const char *path, const char *reason); /* where the system has no such file */
 void skip_unless(bool possible, const char *reason);
+void skip_alone(const char *reason); /* with TANDEM_TEST set by hand */
 void skip_under_sanitizer(const char *reason);
 void skip_under_valgrind(const char *reason);
 bool sanitized(void);

@@ -172,7 +172,10 @@ parking() {
     clean 'three workers, a branch' -DWORKERS=3 -DBRANCHES=1
     clean 'one thread at first, two end' -DTHREADS=1 -DENDS=2
     clean 'two in hand, one thread' -DTHREADS=1 -DENDS=1 -DHANDS=1
+    clean 'one thread, a start fails' -DTHREADS=1 -DFAILS=1
     mutant begins_silently somebody_waits_for_ever -DWORKERS=3 -DTASKS=3 -DTHREADS=1
+    mutant owes_and_tells_nobody somebody_waits_for_ever -DTHREADS=1 -DFAILS=1
+    mutant fails_on_the_way somebody_waits_for_ever -DTHREADS=1 -DFAILS=1
     mutant ends_and_looks_no_more somebody_waits_for_ever -DENDS=1
     mutant ends_though_chosen somebody_waits_for_ever -DENDS=1
     mutant forgets_what_is_in_hands somebody_waits_for_ever -DHANDS=1
@@ -188,6 +191,7 @@ parking() {
 parking_large() {
     model=parking.pml
     clean 'one of three threads, one ends' -DWORKERS=3 -DTHREADS=1 -DENDS=1
+    clean 'one of three, two starts fail' -DWORKERS=3 -DTHREADS=1 -DFAILS=2
     clean 'three tasks, two in hand' -DTASKS=3 -DWORKERS=3 -DHANDS=1
 }
 

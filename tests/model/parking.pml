@@ -7,11 +7,12 @@
  * Submitters bring tasks, each waits for the end of all; workers take one at a time, look out or sleep when there is none.  A task may
  * take for ever but for the end of another: so one worker alone does not do, and each has to be called for what the others leave.  Who finds
  * none may take a branch of a task's instead, which lasts as long.  Some have no thread at first, and lie with those that sleep; one that
- * sleeps may end, so often in all, but for the last.  Who takes may take two at once, and have one in his hand, where others find it.
+ * sleeps may end, so often in all, but for the last.  Who takes may take two at once, and have one in his hand, where others find it.  A start may
+ * fail, so often in all; then none is tried for a while, and the reactor tries again.
  *
  * What is mirrored where: the word threads/injector.h (how many are in it, and CALL); Worker threads/thread_queue.c (take_or_sleep, leave_to_others, choose_helper,
- * tdm_thread_queue_next); choose, lie_down, awake, watched threads/parking.c; beginning and ending threads/thread_life.c (tdm_life_arrived,
- * tdm_life_end); Submitter threads/thread_lane.c (submit).  LOOK is set and seen as a task is that comes in; it is not here, nor is pointed_out,
+ * tdm_thread_queue_next); choose, lie_down, awake, watched threads/parking.c; beginning and ending threads/thread_life.c (tdm_life_choose, begin,
+ * tdm_life_arrived, tdm_life_end); Reactor threads/owed.c; Submitter threads/thread_lane.c (submit).  LOOK is set and seen as a task is that comes in; it is not here, nor is pointed_out,
  * without which a branch is only found later.
  *
  * Mutants.  With one of these as -D spin must find an error:
@@ -25,6 +26,8 @@
  *   ends_and_looks_no_more      who has ended and lies there again, for another thread, does not look at what has come meanwhile
  *   ends_though_chosen          whose time is over ends though somebody has chosen it
  *   forgets_what_is_in_hands    who takes two looks only whether the queue is empty
+ *   owes_and_tells_nobody    a start has failed, and the reactor is not told
+ *   fails_on_the_way         nor is it said that nobody is on the way after all
  *   steals_and_asks_nobody      who takes a branch, with which he may be long, does not set CALL though others sleep
  */
 
@@ -48,9 +51,16 @@
 #ifndef HANDS
 #define HANDS 0 /* 1: tasks are taken two at once */
 #endif
+#ifndef FAILS
+#define FAILS 0
+#endif
 
 byte branches = BRANCHES;
 byte ends = ENDS;
+byte fails = FAILS;
+byte untold; /* starts that have failed, of which the reactor has not been told yet */
+bool owed;   /* it has been told of one since it last looked */
+bool rests;  /* none is started now */
 byte alive = THREADS;
 byte queued;  /* tasks in the injector */
 bool call;    /* its bit */
@@ -78,15 +88,19 @@ inline choose(whom)
         :: WORKERS > 2 && idle[1] && !absent[1] -> whom = 1
         :: else ->
             if
-            :: idle[0] -> whom = 0
-            :: WORKERS > 1 && idle[WORKERS - 1] -> whom = WORKERS - 1
-            :: WORKERS > 2 && idle[1] -> whom = 1
-            fi;
-            alive++
+            :: rests -> call = true
+            :: !rests && idle[0] -> whom = 0; alive++
+            :: !rests && WORKERS > 1 && idle[WORKERS - 1] -> whom = WORKERS - 1; alive++
+            :: !rests && WORKERS > 2 && idle[1] -> whom = 1; alive++
+            fi
         fi;
-        idle[whom] = false;
-        asleep--;
-        on_the_way = true
+        if
+        :: whom != NOBODY ->
+            idle[whom] = false;
+            asleep--;
+            on_the_way = true
+        :: else
+        fi
     :: else
     fi
 }
@@ -107,15 +121,6 @@ inline ask_for_call(asked)
     }
 }
 
-inline wake(whom)
-{
-    if
-    :: whom != NOBODY && absent[whom] -> absent[whom] = false; started[whom] = true
-    :: whom != NOBODY && !absent[whom] -> called[whom] = true
-    :: else
-    fi
-}
-
 #define HELD (hand[0] || (WORKERS > 1 && hand[WORKERS - 1]) || (WORKERS > 2 && hand[1]))
 
 /* With the lock held, by who leaves the queue: whom to call for what is left. */
@@ -132,6 +137,42 @@ inline choose_helper(whom, asked)
         ask_for_call(asked);
 #endif
         if :: !asked -> choose(whom) :: else fi
+    :: else
+    fi
+}
+
+/* Without it.  Whom one calls that could not be started has a thread: none is started now. */
+inline wake(whom, asked)
+{
+    if
+    :: whom != NOBODY && absent[whom] ->
+        if
+        :: fails > 0 ->
+            fails--;
+            lock();
+#ifndef fails_on_the_way
+            on_the_way = false;
+#endif
+            alive--;
+            rests = true;
+            untold++;
+            idle[whom] = true;
+            asleep++;
+            choose_helper(whom, asked);
+            unlock();
+            if
+            :: whom != NOBODY -> called[whom] = true
+            :: else
+            fi;
+            atomic {
+                untold--;
+#ifndef owes_and_tells_nobody
+                owed = true
+#endif
+            }
+        :: true -> absent[whom] = false; started[whom] = true
+        fi
+    :: whom != NOBODY && !absent[whom] -> called[whom] = true
     :: else
     fi
 }
@@ -184,7 +225,7 @@ taking:
 #endif
 #endif
         unlock();
-        wake(whom);
+        wake(whom, asked);
         begun++;
         begun == TASKS; /* waits */
         goto again
@@ -246,7 +287,7 @@ end_asleep:
 #ifndef ends_though_chosen
         :: !idle[me] -> unlock(); called[me] /* in a moment */
 #else
-        :: !idle[me] -> ends--; alive--; choose_helper(whom, asked); unlock(); wake(whom); goto ending
+        :: !idle[me] -> ends--; alive--; choose_helper(whom, asked); unlock(); wake(whom, asked); goto ending
 #endif
         :: idle[me] ->
             idle[me] = false;
@@ -259,7 +300,7 @@ end_asleep:
             alive--;
             choose_helper(whom, asked);
             unlock();
-            wake(whom);
+            wake(whom, asked);
             goto ending
         fi
     fi;
@@ -278,7 +319,7 @@ ending:
     choose_helper(whom, asked);
 #endif
     unlock();
-    wake(whom);
+    wake(whom, asked);
 beginning:
 end_absent:
     started[me]; /* by who has chosen it */
@@ -291,16 +332,30 @@ end_absent:
     goto again
 }
 
+/* The while is over when it tries again, but for one that begins later. */
+proctype Reactor()
+{
+    byte whom;
+    bool asked;
+end_idle:
+    atomic { owed -> owed = false; rests = untold > 0 }
+    lock();
+    choose_helper(whom, asked);
+    unlock();
+    wake(whom, asked);
+    goto end_idle
+}
+
 proctype Submitter(byte count)
 {
     byte whom;
-    bool found;
+    bool found, asked;
     do
     :: count > 0 ->
         count--;
         atomic { queued++; found = call; call = false }
         if
-        :: found -> lock(); choose(whom); unlock(); wake(whom)
+        :: found -> lock(); choose(whom); unlock(); wake(whom, asked)
         :: else
         fi
     :: else -> break
@@ -322,6 +377,7 @@ init
             i++
         :: else -> break
         od;
+        if :: FAILS > 0 -> run Reactor() :: else fi;
         run Submitter(TASKS - TASKS / 2);
         run Submitter(TASKS / 2)
     }

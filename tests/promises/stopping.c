@@ -44,6 +44,45 @@ static void a_cancelled_task_that_waits_never_starts(int isolation)
     end_pool(pool);
 }
 
+/* A short task has told that they are short, so the gate that follows the first one's end is handed over with all behind it. */
+static void a_cancelled_task_that_was_handed_over_and_not_begun_has_no_start_in_its_report(void)
+{
+    enum { TASKS = 5 };
+    tandem_task first, running, waiting[TASKS], brief = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
+    struct gate *gates = shared(2 * sizeof *gates), *gate[2] = {&gates[0], &gates[1]};
+    atomic_int *cell = shared(sizeof *cell);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    assert_int_equal(tandem_call(pool, &brief), TANDEM_OK);
+    begin_gated(pool, TANDEM_PROCESS, &first, &gate[0]);
+    running = task_of(TANDEM_PROCESS, gate_task, &gate[1], sizeof gate[1]);
+    assert_int_equal(tandem_submit(pool, &running), 0);
+    for (int i = 0; i < TASKS; i++) {
+        waiting[i] = task_of(TANDEM_PROCESS, count_task, &cell, sizeof cell);
+        assert_int_equal(tandem_submit(pool, &waiting[i]), 0);
+    }
+    atomic_store(&gate[0]->opened, 1);
+    assert_true(await(&gate[1]->entered, 1));
+    for (int i = 0; i < TASKS; i++) assert_int_equal(tandem_cancel(&waiting[i]), 0);
+    for (int i = 0; i < TASKS; i++) {
+        expect_end(&waiting[i], TANDEM_CANCELLED);
+        assert_int_equal(waiting[i].report->started_ns, 0);
+        assert_int_equal(waiting[i].report->pid, 0);
+        assert_int_equal(waiting[i].report->worker, 0);
+        assert_int_equal(waiting[i].report->runs, 0);
+        assert_true(waiting[i].report->queued_ns > 0);
+        tandem_task_clear(&waiting[i]);
+    }
+    atomic_store(&gate[1]->opened, 1);
+    expect_end(&first, TANDEM_OK);
+    expect_end(&running, TANDEM_OK);
+    assert_int_equal(running.report->worker, first.report->worker);
+    assert_int_equal(atomic_load(cell), 0);
+    tandem_task_clear(&first);
+    tandem_task_clear(&running);
+    tandem_task_clear(&brief);
+    end_pool(pool);
+}
+
 /* ---- while it runs ---- */
 
 /* promise 16 */
@@ -189,6 +228,7 @@ int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
         both(a_cancelled_task_that_waits_never_starts),
+        test(a_cancelled_task_that_was_handed_over_and_not_begun_has_no_start_in_its_report),
         test(a_cancelled_process_task_is_gone_when_it_has_ended),
         test(a_cancelled_thread_task_sees_it),
         test(a_cancelled_thread_task_that_returns_0_is_ok),
