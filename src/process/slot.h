@@ -146,6 +146,7 @@ struct tdm_leeway {
     bool is_spent;          /* it has had all the tasks that one worker gets */
 };
 struct tdm_leeway tdm_slot_leeway(struct tdm_slot *slot);
+struct tdm_leeway tdm_slot_leeway_locked(struct tdm_slot *slot); /* by any thread */
 bool tdm_slot_is_held_up(
     struct tdm_slot *slot); /* it has no task, but the rest of a message is still to be written; it will be freed then */
 struct tdm_task *tdm_slot_take_newest(struct tdm_slot *slot); /* one that waits behind another, now the caller's; or NULL */
