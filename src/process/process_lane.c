@@ -162,7 +162,7 @@ static bool queue_new(struct tdm_process_lane *lane, struct tdm_task *task, bool
 }
 
 /* A thread that submits more than workers can take comes by one of them now and then: takes its answers, and gives it more. */
-#define PASS_EVERY 8
+#define PASS_EVERY 12
 
 struct tdm_slot *tdm_process_lane_enter_to_pass(struct tdm_process_lane *lane)
 {

@@ -75,6 +75,7 @@ struct tdm_slot {
     struct tdm_node parked;   /* those who wait for a task of this worker and have not the right */
     bool unread;              /* the reader that was a thread has left the reactor something that only it may read */
     bool hasty;               /* whoever reads is to be told of the next reply at once: what the worker does takes long */
+    bool came_by;             /* a thread that submits has come by while the reactor read: it will again */
     bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
     _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
     bool is_dead;             /* and is to be buried as soon as the reactor may read; how: */
