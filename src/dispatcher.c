@@ -80,8 +80,8 @@ static struct tdm_lane *lane_of(struct tandem_pool *pool, const tandem_task *tas
 static struct tdm_submission_results take_results(tandem_task *task, uint32_t before)
 {
     struct tdm_task *private = tdm_task_of(task);
-    struct tdm_submission_results results = {
-        task->output, task->output_size, task->report, NULL, task->status, task->code, task->signal, 0, 0};
+    struct tdm_submission_results results = {task->output, task->output_size, task->report,  NULL, task->status,
+                                             task->code,   task->signal,      private->bare, 0,    0};
     if (task->output) results.release = private->release;
     tdm_report_expect_free(task->report);
     if (before & TDM_PROGRESSED) results.done = private->progress.done, results.total = private->progress.total;
@@ -104,6 +104,7 @@ static void put_results(tandem_task *task, const struct tdm_submission_results *
     if (task->signal != results->signal)
         task->signal = results->signal; /* of a thread task others may look at it: [task-in-queue] */
     private->release = results->release;
+    private->bare = results->bare;
     if (before & TDM_PROGRESSED) private->progress.done = results->done, private->progress.total = results->total;
 }
 
@@ -148,9 +149,10 @@ static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_repo
         private->retried = false;
     }
     task->report = report;
+    private->bare = false;
     if (task->isolation == TANDEM_PROCESS || task->command) {
         prepare_for_process(private, report);
-        return marks;
+        return marks | (tdm_short_way_fits_process(task) ? (uint32_t)TDM_SHORT : 0);
     }
     tdm_link_init(tdm_thread_link_of(private));
     if (task->flags & TANDEM_DEDICATED || task->priority != 0) prepare_link(&private->link);

@@ -115,6 +115,8 @@ static inline int put_in(tandem_pool *pool, tandem_task *task, const struct befo
 int tandem_submit(tandem_pool *pool, tandem_task *task)
 {
     struct before before;
+    if (task && task->isolation == TANDEM_PROCESS)
+        return tdm_short_way_to_process(pool, task) ? 0 : tdm_dispatch(pool, task, false);
     return make_ready(pool, task, &before) ? put_in(pool, task, &before) : tdm_dispatch(pool, task, false);
 }
 
@@ -190,7 +192,7 @@ int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t coun
     for (size_t done = 0; done < count;) {
         size_t taken = takes_many(pool) ? submit_batch(pool, tasks + done, count - done, &error) : 0;
         if (taken == 0 && error == 0) {
-            error = tdm_dispatch(pool, tasks[done], false);
+            error = tdm_short_way_to_process(pool, tasks[done]) ? 0 : tdm_dispatch(pool, tasks[done], false);
             taken = error == 0;
         }
         done += taken;

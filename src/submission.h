@@ -12,6 +12,7 @@ struct tdm_submission_results {
     const tandem_report *report;
     void (*release)(void *);
     int32_t status, code, signal;
+    bool bare;            /* see report.h */
     uint64_t done, total; /* with TDM_PROGRESSED */
 };
 

@@ -56,3 +56,7 @@ uint64_t tdm_quick_clock_set(struct tdm_quick_clock *clock)
     }
     return ns;
 }
+
+static _Thread_local struct tdm_quick_clock own;
+
+uint64_t tdm_quick_clock_now(void) { return tdm_quick_clock_ns(&own); }

@@ -31,6 +31,9 @@ static inline uint64_t tdm_cycles(void) { return 0; }
 /* Before the first thread: may the counter be used? */
 void tdm_quick_clock_open(void);
 
+/* The calling thread's own. */
+uint64_t tdm_quick_clock_now(void);
+
 /* Calls the system's clock and counts from there. */
 uint64_t tdm_quick_clock_set(struct tdm_quick_clock *clock);
 

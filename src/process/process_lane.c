@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/proc.h"
 #include "job/setup.h"
+#include "process/plain.h"
 #include "process/reading.h"
 #include "process/shared_memory.h"
 #include "process/slot_talk.h"
@@ -25,8 +26,8 @@ static void unlock(const struct tdm_process_lane *lane) { tdm_process_lane_unloc
 
 /* ---- tasks to slots: any thread ---- */
 
-/* With the lock held: one that is there, off the list.  A worker that has been given something is looked after. */
-static struct tdm_slot *take_idle(struct tdm_process_lane *lane, uint32_t *number)
+/* A worker that has been given something is looked after. */
+struct tdm_slot *tdm_process_lane_take_idle(struct tdm_process_lane *lane, uint32_t *number)
 {
     struct tdm_slot *slot = container_of(tdm_list_pop_front(&lane->idle), struct tdm_slot, idle);
     *number = slot->number;
@@ -34,13 +35,14 @@ static struct tdm_slot *take_idle(struct tdm_process_lane *lane, uint32_t *numbe
     return slot;
 }
 
-/* What is not to begin any more ends. */
+/* What is not to begin any more ends.  What asks for nothing but to be run is looked at by the slot. */
 static void drop_late(struct tdm_process_lane *lane, struct tdm_node *tasks)
 {
     for (struct tdm_node *node = tasks->next, *next; node != tasks; node = next) {
         struct tdm_task *task = container_of(node, struct tdm_task, link);
         next = node->next;
-        tdm_list_remove(node); /* it may end, and be gone */
+        if (load_relaxed(&task->state) & TDM_SHORT) continue; /* relaxed: the mark was there before it was queued */
+        tdm_list_remove(node);                                /* it may end, and be gone */
         if (tdm_lane_begin(&lane->lane, task, NULL)) tdm_list_insert_after(next->previous, node);
     }
 }
@@ -69,7 +71,7 @@ static void hand_all(struct tdm_process_lane *lane, struct tdm_slot *slot, uint3
     for (struct tdm_task *task; (task = pop_last(tasks)) != NULL;) tdm_process_lane_put_back(lane, task);
 }
 
-static void hand(struct tdm_process_lane *lane, struct tdm_slot *slot, uint32_t number, struct tdm_task *task)
+void tdm_process_lane_hand(struct tdm_process_lane *lane, struct tdm_slot *slot, uint32_t number, struct tdm_task *task)
 {
     struct tdm_node one;
     tdm_list_init(&one);
@@ -100,14 +102,14 @@ void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *t
         tdm_staff_asked(lane); /* nobody else may ask for it */
     }
     if (!closing && !tdm_list_empty(&lane->idle) && (task = tdm_lane_dequeue_locked(&lane->lane)) != NULL) {
-        slot = take_idle(lane, &number);
+        slot = tdm_process_lane_take_idle(lane, &number);
         task->place = slot;
     }
     unlock(lane);
     if (closing)
         tdm_lane_end_cancelled(task);
     else if (slot)
-        hand(lane, slot, number, task);
+        tdm_process_lane_hand(lane, slot, number, task);
     else
         tdm_reactor_post(&lane->tend_job);
 }
@@ -160,10 +162,9 @@ static bool queue_new(struct tdm_process_lane *lane, struct tdm_task *task, bool
 }
 
 /* A thread that submits more than workers can take comes by one of them now and then: takes its answers, and gives it more. */
-#define PASS_EVERY 8
+#define PASS_EVERY 12
 
-/* With the lock held, under which a task has been queued that has not ended: so the caller may enter as a guest.  NULL: not this time. */
-static struct tdm_slot *enter_to_pass(struct tdm_process_lane *lane)
+struct tdm_slot *tdm_process_lane_enter_to_pass(struct tdm_process_lane *lane)
 {
     if (++lane->queued % PASS_EVERY != 0) return NULL;
     lane->passed = lane->passed && lane->passed->next ? lane->passed->next : lane->slots;
@@ -175,6 +176,12 @@ static struct tdm_slot *enter_to_pass(struct tdm_process_lane *lane)
 static void leave(struct tdm_process_lane *lane)
 {
     if (add_seq(&lane->guests, (uint32_t)-1) & TDM_HOST_LEAVES) tdm_futex_wake_all(&lane->guests); /* [lane-guests] */
+}
+
+void tdm_process_lane_pass(struct tdm_process_lane *lane, struct tdm_slot *slot)
+{
+    tdm_reading_pass(slot);
+    leave(lane);
 }
 
 static int submit(struct tdm_lane *base, struct tdm_task *task)
@@ -192,15 +199,15 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     if (ends_at_once) {
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
     } else if (admission == TDM_ADMITTED && !dedicated && !tdm_list_empty(&lane->idle)) {
-        slot = take_idle(lane, &number);
+        slot = tdm_process_lane_take_idle(lane, &number);
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
         task->place = slot;
     } else if (admission == TDM_ADMITTED) {
         cancelled = !queue_new(lane, task, &tend);
-        if (!cancelled && !tend) passed = enter_to_pass(lane);
+        if (!cancelled && !tend) passed = tdm_process_lane_enter_to_pass(lane);
     }
     unlock(lane);
-    if (slot) hand(lane, slot, number, task);
+    if (slot) tdm_process_lane_hand(lane, slot, number, task);
     if (slot && lane->options->tasks_per_worker != 0) tdm_reactor_post(&lane->tend_job); /* its successor may be due */
     if (ends_at_once) tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_NOT_STARTED, .code = error, .step = step}, NULL);
     if (cancelled) tdm_lane_end_cancelled(task);
@@ -208,10 +215,7 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
         note_environment(lane);
         tdm_reactor_post(&lane->tend_job);
     }
-    if (passed) {
-        tdm_reading_pass(passed);
-        leave(lane);
-    }
+    if (passed) tdm_process_lane_pass(lane, passed);
     return admission;
 }
 
@@ -431,7 +435,7 @@ void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *
         if (idle && closing) tdm_reactor_post(&lane->end_job);
         if (idle && !closing) steal_for(lane, slot);
         if (!task) return;
-        hand(lane, slot, slot->number, task);
+        tdm_process_lane_hand(lane, slot, slot->number, task);
         in_hand++; /* or its place in the slot is given back to the reactor, which comes here once more */
     }
 }
@@ -445,17 +449,19 @@ static bool is_simple(const struct tdm_process_lane *lane, const struct tdm_slot
     return !lane->closing && slot->seated && !slot->retiring && !slot->replaced;
 }
 
-void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slot)
+void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slot, const struct tdm_leeway *leeway)
 {
     struct tdm_node tasks;
-    struct tdm_leeway leeway = tdm_slot_leeway(slot);
-    unsigned room = leeway.room, held = leeway.in_hand;
+    unsigned room = leeway->room, held = leeway->in_hand;
     bool simple = room > 0 || held > 0;
     tdm_list_init(&tasks);
     lock(lane);
     tdm_ledger_settle(&lane->lane.core->ledger, &slot->tally);
     if (simple) simple = is_simple(lane, slot);
     if (simple) has_worked(lane);
+    unsigned plain = simple ? tdm_plain_take(lane, slot, held, room, &tasks) : 0;
+    room -= plain;
+    held += plain;
     for (struct tdm_task *task; simple && room > 0 && (task = next_for(lane, slot, held)) != NULL; room--, held++)
         tdm_list_push_back(&tasks, &task->link);
     if (simple && held == 0) {

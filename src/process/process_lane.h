@@ -101,7 +101,7 @@ char *tdm_process_lane_make_setup(struct tdm_process_lane *lane, struct tdm_setu
 void tdm_process_lane_ready(struct tdm_process_lane *lane, struct tdm_slot *slot);     /* the first time */
 void tdm_process_lane_free_slot(struct tdm_process_lane *lane, struct tdm_slot *slot); /* ready, and may have another task */
 /* Any thread that has read a reply of it: gives it another task or has it wait for one; what is less simple goes to the reactor. */
-void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slot);
+void tdm_process_lane_refill(struct tdm_process_lane *lane, struct tdm_slot *slot, const struct tdm_leeway *leeway);
 void tdm_process_lane_retire(struct tdm_process_lane *lane, struct tdm_slot *slot); /* replace it, as soon as may be */
 void tdm_process_lane_not_idle(struct tdm_process_lane *lane, struct tdm_slot *slot);
 void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *task); /* held, not begun; any thread */
@@ -111,6 +111,15 @@ void tdm_process_lane_buried(struct tdm_process_lane *lane, const struct tdm_bur
 
 static inline void tdm_process_lane_lock(const struct tdm_process_lane *lane) { tdm_ledger_lock(&lane->lane.core->ledger); }
 static inline void tdm_process_lane_unlock(const struct tdm_process_lane *lane) { tdm_ledger_unlock(&lane->lane.core->ledger); }
+
+/* With the lock held: one that is there, off the list.  With no lock: one task for it, held by the caller. */
+struct tdm_slot *tdm_process_lane_take_idle(struct tdm_process_lane *lane, uint32_t *number);
+void tdm_process_lane_hand(struct tdm_process_lane *lane, struct tdm_slot *slot, uint32_t number, struct tdm_task *task);
+
+/* With the lock held, under which a task has been queued that has not ended: so the caller may enter as a guest, to take in what a worker has
+ * answered.  NULL: not this time. */
+struct tdm_slot *tdm_process_lane_enter_to_pass(struct tdm_process_lane *lane);
+void tdm_process_lane_pass(struct tdm_process_lane *lane, struct tdm_slot *slot); /* with no lock; then the guest is gone */
 
 /* With the lock held: does the reactor have to start a worker? */
 bool tdm_staff_wants_worker(const struct tdm_process_lane *lane);

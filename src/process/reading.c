@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/fds.h"
 #include "base/futex.h"
+#include "base/quick_clock.h"
 #include "process/replies.h"
 #include "process/slot_inside.h"
 #include "process/slot_talk.h"
@@ -30,9 +31,16 @@ static int pull(struct tdm_slot *slot)
     }
     uint64_t taken = slot->in.ring.own;
     int result = tdm_inbox_pull(&slot->inbox, &slot->in);
-    if (result == 1 && (!tdm_way_has_ring(&slot->in) || slot->in.ring.own != taken)) slot->came_ns = tdm_clock_ns();
+    if (result == 1 && (!tdm_way_has_ring(&slot->in) || slot->in.ring.own != taken)) slot->came_ns = tdm_quick_clock_now();
     tdm_fault(TDM_FAULT_host_reply_read);
     return result;
+}
+
+/* The reactor.  Of a worker that is well, replies that have come together are taken together. */
+static bool take_as_threads_do(struct tdm_slot *slot)
+{
+    return slot->inbox.frame.kind == TDM_FRAME_REPLY && tdm_way_has_ring(&slot->in) && !slot->orphan &&
+           tdm_replies_take_plain(slot) > 0;
 }
 
 /* The reactor.  Reads what one reply in hand can bring: another look at an empty pipe would cost as much as the reply itself.  0, or -EAGAIN,
@@ -43,7 +51,7 @@ static int read_reply(struct tdm_slot *slot)
     if (slot->deaf) return -EPROTO;
     do {
         result = pull(slot);
-        if (result == 1) tdm_replies_take_frame(slot);
+        if (result == 1 && !take_as_threads_do(slot)) tdm_replies_take_frame(slot);
     } while (result == 1 && !slot->deaf && tdm_inbox_has_more(&slot->inbox));
     return result == 1 ? 0 : result;
 }
@@ -78,6 +86,7 @@ static enum plain read_plain(struct tdm_slot *slot, struct tdm_task *mine)
             return FOR_THE_REACTOR;
         }
         if (waits_for_nothing(mine) && (left -= taken) <= 0) return MORE_THERE;
+        if (!mine && !tdm_inbox_has_more(&slot->inbox)) return MORE_THERE; /* what comes meanwhile is for the next time */
     }
     return MORE_THERE;
 }
@@ -175,11 +184,17 @@ static void have_it_looked_at(struct tdm_process_lane *lane)
  * the submitter, would cost more than many a task.  True: all that the worker will publish is seen to. */
 static bool leave_to_the_next(struct tdm_slot *slot)
 {
-    if (!tdm_way_has_ring(&slot->in) || slot->in_hand == 0 || slot->hasty || !tdm_slot_may_watch(slot)) return false;
+    if (!tdm_way_has_ring(&slot->in) || slot->hasty || !tdm_slot_may_watch(slot)) return false;
     slot->reader = TDM_NOBODY_READS;
     have_it_looked_at(slot->lane);
     store_seq(&slot->in.rings->host_wish, TDM_HOST_BELL_UNLESS_PASSED); /* [ring-wish] */
     return true;
+}
+
+/* Has the worker published something that has not been taken? */
+static bool is_there(const struct tdm_slot *slot)
+{
+    return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
 }
 
 /* With the lock held.  Nobody reads any more: the worker is to ring.  Has it published something before it could know? */
@@ -190,7 +205,7 @@ static bool arm(struct tdm_slot *slot)
     bool later = can_be_told_later(slot);
     if (later) have_it_looked_at(slot->lane);
     store_seq(&slot->in.rings->host_wish, later ? TDM_HOST_BELL_LATER : TDM_HOST_BELL); /* [ring-wish] */
-    return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
+    return is_there(slot);
 }
 
 /* HAD_ENOUGH: there may be more, for whoever comes.  HAS_PASSED: the same, and the next comes soon. */
@@ -206,6 +221,8 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
     store_seq(&slot->look_up, 0);                                                    /* [look-up] */
     bool is_for_threads = !leave_it && !slot->unread && tdm_way_has_ring(&slot->in); /* one may wait since the slot's last worker */
     struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
+    bool passes = why == HAS_PASSED || (slot->came_by && !leave_it);
+    slot->came_by = false;
     if (who == TDM_THREAD_READS && !tdm_outbox_empty(&slot->outbox)) tdm_reactor_post(&slot->attend);
     if (leave_it || (slot->unread && who == TDM_THREAD_READS)) {
         slot->reader = TDM_NOBODY_READS;
@@ -213,9 +230,9 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
         tdm_reactor_post(&slot->attend);
     } else if (next) {
         give(slot, next);
-    } else if (why == HAS_PASSED && leave_to_the_next(slot)) {
+    } else if (passes && leave_to_the_next(slot)) {
         /* the right is free */
-    } else if (why == HAD_ENOUGH || why == HAS_PASSED) {
+    } else if (why == HAD_ENOUGH || (why == HAS_PASSED && is_there(slot))) {
         slot->reader = TDM_NOBODY_READS;
         slot->unlooked = true;
         tdm_reactor_post(&slot->attend);
@@ -306,7 +323,7 @@ static void read_until(struct tdm_slot *slot, struct tdm_task *mine, uint64_t de
         why = ALL_IS_READ;
         if (left == FOR_THE_REACTOR)
             why = IS_FOR_THE_REACTOR;
-        else if (waits_for_nothing(mine) && --rounds == 0)
+        else if (waits_for_nothing(mine) && --rounds <= 0)
             why = mine ? HAD_ENOUGH : HAS_PASSED;
     } while (let_go(slot, TDM_THREAD_READS, why) == READ_ON);
 }
@@ -379,6 +396,7 @@ static void pass(struct tdm_slot *slot, bool only_heard)
     bool can = slot->state == TDM_SLOT_READY && tdm_way_has_ring(&slot->in) && slot->reader == TDM_NOBODY_READS && !slot->unread;
     bool reads = can && (slot->heard || !only_heard) && tdm_ring_has_news(&slot->in.ring, false);
     if (reads) slot->reader = TDM_THREAD_READS;
+    if (!only_heard && slot->reader == TDM_REACTOR_READS) slot->came_by = true;
     tdm_slot_unlock(slot);
     if (reads) read_until(slot, NULL, 0);
 }
@@ -426,6 +444,7 @@ static int read_and_let_go(struct tdm_slot *slot)
     enum why why;
     do {
         result = read_now(slot, &was_deaf);
+        tdm_replies_settle(slot);
         if (result != 0 && result != -EAGAIN && result != -EPIPE) lost(slot, was_deaf);
         why = result == 0 && tdm_way_has_ring(&slot->in) ? HAD_ENOUGH : ALL_IS_READ;
     } while (let_go(slot, TDM_REACTOR_READS, why) == READ_ON && result == -EAGAIN);
@@ -494,7 +513,7 @@ void tdm_reading_end(struct tdm_slot *slot)
     tdm_inbox_clear(&slot->inbox);
     tdm_slot_lock(slot);
     slot->reader = TDM_NOBODY_READS;
-    slot->has_held = slot->unread = slot->unlooked = false;
+    slot->has_held = slot->unread = slot->unlooked = slot->came_by = false;
     store_seq(&slot->look_up, 0);
     tdm_slot_unlock(slot);
 }

@@ -98,6 +98,7 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     tdm_zero(answered, sizeof *answered);
     answered->task = oldest->task;
     slot->has_answered = true;
+    tdm_slot_begin_report(slot, oldest);
     tdm_report_count_run((tandem_report *)(uintptr_t)tdm_task_public(oldest->task)->report);
     if (oldest->sequence > ALWAYS_SAMPLED && oldest->sequence % SAMPLED_OF != 0) oldest->task->queued_ns = 0;
     answered->facts.user_ns = use->user_ns;
@@ -153,6 +154,51 @@ static int take_out_all(struct tdm_slot *slot, struct answered *answered)
     return count;
 }
 
+/* One that asked for nothing but to be run, and returned 0. */
+struct plain_answer {
+    struct tdm_task *task;
+    bool sampled;
+};
+
+/* With the lock held: may the reply be taken so? */
+static bool is_short(struct tdm_slot *slot, const struct tdm_entry *oldest)
+{
+    const struct tdm_frame *frame = &slot->inbox.frame;
+    const uint32_t looked_at = (uint32_t)(TDM_SHORT | TDM_TALKS);
+    /* relaxed: the one mark was there before the task was queued; the other, if it comes only now, is seen at its end */
+    return oldest && (load_relaxed(&oldest->task->state) & looked_at) == TDM_SHORT && frame->kind == TDM_FRAME_REPLY &&
+           ((uint32_t)frame->code | frame->flags | frame->progressed) == 0 && slot->state == TDM_SLOT_READY &&
+           oldest->decided == 0 && answers(slot, oldest, frame);
+}
+
+/* With the lock held: what take_out does, less what such a task cannot need. */
+static void take_short(struct tdm_slot *slot, struct tdm_entry *oldest, struct plain_answer *answer)
+{
+    const struct tdm_use *use = &slot->inbox.frame.use;
+    uint64_t begun_ns = oldest->begun_ns, ended_ns = slot->came_ns > begun_ns ? slot->came_ns : begun_ns;
+    learn(slot, use->ran_ns);
+    answer->task = oldest->task;
+    answer->sampled = oldest->sequence <= ALWAYS_SAMPLED || oldest->sequence % SAMPLED_OF == 0;
+    tdm_report_tell_plain_run(oldest->task, &(struct tdm_plain_run){begun_ns, ended_ns, use->user_ns, use->system_ns,
+                                                                    use->peak_memory, slot->number, slot->pid});
+    tdm_slot_drop(slot, oldest, ended_ns);
+}
+
+/* With the lock held: as many as there are.  What cannot be taken so is pulled again, as the first. */
+static int take_short_all(struct tdm_slot *slot, struct plain_answer *taken)
+{
+    int count = 0;
+    bool pulled = true;
+    for (struct tdm_entry *oldest; pulled && is_short(slot, oldest = tdm_slot_oldest(slot));) {
+        take_short(slot, oldest, &taken[count]);
+        pulled = ++count < AT_ONCE && tdm_inbox_pull_bare_reply(&slot->inbox);
+        if (pulled) tdm_fault(TDM_FAULT_host_reply_read);
+    }
+    if (count > 0 && pulled) tdm_inbox_put_bare_back(&slot->inbox);
+    if (count > 0) slot->has_answered = true, slot->hasty = false;
+    return count;
+}
+
 /* The words that go with the replies that have been read, but for the last, which the worker is perhaps to move to FINISHED just now: they
  * will be written soon, and the worker's processor has them. */
 static void fetch_words(const struct tdm_slot *slot)
@@ -165,13 +211,17 @@ static void fetch_words(const struct tdm_slot *slot)
 static int take_replies(struct tdm_slot *slot)
 {
     struct answered answered[AT_ONCE];
+    struct plain_answer plain[AT_ONCE];
     fetch_words(slot);
     tdm_slot_lock(slot);
-    int count = take_out_all(slot, answered);
+    int shorts = take_short_all(slot, plain), count = shorts > 0 ? shorts : take_out_all(slot, answered);
     bool refill = count > 0 && (slot->in_hand < TDM_IN_HAND / 2 || !tdm_inbox_has_more(&slot->inbox));
+    struct tdm_leeway leeway = tdm_slot_leeway_locked(slot);
     tdm_slot_unlock(slot);
-    if (refill) tdm_process_lane_refill(slot->lane, slot);
-    for (struct answered *one = answered; one < answered + count; one++)
+    if (refill) tdm_process_lane_refill(slot->lane, slot, &leeway);
+    for (struct plain_answer *one = plain; one < plain + shorts; one++)
+        tdm_task_finish_plain_run(one->task, one->sampled, &slot->tally);
+    for (struct answered *one = answered; one < answered + count - shorts; one++)
         tdm_replies_finish(slot, one->task, &one->outcome, &one->facts, &slot->tally);
     return count;
 }

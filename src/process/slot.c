@@ -2,6 +2,7 @@
 #include "process/slot.h"
 
 #include "base/fault.h"
+#include "base/quick_clock.h"
 #include "process/reading.h"
 #include "process/shared_memory.h"
 #include "process/slot_inside.h"
@@ -105,6 +106,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     bool alone = slot->in_hand == 0, copied = is_copied(slot, task);
     if (!alone && !tdm_way_has_ring(&slot->out) && size_of(task, copied) > WHOLE) return false;
     struct tdm_entry *entry = free_entry(slot);
+    if (now_ns < private->queued_ns) now_ns = private->queued_ns; /* another thread's clock is a little ahead */
     *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .next_ns = now_ns, .begun_ns = now_ns};
     if (tdm_task_talks(private)) tdm_slot_talk_begin(slot, entry);
     if (task->on_message && !slot->heard) {
@@ -121,8 +123,11 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
         entry->task = NULL;
         return false;
     }
-    tdm_report_begin(private);
-    tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
+    if (!(load_relaxed(&private->state) & TDM_SHORT) ||
+        tdm_report_is_begun(private)) { /* relaxed: the mark was there before it was queued */
+        tdm_report_begin(private);
+        tdm_report_start((tandem_report *)(uintptr_t)task->report, now_ns, slot->number, slot->pid);
+    }
     if (left != 0 && (left != -EAGAIN || !tdm_way_has_ring(&slot->out))) tdm_reactor_post(&slot->attend);
     if (slot->in_hand++ == 0) add_seq(&slot->lane->busy, 1); /* [lane-busy] */
     slot->handed++;
@@ -138,6 +143,36 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
             if (tdm_slot_push(slot, true) != 0) tdm_reactor_post(&slot->attend);
         }
     }
+    return true;
+}
+
+/* With the lock held.  One that asks for nothing but to be run, behind another, with nothing that would not go into the frame itself.  False: it
+ * is not such a one, or there is no room; nothing has happened. */
+static bool hand_over_shortly(struct tdm_slot *slot, struct tdm_task *private, uint64_t now_ns)
+{
+    uint32_t marks = load_relaxed(&private->state) & (uint32_t)(TDM_SHORT | TDM_TALKS); /* relaxed: who talks tells the slot */
+    if (marks != TDM_SHORT || tdm_report_is_begun(private) || tdm_task_public(private)->input_size > 0) return false;
+    struct tdm_frame *place = slot->in_hand > 0 && tdm_way_has_ring(&slot->out) ? tdm_way_place(&slot->out) : NULL;
+    if (!place) return false;
+    struct tdm_entry *entry = free_entry(slot);
+    if (now_ns < private->queued_ns) now_ns = private->queued_ns; /* another thread's clock is a little ahead */
+    entry->task = private;
+    entry->sequence = ++slot->sequence;
+    entry->next_ns = entry->begun_ns = now_ns;
+    entry->decided = 0;
+    tdm_control_offer(slot->control, tdm_slot_index(slot, entry), entry->sequence);
+    tdm_fault(TDM_FAULT_host_offered);
+    make_frame(slot, entry, true, place);
+    int error = tdm_way_put_placed(&slot->out);
+    tdm_fault(TDM_FAULT_host_frame_written);
+    if (error != 0) {
+        tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* it wins: the worker has seen nothing of the frame */
+        entry->task = NULL;
+        return false;
+    }
+    slot->unpublished = true;
+    slot->in_hand++;
+    slot->handed++;
     return true;
 }
 
@@ -182,14 +217,14 @@ static unsigned room(const struct tdm_slot *slot)
 static enum tdm_offer offer(struct tdm_slot *slot, struct tdm_task *task, uint64_t now_ns, unsigned room)
 {
     if (load_seq(&task->wishes) & TDM_WISH_CANCEL) return TDM_OFFER_CANCELLED;
-    return room > 0 && hand_over(slot, task, now_ns) ? TDM_OFFER_TAKEN : TDM_OFFER_FULL;
+    return room > 0 && (hand_over_shortly(slot, task, now_ns) || hand_over(slot, task, now_ns)) ? TDM_OFFER_TAKEN : TDM_OFFER_FULL;
 }
 
 /* With the lock held; of a worker that may have tasks.  What was taken may be on its way by the time of the unlock, so it is off the list
  * before.  The first is published at once, lest the worker wait for those behind it. */
 static enum tdm_offer offer_all(struct tdm_slot *slot, struct tdm_node *tasks, unsigned *taken)
 {
-    uint64_t now_ns = tdm_clock_ns(); /* not before: the lock may take long, and a task's time begins now */
+    uint64_t now_ns = tdm_quick_clock_now(); /* not before: the lock may take long, and a task's time begins now */
     enum tdm_offer result = TDM_OFFER_TAKEN;
     unsigned left = room(slot);
     while (!tdm_list_empty(tasks) && result == TDM_OFFER_TAKEN) {
@@ -228,11 +263,17 @@ void tdm_slot_release(struct tdm_slot *slot, uint32_t number)
     tdm_slot_unlock(slot);
 }
 
+struct tdm_leeway tdm_slot_leeway_locked(struct tdm_slot *slot)
+{
+    struct tdm_leeway leeway = {slot->in_hand, room(slot), slot->was_offered, is_spent(slot)};
+    if (tdm_way_has_ring(&slot->out)) tdm_ring_expect(&slot->out.ring, leeway.room * sizeof(struct tdm_frame));
+    return leeway;
+}
+
 struct tdm_leeway tdm_slot_leeway(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);
-    struct tdm_leeway leeway = {slot->in_hand, room(slot), slot->was_offered, is_spent(slot)};
-    if (tdm_way_has_ring(&slot->out)) tdm_ring_expect(&slot->out.ring, leeway.room * sizeof(struct tdm_frame));
+    struct tdm_leeway leeway = tdm_slot_leeway_locked(slot);
     tdm_slot_unlock(slot);
     return leeway;
 }
@@ -254,6 +295,7 @@ static void take_back(struct tdm_slot *slot, struct tdm_entry *entry)
 {
     if (!tdm_outbox_empty(&slot->outbox) && slot->outbox.frame.kind == TDM_FRAME_TASK) tdm_slot_set_state(slot, TDM_SLOT_DYING);
     slot->handed--;
+    tdm_slot_begin_report(slot, entry);
     tdm_report_take_back(tdm_task_public(entry->task));
     tdm_slot_talk_revoked(slot, entry);
     tdm_slot_drop(slot, entry, tdm_clock_ns());

@@ -75,6 +75,7 @@ struct tdm_slot {
     struct tdm_node parked;   /* those who wait for a task of this worker and have not the right */
     bool unread;              /* the reader that was a thread has left the reactor something that only it may read */
     bool hasty;               /* whoever reads is to be told of the next reply at once: what the worker does takes long */
+    bool came_by;             /* a thread that submits has come by while the reactor read: it will again */
     bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
     _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
     bool is_dead;             /* and is to be buried as soon as the reactor may read; how: */
@@ -146,6 +147,7 @@ struct tdm_leeway {
     bool is_spent;          /* it has had all the tasks that one worker gets */
 };
 struct tdm_leeway tdm_slot_leeway(struct tdm_slot *slot);
+struct tdm_leeway tdm_slot_leeway_locked(struct tdm_slot *slot); /* by any thread */
 bool tdm_slot_is_held_up(
     struct tdm_slot *slot); /* it has no task, but the rest of a message is still to be written; it will be freed then */
 struct tdm_task *tdm_slot_take_newest(struct tdm_slot *slot); /* one that waits behind another, now the caller's; or NULL */

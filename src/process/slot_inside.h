@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "process/process_lane.h"
 #include "process/slot.h"
+#include "task/report.h"
 
 extern const char tdm_slot_broken[]; /* a step */
 
@@ -63,6 +64,14 @@ static inline struct tdm_entry *tdm_slot_newest(struct tdm_slot *slot)
     for (struct tdm_entry *entry = slot->entries; entry < slot->entries + TDM_IN_HAND; entry++)
         if (entry->task && (!newest || entry->sequence > newest->sequence)) newest = entry;
     return newest;
+}
+
+/* One that asks for nothing but to be run is told of at its end, all at once; if that is another than expected, it begins so. */
+static inline void tdm_slot_begin_report(const struct tdm_slot *slot, const struct tdm_entry *entry)
+{
+    if (tdm_report_is_begun(entry->task)) return;
+    tdm_report_begin(entry->task);
+    tdm_report_start((tandem_report *)(uintptr_t)tdm_task_public(entry->task)->report, entry->next_ns, slot->number, slot->pid);
 }
 
 /* The deadline is that of the oldest task. */

@@ -217,6 +217,7 @@ static bool judge(struct tdm_slot *slot, const struct tdm_death *death, bool ret
     for (struct tdm_entry *entry; (entry = tdm_slot_oldest(slot)) != NULL; is_head = false) {
         bool revoked =
             entry->decided == 0 && tdm_slot_move(slot, entry, TDM_OFFERED, TDM_REVOKED); /* one given up may still live */
+        tdm_slot_begin_report(slot, entry);
         bool waits = revoked;
         if (waits && is_head && !retired && ++entry->task->deaths == TDM_DEATHS_MOST) waits = false;
         if (waits) {

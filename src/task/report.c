@@ -20,9 +20,7 @@ struct full_report {
     void (*release_errors)(void *bytes); /* error_output is the report's own; NULL: it lies in more */
 };
 
-static _Thread_local struct tdm_quick_clock quick_clock; /* of who submits */
-
-uint64_t tdm_report_now(void) { return tdm_quick_clock_ns(&quick_clock); }
+uint64_t tdm_report_now(void) { return tdm_quick_clock_now(); }
 
 tandem_report *tdm_report_make(const tandem_task *task)
 {
@@ -72,6 +70,7 @@ void tdm_report_take(struct tdm_report_pads *pads, struct tdm_task *private)
     task->report = &reports_of(pads->open)[pads->taken].public;
     task->output = pads->open;
     private->blank = true;
+    private->bare = false;
     if (++pads->taken == ON_A_PAD) pads->open = NULL;
 }
 
@@ -81,10 +80,18 @@ void tdm_report_pads_close(struct tdm_report_pads *pads)
     pads->open = NULL;
 }
 
+/* What else there is of it is still as it was made. */
+static void begin_again(struct tdm_task *private, tandem_report *report)
+{
+    *report = (tandem_report){.queued_ns = private->queued_ns, .name = tdm_task_public(private)->name};
+    private->bare = false;
+}
+
 void tdm_report_begin(struct tdm_task *private)
 {
     tandem_task *task = tdm_task_public(private);
     struct full_report *full = (struct full_report *)(uintptr_t)task->report;
+    if (private->bare) begin_again(private, &full->public);
     if (!private->blank) return;
     tdm_zero(full, sizeof *full);
     full->public.queued_ns = private->queued_ns;
@@ -95,10 +102,32 @@ void tdm_report_begin(struct tdm_task *private)
     private->blank = false;
 }
 
+void tdm_report_tell_plain_run(struct tdm_task *private, const struct tdm_plain_run *run)
+{
+    const tandem_task *task = tdm_task_public(private);
+    tandem_report *report = (tandem_report *)(uintptr_t)task->report;
+    uint32_t runs = tdm_report_is_begun(private) ? report->runs : 0;
+    if (private->blank) tdm_report_begin(private);
+    report->queued_ns = private->queued_ns;
+    report->started_ns = run->started_ns;
+    report->ended_ns = run->ended_ns;
+    report->pid = run->pid;
+    report->worker = run->worker;
+    report->runs = runs + 1;
+    report->core_dumped = 0;
+    report->cpu_user_ns = run->user_ns;
+    report->cpu_system_ns = run->system_ns;
+    report->peak_memory = run->peak_memory;
+    if (task->name) report->name = task->name;
+    private->bare = !task->name;
+}
+
 void tdm_report_expect_begin(const struct tdm_task *private)
 {
     const char *report = (const char *)tdm_task_public((struct tdm_task *)(uintptr_t) private)->report;
-    for (size_t at = 0; at < sizeof(struct full_report); at += TDM_CACHE_LINE) tdm_prefetch(report + at);
+    tdm_prefetch(report);
+    if (private->bare) return;
+    for (size_t at = TDM_CACHE_LINE; at < sizeof(struct full_report); at += TDM_CACHE_LINE) tdm_prefetch(report + at);
 }
 
 void tdm_report_expect_free(const tandem_report *report)

@@ -2,11 +2,14 @@
 #ifndef TDM_TASK_REPORT_H
 #define TDM_TASK_REPORT_H
 
+#include "task/task.h"
+
 #include <stdbool.h>
 #include <tandem.h>
 
+#include <stdint.h>
+
 struct tdm_outcome;
-struct tdm_task;
 
 /* What a process lane knows beyond the ending itself.  Zeroed: nothing. */
 struct tdm_facts {
@@ -42,6 +45,19 @@ void tdm_report_take(struct tdm_report_pads *pads, struct tdm_task *task);
 void tdm_report_pads_close(struct tdm_report_pads *pads);
 /* Its holder: it will tell something of this run. */
 void tdm_report_begin(struct tdm_task *task);
+
+/* Has something been written there that tells of this run? */
+static inline bool tdm_report_is_begun(const struct tdm_task *task) { return !task->blank && !task->bare; }
+
+/* How a task ran that asked for nothing but to be run, and returned 0. */
+struct tdm_plain_run {
+    uint64_t started_ns, ended_ns, user_ns, system_ns, peak_memory;
+    uint32_t worker;
+    pid_t pid;
+};
+/* Tells all of it at once.  What else a report has room for is then as it was made; so if the task is submitted again its report is kept, and only
+ * its first cache line written: it is bare. */
+void tdm_report_tell_plain_run(struct tdm_task *task, const struct tdm_plain_run *run);
 
 /* One that was perhaps written long ago: it will be freed soon; or, one that was taken: it will begin soon. */
 void tdm_report_expect_free(const tandem_report *report);

@@ -32,6 +32,7 @@ enum tdm_task_mark {
     TDM_TIMED = 1u << 12,      /* queued_ns is set, and the function is timed: for a thread task */
     TDM_TALKS = 1u << 13,      /* it has a mailbox: see talk.h */
     TDM_PROGRESSED = 1u << 14, /* ended: how far it was is known */
+    TDM_SHORT = 1u << 16,      /* a process task that asks for nothing but to be run: see process/plain.h */
     TDM_PLAIN = 1u << 15       /* a thread task without report, time limit, group and callback: nobody needs to look for them */
 };
 enum tdm_wish { TDM_WISH_CANCEL = 1u << 0, TDM_WISH_DEADLINE = 1u << 1, TDM_WISH_FIRST_SHIFT = 4 };
@@ -48,9 +49,10 @@ struct TDM_MAY_ALIAS tdm_task {
     _Atomic uint32_t state; /* moved by who holds it, marked by waiters; publishes what submit prepared [task-prepared], and by an
                                 exchange the end [task-end] */
     _Atomic uint8_t wishes; /* only gains bits while it runs; written by cancel and deadlines, read by the function [wishes] */
-    uint8_t deaths : 6;     /* of workers that had it and had not begun it; its holder's */
+    uint8_t deaths : 5;     /* of workers that had it and had not begun it; its holder's */
     bool retried : 1;       /* it has run before, and its process crashed; its holder's */
     bool blank : 1;         /* its report is memory in which nothing has been written yet: see report.h; its holder's */
+    bool bare : 1;          /* its report lies on a pad and tells of a run that ended OK: see report.h; its holder's */
     uint16_t home;          /* the process it was submitted in, as far as it fits: its ancestors' numbers and its own are small */
     struct tdm_lane *lane;  /* from submit on */
     struct tdm_node link;   /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */
@@ -110,6 +112,9 @@ struct tdm_outcome {
 /* Ends a task that the caller holds: no queue, no deadline and no slot knows it any more.  tally: the caller's own, or NULL.
  * on_done is called here if this is a pool thread and it is due on one, else put where it is run. */
 void tdm_task_finish(struct tdm_task *task, const struct tdm_outcome *outcome, struct tdm_tally *tally);
+
+/* The same for one with TDM_SHORT that has returned 0, and no output, and whose report tells so already.  tally: the caller's own. */
+void tdm_task_finish_plain_run(struct tdm_task *task, bool sampled, struct tdm_tally *tally);
 
 /* Calls on_done, if there is one, and does what may only come after it and after the last message. */
 void tdm_task_call_back(struct tdm_task *task, struct tdm_tally *tally);

@@ -425,6 +425,70 @@ static void a_report_tells_the_times_in_order(int isolation)
     end_pool(pool);
 }
 
+/* A process task that runs again and again, with others before it, so that it waits: as it always was, or with a name, or failing. */
+static void a_report_tells_of_the_last_run_only(void)
+{
+    enum { RUNS = 40, OTHERS = 20 };
+    static tandem_task others[OTHERS];
+    tandem_pool *pool;
+    const tandem_options options = {.threads = 1, .processes = 1};
+    int code = 3;
+    assert_int_equal(tandem_pool_create(&pool, &options), 0);
+    tandem_task task = {0};
+    uint64_t ended_ns = 0;
+    for (int i = 0; i < OTHERS; i++) others[i] = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
+    for (int run = 0; run < RUNS; run++) {
+        bool named = run % 5 == 3, fails = run % 7 == 4, on_thread = run % 11 == 9;
+        task.isolation = on_thread ? TANDEM_THREAD : TANDEM_PROCESS;
+        task.flags = on_thread ? TANDEM_REPORT : 0;
+        task.run = fails ? code_task : nothing_task;
+        task.input = fails ? &code : NULL;
+        task.input_size = fails ? sizeof code : 0;
+        task.name = named ? "named" : NULL;
+        for (int i = 0; i < OTHERS; i++) assert_int_equal(tandem_submit(pool, &others[i]), 0);
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        expect_end(&task, fails ? TANDEM_FAILED : TANDEM_OK);
+        const tandem_report *report = task.report;
+        assert_int_equal(task.code, fails ? code : 0);
+        assert_true((task.output != NULL) == fails);
+        assert_true(ended_ns <= report->queued_ns + 1000); /* clocks of several threads */
+        assert_true(report->queued_ns <= report->started_ns);
+        assert_true(report->started_ns <= report->ended_ns);
+        assert_int_equal(report->runs, 1);
+        assert_int_equal(report->worker, on_thread ? report->worker : 1);
+        assert_true((report->pid != 0) == !on_thread);
+        if (named) assert_string_equal(report->name, "named");
+        if (!named && !fails) assert_null(report->name);
+        assert_null(report->step);
+        assert_null(report->limit);
+        assert_null(report->error_output);
+        assert_int_equal(report->frame_count, 0);
+        for (int i = 0; i < OTHERS; i++) expect_end(&others[i], TANDEM_OK);
+        ended_ns = report->ended_ns;
+    }
+    assert_int_equal(tandem_task_clear(&task), 0);
+    for (int i = 0; i < OTHERS; i++) assert_int_equal(tandem_task_clear(&others[i]), 0);
+    end_pool(pool);
+}
+
+/* Also where some have been cleared in between, and so get others than they had. */
+static void tasks_that_run_again_have_reports_of_their_own(void)
+{
+    enum { TASKS = 100, ROUNDS = 5 };
+    static tandem_task tasks[TASKS];
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 2, NULL);
+    for (int i = 0; i < TASKS; i++) tasks[i] = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < TASKS; i++) assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+        for (int i = 0; i < TASKS; i++) expect_end(&tasks[i], TANDEM_OK);
+        for (int i = 0; i < TASKS; i++)
+            for (int j = 0; j < i; j++) assert_ptr_not_equal(tasks[i].report, tasks[j].report);
+        for (int i = round; i < TASKS; i += ROUNDS) assert_int_equal(tandem_task_clear(&tasks[i]), 0);
+    }
+    for (int i = 0; i < TASKS; i++) tandem_task_clear(&tasks[i]);
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -447,6 +511,8 @@ int main(int argc, char **argv)
         both(input_is_aligned_for_any_type),
         both(a_code_of_its_own_makes_a_task_failed),
         both(a_report_tells_the_times_in_order),
+        test(a_report_tells_of_the_last_run_only),
+        test(tasks_that_run_again_have_reports_of_their_own),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
