@@ -75,6 +75,7 @@ struct tdm_slot {
     struct tdm_node parked;   /* those who wait for a task of this worker and have not the right */
     bool unread;              /* the reader that was a thread has left the reactor something that only it may read */
     bool hasty;               /* whoever reads is to be told of the next reply at once: what the worker does takes long */
+    bool hushed;              /* pipes: the reactor does not listen for replies, only for their end */
     bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
     _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
     bool is_dead;             /* and is to be buried as soon as the reactor may read; how: */
@@ -94,6 +95,7 @@ struct tdm_slot {
     /* set up before READY and gone after the burial; in between constant */
     int requests[2]; /* both ends are kept open, so that a write never meets a pipe without a reader */
     int replies, lifeline;
+    int call[2]; /* pipes: a bell for the thread that sleeps on the replies; -1: there is none, so the reactor reads them */
     int parcels; /* socket: descriptors of messages */
     struct tdm_control *control;
     size_t control_size; /* of what is mapped there: the page, and the rings if there are any */
