@@ -376,11 +376,13 @@ static void read_until(struct tdm_slot *slot, struct tdm_task *mine, uint64_t de
     } while (let_go(slot, TDM_THREAD_READS, why) == READ_ON);
 }
 
-/* With the lock held: is the right this one's now? */
+/* With the lock held: is the right this one's now?  Its task may have been taken away since it was given; then nobody will tell it of the
+ * task's end where it reads, so it only passes the right on. */
 static bool receive(struct tdm_slot *slot, const struct tdm_parked *me)
 {
     if (slot->given != me) return false;
     slot->given = NULL;
+    if (!holds(slot, me->task)) store_seq(&slot->look_up, 1); /* [look-up] */
     read_by_thread(slot);
     and_seq(&me->task->state, ~(uint32_t)TDM_GIVEN);
     return true;
