@@ -115,11 +115,12 @@ static void prepare_link(struct tdm_node *link)
 }
 
 /* What only some tasks need lies in memory that others need not touch. */
-static void prepare_for_process(struct tdm_task *private, const tandem_report *report)
+static void prepare_for_process(struct tdm_task *private, const tandem_report *report, bool called)
 {
     private->place = NULL;
     private->deaths = 0;
     private->retried = private->blank = false;
+    private->called = called;
     private->queued_ns = report ? report->queued_ns : tdm_report_now();
     prepare_link(&private->link);
 }
@@ -133,7 +134,8 @@ static uint32_t note_time(struct tdm_task *private, const tandem_report *report)
 }
 
 /* All but the state word; the marks that it is to have. */
-static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report, struct tdm_mailbox *mailbox)
+static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_report *report, struct tdm_mailbox *mailbox,
+                        bool called)
 {
     struct tdm_task *private = tdm_task_of(task);
     struct tdm_lane *lane = lane_of(pool, task);
@@ -151,7 +153,7 @@ static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_repo
     task->report = report;
     private->bare = false;
     if (task->isolation == TANDEM_PROCESS || task->command) {
-        prepare_for_process(private, report);
+        prepare_for_process(private, report, called);
         return marks | (tdm_short_way_fits_process(task) ? (uint32_t)TDM_SHORT : 0);
     }
     tdm_link_init(tdm_thread_link_of(private));
@@ -200,7 +202,7 @@ int tdm_submission_make_ready(struct tandem_pool *pool, tandem_task *task, struc
         return error;
     }
     if (tdm_task_state(way->before) == TDM_ENDED) way->old = take_results(task, way->before); /* a new one has none: it is zeroed */
-    uint32_t marks = prepare(pool, task, report, mailbox);
+    uint32_t marks = prepare(pool, task, report, mailbox, way->runs_here);
     if (way->group) tdm_group_join(way->group, private);
     way->runs_here = way->runs_here && begin_here(private);
     /* all that prepare wrote; read by who cancels or waits [task-prepared] */

@@ -19,7 +19,7 @@ struct tdm_submission_results {
 /* One task on its way to its lane, and what to put back if it is not taken. */
 struct tdm_submission {
     uint32_t before; /* its state, and whether its last run said how far it was */
-    bool runs_here;  /* asked: may this thread run it at once; then: it does */
+    bool runs_here;  /* asked: this thread waits for it at once, may it run it; then: it does */
     tandem_group *group;
     struct tdm_submission_results old;
 };

@@ -3,11 +3,13 @@
 #include "base/fds.h"
 
 #include "base/atomics.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/platform.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -251,6 +253,16 @@ ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count)
     if (done < 0) done = -errno;
     pthread_setcancelstate(cancel_state, NULL);
     return done;
+}
+
+bool tdm_fds_wait(int fd, int other, uint64_t deadline_ns)
+{
+    struct pollfd both[] = {{.fd = fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    int found = poll(both, sizeof both / sizeof *both, tdm_clock_milliseconds_until(deadline_ns));
+    pthread_setcancelstate(cancel_state, NULL);
+    return found > 0 && both[1].revents != 0;
 }
 
 bool tdm_fds_waiting(int fd, int *bytes) { return ioctl(fd, FIONREAD, bytes) == 0; }

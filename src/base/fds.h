@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -32,6 +33,9 @@ void tdm_fds_empty(const int bell[2]);
 /* As the system calls, but: -errno, EINTR retried, no cancellation point.  read gives 0 at the end. */
 ssize_t tdm_fds_read(int fd, void *to, size_t size);
 ssize_t tdm_fds_writev(int fd, const struct iovec *parts, int count);
+
+/* Until one of the two can be read, or the deadline has passed; may return for nothing.  True: the other can be. */
+bool tdm_fds_wait(int fd, int other, uint64_t deadline_ns);
 
 /* How many bytes of a pipe could be read now; false: nobody tells. */
 bool tdm_fds_waiting(int fd, int *bytes);

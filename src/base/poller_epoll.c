@@ -26,15 +26,31 @@ int tdm_poller_open(void)
 
 void tdm_poller_close(void) { tdm_fds_close(&epoll); }
 
-int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key)
+static struct epoll_event event_for(unsigned wants, void *key)
 {
     struct epoll_event event = {.data.ptr = key};
     if (wants & TDM_POLL_IN) event.events |= EPOLLIN;
     if (wants & TDM_POLL_OUT) event.events |= EPOLLOUT;
+    return event;
+}
+
+int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key, const _Atomic uint32_t *hushed)
+{
+    struct epoll_event event = event_for(wants, key);
+    (void)hushed; /* a new one is not, and one that is is only dropped */
     int fault = was == 0 ? tdm_fault(TDM_FAULT_poller_add) : 0;
     if (fault != 0) return -fault;
     int how = was == 0 ? EPOLL_CTL_ADD : wants == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
     return epoll_ctl(epoll, how, fd, &event) == 0 ? 0 : -errno;
+}
+
+/* With nothing wanted the system still tells of the end, and wakes nobody for anything else.  Who waits need not be called for what is wanted
+ * again: if it is there already, this wakes him.  One that is no longer watched stays so. */
+bool tdm_poller_hush(int fd, void *key, const _Atomic uint32_t *hushed)
+{
+    struct epoll_event event = event_for(load_seq(hushed) ? 0 : TDM_POLL_IN, key); /* [source-hushed] */
+    epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
+    return false;
 }
 
 int tdm_poller_wait(struct tdm_ready *ready, int most, uint64_t deadline_ns)

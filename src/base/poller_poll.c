@@ -9,9 +9,15 @@
 #include <errno.h>
 #include <poll.h>
 
+struct key {
+    void *key;
+    unsigned wants;
+    const _Atomic uint32_t *hushed;
+};
+
 /* Two arrays side by side; their order means nothing. */
 static struct pollfd *watched;
-static void **keys;
+static struct key *keys;
 static size_t count, room;
 
 int tdm_poller_open(void)
@@ -36,7 +42,7 @@ static int make_room(void)
     struct pollfd *more = tdm_realloc(watched, larger * sizeof *more);
     if (!more) return -ENOMEM;
     watched = more;
-    void **more_keys = tdm_realloc(keys, larger * sizeof *more_keys);
+    struct key *more_keys = tdm_realloc(keys, larger * sizeof *more_keys);
     if (!more_keys) return -ENOMEM;
     keys = more_keys;
     room = larger;
@@ -50,14 +56,13 @@ static size_t find(int fd)
     return i;
 }
 
-int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key)
+int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key, const _Atomic uint32_t *hushed)
 {
     if (was == 0) {
         int fault = tdm_fault(TDM_FAULT_poller_add);
         if (fault != 0) return -fault;
         if (make_room() != 0) return -ENOMEM;
-        watched[count] = (struct pollfd){.fd = fd};
-        keys[count++] = NULL;
+        watched[count++] = (struct pollfd){.fd = fd};
     }
     size_t i = find(fd);
     if (i == count) return -ENOENT;
@@ -66,20 +71,33 @@ int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key)
         keys[i] = keys[count];
         return 0;
     }
-    keys[i] = key;
-    watched[i].events = (short)((wants & TDM_POLL_IN ? POLLIN : 0) | (wants & TDM_POLL_OUT ? POLLOUT : 0));
+    keys[i] = (struct key){key, wants, hushed};
     return 0;
+}
+
+/* One that waits has been given the events as they were; what is not wanted any more wakes him once. */
+bool tdm_poller_hush(int fd, void *key, const _Atomic uint32_t *hushed)
+{
+    (void)fd, (void)key;
+    return load_seq(hushed) == 0; /* [source-hushed] */
+}
+
+static short events_of(const struct key *key)
+{
+    unsigned wants = load_seq(key->hushed) ? 0 : key->wants; /* [source-hushed] */
+    return (short)((wants & TDM_POLL_IN ? POLLIN : 0) | (wants & TDM_POLL_OUT ? POLLOUT : 0));
 }
 
 int tdm_poller_wait(struct tdm_ready *ready, int most, uint64_t deadline_ns)
 {
     if (tdm_fault(TDM_FAULT_poller_wait) != 0) return 0;
+    for (size_t i = 0; i < count; i++) watched[i].events = events_of(&keys[i]);
     if (poll(watched, (nfds_t)count, tdm_clock_milliseconds_until(deadline_ns)) <= 0) return 0;
     int found = 0;
     for (size_t i = 0; i < count && found < most; i++) {
         short seen = watched[i].revents;
         if (seen == 0) continue;
-        ready[found++] = (struct tdm_ready){.key = keys[i],
+        ready[found++] = (struct tdm_ready){.key = keys[i].key,
                                             .events = (seen & POLLIN ? TDM_POLL_IN : 0u) | (seen & POLLOUT ? TDM_POLL_OUT : 0u) |
                                                       (seen & (POLLHUP | POLLERR | POLLNVAL) ? TDM_POLL_ENDED : 0u)};
     }

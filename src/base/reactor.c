@@ -86,12 +86,22 @@ void tdm_reactor_post(struct tdm_job *job)
     if (ring) tdm_fds_ring(reactor.bell);
 }
 
+void tdm_reactor_hush(struct tdm_source *source, bool hushed)
+{
+    store_seq(&source->hushed, hushed); /* [source-hushed] */
+    if (!tdm_poller_hush(source->fd, source, &source->hushed)) return;
+    lock(); /* who is not asleep looks at it before he sleeps */
+    bool ring = must_ring();
+    unlock();
+    if (ring) tdm_fds_ring(reactor.bell);
+}
+
 /* ---- on the reactor's thread ---- */
 
 int tdm_reactor_watch(struct tdm_source *source, unsigned wants)
 {
     if (source->wants == wants) return 0;
-    int error = tdm_poller_set(source->fd, source->wants, wants, source);
+    int error = tdm_poller_set(source->fd, source->wants, wants, source, &source->hushed);
     if (error != 0) return error;
     source->wants = wants;
     for (int i = 0; wants == 0 && i < reactor.in_batch; i++)

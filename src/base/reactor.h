@@ -19,13 +19,17 @@ void tdm_reactor_release(void);
 /* Drops what a fork left of the parent's reactor. */
 void tdm_reactor_reset(void);
 
-/* A descriptor that is watched.  Zeroed with fd and ready set: not watched.  All three calls on the reactor's thread only. */
+/* A descriptor that is watched.  Zeroed with fd and ready set: not watched.  On the reactor's thread only, but for tdm_reactor_hush. */
 struct tdm_source {
     int fd;
     unsigned wants;
+    _Atomic uint32_t hushed; /* 1: somebody else reads it; ready is called for its end only [source-hushed] */
     void (*ready)(struct tdm_source *source, unsigned events);
 };
 int tdm_reactor_watch(struct tdm_source *source, unsigned wants); /* 0: no more; before the descriptor is closed.  0 or -errno */
+
+/* Any thread, one at a time, of a source that is watched for input.  It may still be called for what was there before. */
+void tdm_reactor_hush(struct tdm_source *source, bool hushed);
 
 /* A point in time.  due runs on the reactor's thread, with no lock held. */
 struct tdm_timer {

@@ -38,7 +38,7 @@ static void prepare(struct tdm_process_lane *lane, tandem_task *task)
     private->home = (uint16_t)lane->lane.core->home;
     private->lane = &lane->lane;
     private->deaths = 0;
-    private->retried = false;
+    private->retried = private->called = false;
     private->queued_ns = tdm_report_now();
 }
 

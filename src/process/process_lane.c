@@ -97,6 +97,7 @@ void tdm_process_lane_put_back(struct tdm_process_lane *lane, struct tdm_task *t
     lock(lane);
     bool closing = lane->closing;
     task->place = NULL;
+    task->called = false; /* another thread may be the one that hands it over */
     if (!closing) {
         queue_again(lane, task);
         tdm_staff_asked(lane); /* nobody else may ask for it */
@@ -151,6 +152,7 @@ static void note_environment(struct tdm_process_lane *lane)
 /* With the lock held; admitted.  False: it was cancelled on its way here, and is to be ended so. */
 static bool queue_new(struct tdm_process_lane *lane, struct tdm_task *task, bool *tend)
 {
+    task->called = false; /* by the time a worker has it, its thread sleeps elsewhere */
     if (!tdm_lane_enqueue_locked(&lane->lane, task)) return false;
     if (is_dedicated(task)) {
         tdm_list_remove(&task->link);

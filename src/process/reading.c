@@ -19,6 +19,9 @@ static bool has_ended(const struct tdm_task *task) { return tdm_task_state(load_
 /* It reads in passing, or has what it wanted. */
 static bool waits_for_nothing(const struct tdm_task *mine) { return !mine || has_ended(mine); }
 
+/* Is there a way to call it when it sleeps? */
+static bool may_lead(const struct tdm_slot *slot) { return tdm_way_has_ring(&slot->in) || slot->call[0] >= 0; }
+
 /* ---- reading ---- */
 
 /* One pull: 1, a frame; or as tdm_inbox_pull.  What a thread could not take comes first.  Replies that were taken out of the ring together
@@ -87,6 +90,7 @@ static enum plain read_plain(struct tdm_slot *slot, struct tdm_task *mine)
         }
         if (waits_for_nothing(mine) && (left -= taken) <= 0) return MORE_THERE;
         if (!mine && !tdm_inbox_has_more(&slot->inbox)) return MORE_THERE; /* what comes meanwhile is for the next time */
+        if (!tdm_way_has_ring(&slot->in) && !tdm_inbox_has_more(&slot->inbox)) return ALL_READ; /* as far as one read tells */
     }
     return MORE_THERE;
 }
@@ -116,7 +120,10 @@ static bool holds(struct tdm_slot *slot, const struct tdm_task *task)
 static void wake_reader(struct tdm_slot *slot)
 {
     uint32_t wish = TDM_HOST_FUTEX, later = TDM_HOST_FUTEX_LATER;
-    if (!tdm_way_has_ring(&slot->in)) return;
+    if (!tdm_way_has_ring(&slot->in)) {
+        tdm_fds_ring(slot->call);
+        return;
+    }
     if (!cas_seq(&slot->in.rings->host_wish, &wish, TDM_HOST_AWAKE)) cas_seq(&slot->in.rings->host_wish, &later, TDM_HOST_AWAKE);
     tdm_futex_wake_shared(&slot->in.rings->host_wish, 1);
 }
@@ -197,11 +204,43 @@ static bool is_there(const struct tdm_slot *slot)
     return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
 }
 
+/* ---- pipes: what a thread sleeps on, the reactor is not to listen to ---- */
+
+/* With the lock held.  What is in the pipe already, or will be, wakes the reactor. */
+static void listen(struct tdm_slot *slot)
+{
+    if (!slot->hushed) return;
+    slot->hushed = false;
+    tdm_reactor_hush(&slot->reply_source, false);
+}
+
+/* With the lock held: the right is a thread's from now on.  What it costs to hush the reactor is to be paid once, not for each task: so it
+ * stays so until something may come that nobody reads. */
+static void read_by_thread(struct tdm_slot *slot)
+{
+    slot->reader = TDM_THREAD_READS;
+    if (tdm_way_has_ring(&slot->in) || slot->hushed) return;
+    slot->hushed = true;
+    tdm_reactor_hush(&slot->reply_source, true);
+}
+
+/* With the lock held: a worker without a task says nothing; but one whose memory is looked at may say that it is tired. */
+static bool may_speak(const struct tdm_slot *slot) { return slot->in_hand > 0 || slot->lane->options->memory_per_worker != 0; }
+
+/* The thread that calls a task is just about to lead: it comes here for it unless the task has ended, and then nobody waits. */
+void tdm_reading_handed_over(struct tdm_slot *slot, const struct tdm_task *task)
+{
+    if (slot->reader == TDM_NOBODY_READS && !task->called) listen(slot);
+}
+
 /* With the lock held.  Nobody reads any more: the worker is to ring.  Has it published something before it could know? */
 static bool arm(struct tdm_slot *slot)
 {
     slot->reader = TDM_NOBODY_READS;
-    if (!tdm_way_has_ring(&slot->in)) return false;
+    if (!tdm_way_has_ring(&slot->in)) {
+        if (may_speak(slot)) listen(slot);
+        return false;
+    }
     bool later = can_be_told_later(slot);
     if (later) have_it_looked_at(slot->lane);
     store_seq(&slot->in.rings->host_wish, later ? TDM_HOST_BELL_LATER : TDM_HOST_BELL); /* [ring-wish] */
@@ -218,8 +257,8 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
     enum let_go result = IS_FREE;
     bool leave_it = why == IS_FOR_THE_REACTOR;
     tdm_slot_lock(slot);
-    store_seq(&slot->look_up, 0);                                                    /* [look-up] */
-    bool is_for_threads = !leave_it && !slot->unread && tdm_way_has_ring(&slot->in); /* one may wait since the slot's last worker */
+    store_seq(&slot->look_up, 0);                                       /* [look-up] */
+    bool is_for_threads = !leave_it && !slot->unread && may_lead(slot); /* one may wait since the slot's last worker */
     struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
     bool passes = why == HAS_PASSED || (slot->came_by && !leave_it);
     slot->came_by = false;
@@ -303,6 +342,30 @@ static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, 
     if (later && !tdm_ring_has_news(&slot->in.ring, false)) be_hasty(slot);
 }
 
+/* The same of a pipe.  Who is called looks whether he is to look up after he has emptied the bell. */
+static void sleep_on_pipe(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
+{
+    if (load_seq(&slot->look_up) != 0 || has_ended(mine)) return; /* [look-up] */
+    if (tdm_fds_wait(slot->in.fd, slot->call[0], deadline)) tdm_fds_empty(slot->call);
+}
+
+static void sleep_until_news(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
+{
+    if (tdm_way_has_ring(&slot->in))
+        watch_and_sleep(slot, mine, deadline);
+    else
+        sleep_on_pipe(slot, mine, deadline);
+}
+
+/* With the right.  Of a ring, the worker need not ring; of a pipe, a look in vain costs as much as the reply: the sleep tells. */
+static void begin(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
+{
+    if (tdm_way_has_ring(&slot->in))
+        store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
+    else if (!slot->has_held && !tdm_inbox_has_more(&slot->inbox))
+        sleep_on_pipe(slot, mine, deadline);
+}
+
 static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }
 
 /* So often it goes on reading what others wait for, while that comes faster than it can be read; in passing once, for who submits wants to go
@@ -315,25 +378,29 @@ static void read_until(struct tdm_slot *slot, struct tdm_task *mine, uint64_t de
     enum plain left;
     enum why why;
     int rounds = mine ? ROUNDS_MOST : PASSES_MOST;
-    store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
+    begin(slot, mine, deadline);
     do {
         while ((left = read_and_settle(slot, mine)) == ALL_READ && !waits_for_nothing(mine) && !is_over(deadline) &&
                load_seq(&slot->look_up) == 0)
-            watch_and_sleep(slot, mine, deadline);
+            sleep_until_news(slot, mine, deadline);
         why = ALL_IS_READ;
         if (left == FOR_THE_REACTOR)
             why = IS_FOR_THE_REACTOR;
         else if (waits_for_nothing(mine) && --rounds <= 0)
             why = mine ? HAD_ENOUGH : HAS_PASSED;
+        else if (!tdm_way_has_ring(&slot->in) && tdm_inbox_has_header(&slot->inbox))
+            why = HAD_ENOUGH; /* no pipe tells of that */
     } while (let_go(slot, TDM_THREAD_READS, why) == READ_ON);
 }
 
-/* With the lock held: is the right this one's now? */
+/* With the lock held: is the right this one's now?  Its task may have been taken away since it was given; then nobody will tell it of the
+ * task's end where it reads, so it only passes the right on. */
 static bool receive(struct tdm_slot *slot, const struct tdm_parked *me)
 {
     if (slot->given != me) return false;
     slot->given = NULL;
-    slot->reader = TDM_THREAD_READS;
+    if (!holds(slot, me->task)) store_seq(&slot->look_up, 1); /* [look-up] */
+    read_by_thread(slot);
     and_seq(&me->task->state, ~(uint32_t)TDM_GIVEN);
     return true;
 }
@@ -376,10 +443,10 @@ bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t dea
 {
     struct tdm_parked me = {.task = task};
     tdm_slot_lock(slot);
-    bool here = holds(slot, task) && tdm_way_has_ring(&slot->in);
+    bool here = holds(slot, task) && may_lead(slot);
     bool reads = here && slot->reader == TDM_NOBODY_READS && !slot->unread;
     if (reads)
-        slot->reader = TDM_THREAD_READS;
+        read_by_thread(slot);
     else if (here)
         push_parked(slot, &me);
     tdm_slot_unlock(slot);
@@ -395,7 +462,7 @@ static void pass(struct tdm_slot *slot, bool only_heard)
     tdm_slot_lock(slot);
     bool can = slot->state == TDM_SLOT_READY && tdm_way_has_ring(&slot->in) && slot->reader == TDM_NOBODY_READS && !slot->unread;
     bool reads = can && (slot->heard || !only_heard) && tdm_ring_has_news(&slot->in.ring, false);
-    if (reads) slot->reader = TDM_THREAD_READS;
+    if (reads) read_by_thread(slot);
     if (!only_heard && slot->reader == TDM_REACTOR_READS) slot->came_by = true;
     tdm_slot_unlock(slot);
     if (reads) read_until(slot, NULL, 0);
@@ -497,12 +564,22 @@ static void bell_rung(struct tdm_slot *slot)
         tdm_reactor_post(&slot->attend); /* it may have rung because there is room */
 }
 
+/* It was listened to when something came, and by now a thread has it. */
+static bool is_read_by_thread(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    bool is = slot->reader == TDM_THREAD_READS;
+    tdm_slot_unlock(slot);
+    return is;
+}
+
 void tdm_reading_ready(struct tdm_source *source, unsigned events)
 {
-    (void)events;
     struct tdm_slot *slot = container_of(source, struct tdm_slot, reply_source);
     if (tdm_way_has_ring(&slot->in))
         bell_rung(slot);
+    else if (!(events & TDM_POLL_ENDED) && is_read_by_thread(slot))
+        return;
     else if (tdm_reading_take(slot) && read_and_let_go(slot) == -EPIPE)
         pipe_ended(slot);
 }

@@ -5,10 +5,13 @@
  * task.  Who lets the right go hands it to one that is parked; else the worker is to ring the bell, at which the reactor takes it.  So while
  * somebody waits no other thread needs to wake up, and while nobody does the reactor does the reading.
  *
+ * Over pipes that thread sleeps on the pipe itself, and on a bell of the slot's by which it is called.  The reactor listens only while
+ * something may come that no thread reads; it hears of the pipe's end at any time.
+ *
  * A thread takes plain replies only.  Whatever is less simple - the first and last words of a worker, damage, a worker that is to be
  * killed or to be buried - it leaves to the reactor, and lets go.
  *
- * tests/model/stream.pml is a model of this. */
+ * tests/model/stream.pml is a model of this, and pipes.pml of what pipes are read by. */
 #ifndef TDM_PROCESS_READING_H
 #define TDM_PROCESS_READING_H
 
@@ -26,6 +29,9 @@ bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t dea
 /* A guest of the lane's that has something else to do: reads what there is, if nobody else does. */
 void tdm_reading_pass(struct tdm_slot *slot);
 void tdm_reading_pass_heard(struct tdm_slot *slot); /* only if it has had a task that may send messages */
+
+/* With the lock held: the worker has this task now.  Who reads its replies? */
+void tdm_reading_handed_over(struct tdm_slot *slot, const struct tdm_task *task);
 
 /* With the lock held: the thread that reads is to look whether there is still something for it here. */
 void tdm_reading_look_up(struct tdm_slot *slot);

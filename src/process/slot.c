@@ -133,6 +133,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     slot->handed++;
     slot->was_offered = true;
     slot->freed = false;
+    tdm_reading_handed_over(slot, private);
     if (alone) {
         slot->oldest = entry;
         slot->suspect = false;

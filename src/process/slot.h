@@ -76,6 +76,7 @@ struct tdm_slot {
     bool unread;              /* the reader that was a thread has left the reactor something that only it may read */
     bool hasty;               /* whoever reads is to be told of the next reply at once: what the worker does takes long */
     bool came_by;             /* a thread that submits has come by while the reactor read: it will again */
+    bool hushed;              /* pipes: the reactor does not listen for replies, only for their end */
     bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
     _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
     bool is_dead;             /* and is to be buried as soon as the reactor may read; how: */
@@ -95,6 +96,7 @@ struct tdm_slot {
     /* set up before READY and gone after the burial; in between constant */
     int requests[2]; /* both ends are kept open, so that a write never meets a pipe without a reader */
     int replies, lifeline;
+    int call[2]; /* pipes: a bell for the thread that sleeps on the replies; -1: there is none, so the reactor reads them */
     int parcels; /* socket: descriptors of messages */
     struct tdm_control *control;
     size_t control_size; /* of what is mapped there: the page, and the rings if there are any */

@@ -154,6 +154,7 @@ static void close_all(struct tdm_slot *slot)
     tdm_fds_close(&slot->requests[0]);
     tdm_fds_close(&slot->requests[1]);
     tdm_fds_close(&slot->replies);
+    tdm_fds_close_bell(slot->call);
     tdm_fds_close(&slot->lifeline);
     tdm_error_tail_close(&slot->errors);
     tdm_worker_output_close(slot);
@@ -447,7 +448,7 @@ static void time_over(struct tdm_timer *timer)
 void tdm_slot_open(struct tdm_slot *slot, struct tdm_process_lane *lane)
 {
     slot->lane = lane;
-    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = slot->parcels = -1;
+    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = slot->parcels = slot->call[0] = slot->call[1] = -1;
     slot->out = slot->in = (struct tdm_way){.fd = -1}; /* a start may fail before there is anything: 0 would be the program's own */
     slot->output.sources[0].fd = slot->output.sources[1].fd = -1;
     slot->deadline_ns = TDM_FOREVER;

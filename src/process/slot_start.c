@@ -78,6 +78,8 @@ static int open_page(struct tdm_slot *slot)
         slot->out.ring = tdm_ring_of_requests(&page->rings);
         slot->in.ring = tdm_ring_of_replies(&page->rings);
         store_seq(&page->rings.host_wish, TDM_HOST_BELL);
+    } else {
+        tdm_fds_bell(slot->call);
     }
     tdm_slot_unlock(slot);
     return 0;
@@ -156,7 +158,7 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->said_ready = slot->was_ready = slot->said_tired = slot->was_offered = false;
     slot->seated = slot->stands = slot->retiring = slot->replaced = slot->recycled = slot->orphan = slot->asked = slot->kill_sent =
         false;
-    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = slot->parcels = -1;
+    slot->requests[0] = slot->requests[1] = slot->replies = slot->lifeline = slot->parcels = slot->call[0] = slot->call[1] = -1;
     slot->reply_source.wants = slot->request_source.wants = slot->parcel_source.wants = 0;
     for (int i = 0; i < TDM_FDS_MOST; i++) slot->child.fds[i] = -1;
     tdm_slot_lock(slot);
@@ -165,7 +167,7 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->pid = 0;
     slot->handed = 0;
     slot->usual_ns = 0;
-    slot->freed = slot->suspect = slot->gently = slot->unread = slot->unlooked = slot->hasty = slot->is_dead = false;
+    slot->freed = slot->suspect = slot->gently = slot->unread = slot->unlooked = slot->hushed = slot->hasty = slot->is_dead = false;
     slot->has_held = slot->deaf = slot->has_answered = false;
     slot->watch = (struct tdm_watch){.now_ns = slot->lane->watch_ns, .most_ns = slot->lane->watch_ns};
     slot->input_error = 0;

@@ -49,10 +49,11 @@ struct TDM_MAY_ALIAS tdm_task {
     _Atomic uint32_t state; /* moved by who holds it, marked by waiters; publishes what submit prepared [task-prepared], and by an
                                 exchange the end [task-end] */
     _Atomic uint8_t wishes; /* only gains bits while it runs; written by cancel and deadlines, read by the function [wishes] */
-    uint8_t deaths : 5;     /* of workers that had it and had not begun it; its holder's */
+    uint8_t deaths : 4;     /* of workers that had it and had not begun it; its holder's */
     bool retried : 1;       /* it has run before, and its process crashed; its holder's */
     bool blank : 1;         /* its report is memory in which nothing has been written yet: see report.h; its holder's */
     bool bare : 1;          /* its report lies on a pad and tells of a run that ended OK: see report.h; its holder's */
+    bool called : 1;        /* the thread that submits it waits for it at once; its holder's */
     uint16_t home;          /* the process it was submitted in, as far as it fits: its ancestors' numbers and its own are small */
     struct tdm_lane *lane;  /* from submit on */
     struct tdm_node link;   /* in its lane's queue, under the ledger's lock; later among the callbacks, under theirs */

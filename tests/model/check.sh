@@ -98,6 +98,28 @@ accounting() {
     mutant counts_all_that_is_revoked crashed_without_cause -DSTOPS=0 -DCANCELS=0 -DDEATHS_MOST=2
 }
 
+pipes() {
+    model=pipes.pml small=
+    clean 'two waiters'
+    clean 'one waiter, a death, a cancel' -DWAITERS=1 -DCRASHES=1 -DCANCELS=1
+    clean 'two waiters, a cancel' -DCANCELS=1
+    clean 'two waiters, a special' -DSPECIALS=1
+    mutant lets_go_in_silence not_armed
+    mutant hands_over_in_silence not_armed
+    mutant called_by_another not_armed -DTASKS=2 -DIN_HAND=1 -DCANCELS=1
+    mutant call_has_no_bell right_left_behind -DCANCELS=1
+    mutant empties_the_bell_late right_left_behind -DCANCELS=1
+    mutant asks_once somebody_waits_for_ever -DCRASHES=1
+    mutant leaves_with_the_right right_left_behind -DCANCELS=1
+    mutant leads_without_its_task right_left_behind -DCANCELS=1
+}
+
+pipes_large() {
+    model=pipes.pml
+    clean 'two waiters, a death, a cancel' -DCRASHES=1 -DCANCELS=1
+    clean 'three waiters, one in hand' -DWAITERS=3 -DIN_HAND=1
+}
+
 accounting_large() {
     model=accounting.pml
     clean 'one worker, three in hand' -DWORKERS=1 -DIN_HAND=3 -DTASKS=4 -DRETIRES=1 -DDEATHS_MOST=2
@@ -229,11 +251,12 @@ if [ "${1-}" = --large ]; then
     slow=-O2 exact='-DCOLLAPSE -DMEMLIM=5000'
     accounting_large
     stream_large
+    pipes_large
     injector_large
     parking_large
     deque_large
 else
-    side_by_side accounting stream queues
+    side_by_side accounting stream pipes queues
 fi
 echo "model: $count checks, $failed failed"
 [ $failed -eq 0 ]

@@ -280,6 +280,32 @@ static void a_large_input_arrives_though_who_waited_has_left(void)
     free(bytes);
 }
 
+/* Who waited has read the replies himself; what comes when nobody does is heard of all the same. */
+static void a_task_that_nobody_waits_for_ends_after_others_that_were_waited_for(void)
+{
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    for (int i = 0; i < 300; i++) {
+        atomic_int done = 0;
+        tandem_task first = task_of(TANDEM_PROCESS, nothing_task, NULL, 0), behind = first, task = first;
+        task.on_done = tell_done;
+        task.user_data = &done;
+        if (i % 3 == 0) {
+            assert_int_equal(tandem_call(pool, &first), TANDEM_OK);
+            assert_int_equal(tandem_submit(pool, &task), 0);
+        } else { /* its worker has it already when the first one's reply is read */
+            assert_int_equal(tandem_submit(pool, &first), 0);
+            assert_int_equal(tandem_submit(pool, &task), 0);
+            assert_int_equal(tandem_wait(&first), TANDEM_OK);
+        }
+        assert_true(await(&done, 1));
+        if (i % 3 == 2) assert_int_equal(tandem_call(pool, &behind), TANDEM_OK);
+        while (tandem_task_clear(&task) != 0) sched_yield();
+        tandem_task_clear(&first);
+        tandem_task_clear(&behind);
+    }
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -291,6 +317,7 @@ int main(int argc, char **argv)
         test(each_of_many_threads_gets_its_own_answers_from_many_workers),
         test(a_large_input_arrives_whoever_hands_it_over),
         test(a_large_input_arrives_though_who_waited_has_left),
+        test(a_task_that_nobody_waits_for_ends_after_others_that_were_waited_for),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
