@@ -134,5 +134,6 @@ extern const struct peer limit_posix_spawn;
 extern const struct peer limit_serial;
 extern const struct peer limit_spin;
 extern const struct peer limit_spsc;
+extern const struct peer limit_tasks;
 
 #endif

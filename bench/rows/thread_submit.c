@@ -3,7 +3,8 @@
 #include "row.h"
 
 static const struct peer *const peers[] = {
-    &peer_tandem_threads, &peer_libuv, &peer_glib, &peer_apr, &peer_tbb, &peer_openmp_tasks, &peer_textbook, &limit_spsc, NULL,
+    &peer_tandem_threads, &peer_libuv,    &peer_glib,  &peer_apr,    &peer_tbb,
+    &peer_openmp_tasks,   &peer_textbook, &limit_spsc, &limit_tasks, NULL,
 };
 
 const struct row row_thread_submit = {
