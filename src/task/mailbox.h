@@ -36,7 +36,7 @@ struct tdm_asking {
 struct tdm_mailbox {
     _Atomic uint32_t references; /* written by all who have one [mail-references] */
     struct tdm_task *task;       /* there until its last callback has been called; constant */
-    uint32_t watch_ns;           /* how long who waits watches before it sleeps; constant */
+    uint32_t watch_ns;           /* how long who waits watches before it sleeps, at most; constant */
 
     _Atomic uint64_t done, total; /* of one on a thread: how far it says it is; written by its function [progress] */
 
@@ -67,6 +67,7 @@ struct tdm_mailbox {
     _Alignas(TDM_CACHE_LINE) struct tdm_mail_queue taken; /* out of posted, all at once */
     uint32_t seen;                                        /* to_receive, when it did so last; */
     bool saw_closed;                                      /* and closed */
+    uint64_t watches_ns;                                  /* how long it watches before it sleeps; learned */
 
     /* in a worker: guarded by the lock of its slot */
     struct tdm_mail_queue

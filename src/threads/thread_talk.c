@@ -2,6 +2,7 @@
 #include "threads/thread_talk.h"
 
 #include "base/clock.h"
+#include "base/watch.h"
 #include "task/lane.h"
 #include "task/talk.h"
 
@@ -108,6 +109,17 @@ static int try_receive(struct tdm_mailbox *mailbox, struct tdm_mail **mail)
     return *mail ? 0 : closed ? -EPIPE : -EAGAIN;
 }
 
+/* Learned: who is to post may have only this very processor.  True: something has changed. */
+static bool watch(struct tdm_mailbox *mailbox, uint32_t seen)
+{
+    if (mailbox->watches_ns == 0) return false;
+    struct tdm_look look = {.until_ns = tdm_clock_ns() + mailbox->watches_ns};
+    bool saw;
+    while (!(saw = load_seq(&mailbox->to_receive.count) != seen) && tdm_watch_goes_on(&look)) continue; /* [mail-bell] */
+    mailbox->watches_ns = tdm_watch_after(mailbox->watches_ns, mailbox->watch_ns, saw && !look.gave_way);
+    return saw;
+}
+
 static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *mailbox, struct tdm_mail **mail,
                             uint64_t deadline_ns)
 {
@@ -115,9 +127,9 @@ static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *m
     int result, error = 0;
     uint32_t seen = load_seq(&mailbox->to_receive.count); /* [mail-bell] */
     result = try_receive(mailbox, mail);
-    if (result == -EAGAIN && tdm_clock_watch(&mailbox->to_receive.count, seen, mailbox->watch_ns))
-        result = try_receive(mailbox, mail);
+    if (result == -EAGAIN && watch(mailbox, seen)) result = try_receive(mailbox, mail);
     if (result != -EAGAIN) return result;
+    uint64_t since_ns = tdm_clock_ns();
     tdm_sleepers_add(sleepers, mailbox);
     do {
         seen = tdm_mail_begin_sleep(&mailbox->to_receive);
@@ -126,6 +138,7 @@ static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *m
         tdm_mail_end_sleep(&mailbox->to_receive);
     } while (result == -EAGAIN && error == 0);
     tdm_sleepers_remove(sleepers, mailbox);
+    mailbox->watches_ns = tdm_watch_after_nap(mailbox->watches_ns, mailbox->watch_ns, tdm_clock_ns() - since_ns);
     return error != 0 ? error : result;
 }
 
