@@ -14,7 +14,7 @@ struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns)
     if (!mailbox) return NULL;
     store_seq(&mailbox->references, 1); /* [mail-references] */
     mailbox->task = task;
-    mailbox->watch_ns = watch_ns;
+    mailbox->watches_ns = mailbox->watch_ns = watch_ns;
     tdm_list_init(&mailbox->turn);
     tdm_list_init(&mailbox->asleep);
     tdm_list_init(&mailbox->asking);

@@ -11,6 +11,7 @@
 #include "job/mail.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct tdm_task;
@@ -35,22 +36,24 @@ struct tdm_asking {
 struct tdm_mailbox {
     _Atomic uint32_t references; /* written by all who have one [mail-references] */
     struct tdm_task *task;       /* there until its last callback has been called; constant */
-    uint32_t watch_ns;           /* how long who waits watches before it sleeps; constant */
+    uint32_t watch_ns;           /* how long who waits watches before it sleeps, at most; constant */
 
     _Atomic uint64_t done, total; /* of one on a thread: how far it says it is; written by its function [progress] */
 
+    /* In one line, which a message to the task then moves from one side to the other and back once: who watches to_receive needs the rest of it next,
+     * and who posts is in there for less time than passes between two looks. */
     _Alignas(TDM_CACHE_LINE) struct tdm_lock lock; /* rank MAIL */
+    struct tdm_mail_bell to_receive;               /* something was posted, or is to be looked at */
+    struct tdm_mail_bell to_post;                  /* there is room */
     /* guarded by lock */
+    uint32_t requests; /* counts who have asked */
+    bool closed;       /* nothing more is posted */
+    bool ended;        /* the task's run is over.  Also written under the lock of talk.c */
     struct tdm_mail_queue posted;
+    /* here the line ends */
     struct tdm_node asking; /* who wait for answers */
-    uint32_t requests;      /* counts them */
-    bool closed;            /* nothing more is posted */
-    bool ended;             /* the task's run is over.  Also written under the lock of talk.c */
 
-    /* looked at again and again by one side while the other writes what is above, or below */
-    _Alignas(TDM_CACHE_LINE) struct tdm_mail_bell to_receive; /* something was posted, or is to be looked at */
-    struct tdm_mail_bell to_post;                             /* there is room */
-    struct tdm_mail_bell to_send;
+    struct tdm_mail_bell to_send; /* there is room; looked at for each message that is handed over, seldom written */
 
     /* guarded by the callbacks' lock */
     _Alignas(TDM_CACHE_LINE) struct tdm_mail_queue sent;
@@ -64,6 +67,7 @@ struct tdm_mailbox {
     _Alignas(TDM_CACHE_LINE) struct tdm_mail_queue taken; /* out of posted, all at once */
     uint32_t seen;                                        /* to_receive, when it did so last; */
     bool saw_closed;                                      /* and closed */
+    uint64_t watches_ns;                                  /* how long it watches before it sleeps; learned */
 
     /* in a worker: guarded by the lock of its slot */
     struct tdm_mail_queue
@@ -78,6 +82,8 @@ struct tdm_mailbox {
     /* who has its turn's: taken and the worker not told yet */
     uint64_t untold, untold_bytes;
 };
+
+_Static_assert(offsetof(struct tdm_mailbox, asking) - offsetof(struct tdm_mailbox, lock) <= TDM_CACHE_LINE, "one line");
 
 /* With one reference.  NULL: no memory. */
 struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns);

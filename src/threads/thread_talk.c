@@ -2,6 +2,7 @@
 #include "threads/thread_talk.h"
 
 #include "base/clock.h"
+#include "base/watch.h"
 #include "task/lane.h"
 #include "task/talk.h"
 
@@ -31,6 +32,13 @@ static int sleep_once(const tandem_context *context, struct tdm_mail_bell *bell,
 }
 
 /* ---- sending ---- */
+
+/* Two lines that were last written by who handed the last message over: they come while this one's bytes are copied. */
+static void expect_to_send(const struct tdm_task *task, const struct tdm_mailbox *mailbox)
+{
+    tdm_prefetch(&mailbox->sent);
+    tdm_prefetch(&task->lane->core->callbacks.lock);
+}
 
 static int try_send(const struct tdm_task *task, struct tdm_mailbox *mailbox, struct tdm_mail *mail)
 {
@@ -79,6 +87,7 @@ static int send(tandem_context *context, const tandem_message *message, int64_t 
     if (message->request != 0) return answer(context, message);
     if (!tdm_task_public(task_of(context))->on_message) return -EPIPE; /* nobody is there to get it */
     struct tdm_mailbox *mailbox = mailbox_of(context);
+    if (mailbox) expect_to_send(task_of(context), mailbox);
     struct tdm_mail *mail = mailbox ? tdm_mail_make(message->data, message->size) : NULL;
     if (!mail) return -ENOMEM;
     int result = tdm_mail_copy_fds(mail, message);
@@ -100,6 +109,17 @@ static int try_receive(struct tdm_mailbox *mailbox, struct tdm_mail **mail)
     return *mail ? 0 : closed ? -EPIPE : -EAGAIN;
 }
 
+/* Learned: who is to post may have only this very processor.  True: something has changed. */
+static bool watch(struct tdm_mailbox *mailbox, uint32_t seen)
+{
+    if (mailbox->watches_ns == 0) return false;
+    struct tdm_look look = {.until_ns = tdm_clock_ns() + mailbox->watches_ns};
+    bool saw;
+    while (!(saw = load_seq(&mailbox->to_receive.count) != seen) && tdm_watch_goes_on(&look)) continue; /* [mail-bell] */
+    mailbox->watches_ns = tdm_watch_after(mailbox->watches_ns, mailbox->watch_ns, saw && !look.gave_way);
+    return saw;
+}
+
 static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *mailbox, struct tdm_mail **mail,
                             uint64_t deadline_ns)
 {
@@ -107,9 +127,9 @@ static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *m
     int result, error = 0;
     uint32_t seen = load_seq(&mailbox->to_receive.count); /* [mail-bell] */
     result = try_receive(mailbox, mail);
-    if (result == -EAGAIN && tdm_clock_watch(&mailbox->to_receive.count, seen, mailbox->watch_ns))
-        result = try_receive(mailbox, mail);
+    if (result == -EAGAIN && watch(mailbox, seen)) result = try_receive(mailbox, mail);
     if (result != -EAGAIN) return result;
+    uint64_t since_ns = tdm_clock_ns();
     tdm_sleepers_add(sleepers, mailbox);
     do {
         seen = tdm_mail_begin_sleep(&mailbox->to_receive);
@@ -118,6 +138,7 @@ static int wait_and_receive(const tandem_context *context, struct tdm_mailbox *m
         tdm_mail_end_sleep(&mailbox->to_receive);
     } while (result == -EAGAIN && error == 0);
     tdm_sleepers_remove(sleepers, mailbox);
+    mailbox->watches_ns = tdm_watch_after_nap(mailbox->watches_ns, mailbox->watch_ns, tdm_clock_ns() - since_ns);
     return error != 0 ? error : result;
 }
 
