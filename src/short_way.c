@@ -42,8 +42,7 @@ static inline bool claim(tandem_task *task, struct before *before)
     return false;
 }
 
-/* All but the state word, and whether it is in the queue.  What a task that is new says already is not written again: then the submitter only reads
- * that cache line, and none but the worker, at the end, has to have it for itself. */
+/* All but the state word, and whether it is in the queue. */
 static inline void prepare(struct tandem_pool *pool, tandem_task *task, struct before *before)
 {
     struct tdm_task *private = tdm_task_of(task);
@@ -51,8 +50,8 @@ static inline void prepare(struct tandem_pool *pool, tandem_task *task, struct b
     before->status = task->status;
     before->code = task->code;
     before->signal = task->signal;
-    if (task->status != TANDEM_PENDING) task->status = TANDEM_PENDING;
-    if (task->code != 0) task->code = 0;
+    task->status = TANDEM_PENDING;
+    task->code = 0;
     store_relaxed(&private->wishes, 0); /* relaxed: the store of the state publishes it with all the rest */
     if (private->lane != lane || private->home != (uint16_t)pool->core.home) {
         private->home = (uint16_t)pool->core.home;
