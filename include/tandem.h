@@ -700,8 +700,8 @@ struct tandem_options {
                                    groups, rounded up; TANDEM_NONE.  At most so many: the first is there from the start, each of the others
                                    is started when there is a task and no thread idle.  One that cannot be is tried again every 10 ms as
                                    long as it is needed, and so is one that is to stand in; the others go on.  (What does that has a thread
-                                   of its own, one for the whole program.  Where that cannot be had either, it is tried again when a
-                                   thread of the pool has ended a task, another task comes, or another thread is to be stood in for) */
+                                   of its own, one for the whole program.  Where that cannot be had either, a thread of the pool is tried
+                                   again when another has ended a task or another task comes, one that is to stand in when another is to) */
     uint32_t processes;         /* most worker processes; 0: the same; TANDEM_NONE.  Each is started when first needed */
     uint32_t processes_ready;   /* workers that are started with the pool and kept even when idle; at most processes */
     uint32_t idle_ms;           /* an idle worker beyond those, or an idle thread beyond the first, ends after this; 0: 30000 */

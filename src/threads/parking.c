@@ -10,7 +10,8 @@
  *
  * The last worker that has nothing looks out for a while before it sleeps: see watch.h.  On the only processor it gives that to others once
  * instead.  Who is woken goes before who wakes him, there: a submitter would be interrupted for each task, or few.  Who has only given way finds
- * what the submitter had time for. */
+ * what the submitter had time for.  But where others want the processor, too, each of them may have it for a time slice first, and who is woken would
+ * go before them; so one that was away for long, for no more than one task, sleeps the next times. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/parking.h"
 
@@ -19,6 +20,11 @@
 #include "base/watch.h"
 
 #include <sched.h>
+
+/* Nobody hands over one task for so long. */
+#define LONG_AWAY_NS 1000000
+
+#define TIMES_MOST 1024 /* a power of 2 */
 
 void tdm_parking_open(struct tdm_parking *parking, uint64_t longest_watch_ns, bool one_processor)
 {
@@ -78,9 +84,13 @@ void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns)
     parking->watch_ns = tdm_watch_after_sleep(parking->watch_ns, parking->longest_watch_ns, slept_ns);
 }
 
-bool tdm_parking_may_watch(const struct tdm_parking *parking)
+bool tdm_parking_may_watch(struct tdm_parking *parking)
 {
-    return !parking->on_the_way && (parking->watch_ns > 0 || parking->one_processor);
+    if (parking->on_the_way) return false;
+    if (!parking->one_processor) return parking->watch_ns > 0;
+    if (parking->still_to_sleep == 0) return true;
+    parking->still_to_sleep--;
+    return false;
 }
 
 static bool something_came(const struct tdm_injector *injector)
@@ -92,18 +102,24 @@ bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns, b
 {
     struct tdm_look look = {.until_ns = tdm_clock_ns() + watch_ns};
     *paid = false;
-    if (watch_ns == 0) sched_yield();
+    if (watch_ns == 0) {
+        sched_yield();
+        *paid = tdm_clock_ns() - look.until_ns < LONG_AWAY_NS;
+        return something_came(injector);
+    }
     do
         if (something_came(injector)) {
             *paid = !look.gave_way;
             return true;
         }
-    while (watch_ns > 0 && tdm_watch_goes_on(&look));
+    while (tdm_watch_goes_on(&look));
     return false;
 }
 
 void tdm_parking_watched(struct tdm_parking *parking, bool paid)
 {
     parking->on_the_way = false;
+    parking->sleeps = paid ? 0 : (2 * parking->sleeps + 1) % TIMES_MOST;
+    parking->still_to_sleep = parking->sleeps;
     parking->watch_ns = tdm_watch_after(parking->watch_ns, parking->longest_watch_ns, paid);
 }

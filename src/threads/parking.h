@@ -22,7 +22,8 @@ struct tdm_parking {
     struct tdm_node idle;                /* those that sleep, the latest first: its stack and caches are still warm */
     bool on_the_way;                     /* one has been called, or looks out, and will look at the queue */
     uint64_t watch_ns, longest_watch_ns; /* how long it pays to look out before sleeping, learned; 0: never */
-    bool one_processor;                  /* there, who finds nothing gives way to others before he sleeps */
+    bool one_processor;                  /* there, who finds nothing gives way to others before he sleeps; */
+    unsigned sleeps, still_to_sleep;     /* but not so many times, learned; that are left of them */
 };
 
 void tdm_parking_open(struct tdm_parking *parking, uint64_t longest_watch_ns, bool one_processor);
@@ -49,7 +50,7 @@ void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns);
 
 /* May this worker look out for a while before it sleeps?  Then it is on the way, and without the lock looks at the word until something
  * comes or the time is over, which is false; for 0 ns: once, after it has given way.  Back with the lock it says whether it paid. */
-bool tdm_parking_may_watch(const struct tdm_parking *parking);
+bool tdm_parking_may_watch(struct tdm_parking *parking);
 bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns, bool *paid);
 void tdm_parking_watched(struct tdm_parking *parking, bool paid);
 

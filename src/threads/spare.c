@@ -55,5 +55,5 @@ void tdm_spare_block(struct tdm_thread_worker *worker, bool begins)
         lane->spares.blocked--;
     bool wanted = begins && lane->spares.alive < lane->spares.blocked;
     unlock(lane);
-    if (wanted) start(lane);
+    if (wanted) tdm_spare_make_up(lane);
 }

@@ -129,6 +129,7 @@ static bool watch(struct tdm_thread_lane *lane)
     unlock_front(lane);
     bool paid, saw = tdm_parking_watch(&lane->injector, watch_ns, &paid);
     lock_front(lane);
+    if (lane->parking.one_processor && tdm_injector_holds_more_than(&lane->injector, 1)) paid = true;
     tdm_parking_watched(&lane->parking, paid);
     return saw;
 }

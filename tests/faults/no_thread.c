@@ -198,6 +198,30 @@ static void expect_stand_ins(int threads, enum helper helper)
 static void threads_that_could_not_stand_in_do_while_those_still_sleep(void) { expect_stand_ins(3, IS_THERE); }
 static void so_does_one_where_what_tries_again_has_to_be_started_first(void) { expect_stand_ins(1, IS_TO_BE_HAD); }
 
+/* promise 13.  Nor could what tries again be started. */
+static void the_next_that_is_stood_in_for_has_all_begin_that_are_missing(void)
+{
+    struct gate gates[2] = {{0}}, *first = &gates[0], *second = &gates[1];
+    tandem_task sleepers[2], others[2];
+    assert_int_equal(tdm_fault_open(), 0);
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 2, NULL);
+    begin_at_gate(pool, sleepers, 1, sleep_on_word_task, &first);
+    assert_true(await(&first->entered, 1));
+    tdm_fault_arm(TDM_FAULT_thread, 1, TDM_FAULT_FAIL_ON, EAGAIN);
+    atomic_store(&first->opened, 1);
+    wait_until(tdm_fault_fired(TDM_FAULT_thread) >= 2);
+    tdm_fault_disarm_all();
+    begin_at_gate(pool, sleepers + 1, 1, sleep_on_word_task, &first);
+    begin_at_gate(pool, others, 2, gate_task, &second);
+    assert_true(await(&second->entered, 2));
+    atomic_store(&second->opened, 1);
+    for (int i = 0; i < 2; i++) expect_end(&others[i], TANDEM_OK);
+    atomic_store(&word, 1);
+    assert_int_equal(tandem_atomic_notify(&word, UINT32_MAX), 0);
+    for (int i = 0; i < 2; i++) expect_end(&sleepers[i], TANDEM_OK);
+    end_pool(pool);
+}
+
 static void a_pool_ends_while_threads_cannot_be_had(void)
 {
     struct gate closed = {0}, *gate = &closed;
@@ -223,6 +247,7 @@ int main(int argc, char **argv)
         test(so_it_does_where_what_tries_again_has_to_be_started_first),
         test(threads_that_could_not_stand_in_do_while_those_still_sleep),
         test(so_does_one_where_what_tries_again_has_to_be_started_first),
+        test(the_next_that_is_stood_in_for_has_all_begin_that_are_missing),
         test(a_pool_ends_while_threads_cannot_be_had),
     };
     return harness_main(argc, argv, tests, count_of(tests));

@@ -263,6 +263,7 @@ static int try_batch(tandem_pool *pool, unsigned way, unsigned at, enum ending e
     check_books(pool);
     pid_t pid = atomic_load(&state->last);
     wait_until(!process_lives(pid));
+    forget_hostile(pid);
     return atomic_load(&batch->count);
 }
 

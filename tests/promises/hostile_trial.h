@@ -43,6 +43,9 @@ static inline void turn_hostile(void)
     atomic_fetch_add(&state->begun, 1);
 }
 
+/* It is no more, and its number may be given to another. */
+static inline void forget_hostile(pid_t pid) { atomic_store(&state->is_hostile[(unsigned)pid % PIDS], 0); }
+
 static inline bool is_hostile(pid_t pid) { return atomic_load(&state->is_hostile[(unsigned)pid % PIDS]) != 0; }
 
 /* A deed that needs what cannot be found here does nothing, and 99 says so. */

@@ -110,7 +110,7 @@ static void on_one_processor_it_gives_way_and_looks_once(void)
     for (int i = 0; i < 3; i++) {
         assert_true(tdm_parking_may_watch(&parking));
         assert_false(tdm_parking_watch(&injector, parking.watch_ns, &paid)); /* it returns */
-        tdm_parking_watched(&parking, paid);
+        tdm_parking_watched(&parking, true);
         assert_int_equal(parking.watch_ns, 0);
         tdm_parking_awake(&parking, 0);
     }
@@ -118,6 +118,28 @@ static void on_one_processor_it_gives_way_and_looks_once(void)
     assert_true(tdm_parking_watch(&injector, parking.watch_ns, &paid));
     parking.on_the_way = true;
     assert_false(tdm_parking_may_watch(&parking)); /* another does */
+}
+
+static unsigned sleeps_in_a_row(struct tdm_parking *parking)
+{
+    unsigned count = 0;
+    while (!tdm_parking_may_watch(parking)) count++;
+    return count;
+}
+
+static void on_one_processor_it_seldom_gives_way_where_others_keep_it_for_long(void)
+{
+    struct tdm_parking parking;
+    tdm_parking_open(&parking, 0, true);
+    unsigned before = 0;
+    for (int i = 0; i < 20; i++) {
+        tdm_parking_watched(&parking, false);
+        unsigned now = sleeps_in_a_row(&parking);
+        assert_in_range(now, i < 10 ? before + 1 : 1000, 1100);
+        before = now;
+    }
+    tdm_parking_watched(&parking, true);
+    assert_int_equal(sleeps_in_a_row(&parking), 0);
 }
 
 /* Workers that find nothing lie down, one that finds more than it takes calls the next; all under one lock, as parking.h asks. */
@@ -209,6 +231,7 @@ int main(int argc, char **argv)
         test(looking_out_sees_what_comes_and_is_given_up_where_it_does_not_pay),
         test(who_is_never_to_look_out_does_not),
         test(on_one_processor_it_gives_way_and_looks_once),
+        test(on_one_processor_it_seldom_gives_way_where_others_keep_it_for_long),
         test(none_that_is_needed_sleeps_on),
     };
     return harness_main(argc, argv, tests, count_of(tests));
