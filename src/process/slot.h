@@ -141,8 +141,9 @@ void tdm_slot_release(struct tdm_slot *slot, uint32_t number); /* that worker wa
 bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status);
 
 /* The reactor. */
-/* Takes away what was handed over before and has not been begun, though nothing else runs; then the worker is killed.  Has it tasks? */
-bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs);
+/* Takes away what was handed over so long ago and has not been begun, though nothing else runs; then the worker is killed.  When to look again;
+ * TDM_FOREVER: it has no task. */
+uint64_t tdm_slot_look(struct tdm_slot *slot, uint64_t now_ns, uint64_t patience_ns, bool *hangs);
 struct tdm_leeway {
     unsigned in_hand, room; /* how many tasks it has, and could be given more */
     bool was_offered;       /* it has had some */
