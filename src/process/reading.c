@@ -19,8 +19,8 @@ static bool has_ended(const struct tdm_task *task) { return tdm_task_state(load_
 /* It reads in passing, or has what it wanted. */
 static bool waits_for_nothing(const struct tdm_task *mine) { return !mine || has_ended(mine); }
 
-/* Is there a way to call it when it sleeps? */
-static bool may_lead(const struct tdm_slot *slot) { return tdm_way_has_ring(&slot->in) || slot->call[0] >= 0; }
+/* With the lock held: is there a way to call who sleeps there?  A pipe that has ended lets nobody sleep. */
+static bool may_lead(const struct tdm_slot *slot) { return tdm_way_has_ring(&slot->in) || (slot->call[0] >= 0 && !slot->ended); }
 
 /* ---- reading ---- */
 
@@ -503,6 +503,14 @@ static void lost(struct tdm_slot *slot, bool was_deaf)
     tdm_slot_set_dying(slot, was_deaf ? NULL : tdm_slot_broken);
 }
 
+/* Who waits would be told of it again and again. */
+static void note_end(struct tdm_slot *slot)
+{
+    tdm_slot_lock(slot);
+    slot->ended = true;
+    tdm_slot_unlock(slot);
+}
+
 /* -EPIPE: the pipe has ended, that is the replies themselves or the bell. */
 static int read_and_let_go(struct tdm_slot *slot)
 {
@@ -512,7 +520,10 @@ static int read_and_let_go(struct tdm_slot *slot)
     do {
         result = read_now(slot, &was_deaf);
         tdm_replies_settle(slot);
-        if (result != 0 && result != -EAGAIN && result != -EPIPE) lost(slot, was_deaf);
+        if (result == -EPIPE)
+            note_end(slot);
+        else if (result != 0 && result != -EAGAIN)
+            lost(slot, was_deaf);
         why = result == 0 && tdm_way_has_ring(&slot->in) ? HAD_ENOUGH : ALL_IS_READ;
     } while (let_go(slot, TDM_REACTOR_READS, why) == READ_ON && result == -EAGAIN);
     return result;

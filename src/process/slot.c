@@ -428,13 +428,13 @@ bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status)
 
 /* ---- a worker that does not begin: the reactor ---- */
 
-bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs)
+uint64_t tdm_slot_look(struct tdm_slot *slot, uint64_t now_ns, uint64_t patience_ns, bool *hangs)
 {
     struct tdm_node revoked;
     tdm_list_init(&revoked);
     tdm_slot_lock(slot);
     const struct tdm_entry *oldest = tdm_slot_oldest(slot);
-    bool has_task = oldest != NULL, late = oldest && oldest->next_ns < before_ns && slot->state != TDM_SLOT_DYING;
+    bool late = oldest && oldest->next_ns + patience_ns <= now_ns && slot->state != TDM_SLOT_DYING;
     bool revoked_all = late && tdm_slot_is(slot, oldest, TDM_OFFERED) && tdm_slot_revoke_all(slot, &revoked);
     oldest = tdm_slot_oldest(slot);
     bool lies = late && oldest && tdm_slot_is(slot, oldest, TDM_OFFERED); /* then it cannot have begun what comes after that */
@@ -445,7 +445,8 @@ bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs)
         tdm_reactor_post(&slot->attend);
     }
     if (late && oldest && !slot->suspect && tdm_slot_is(slot, oldest, TDM_FINISHED)) suspect(slot);
+    uint64_t again_ns = !oldest ? TDM_FOREVER : (oldest->next_ns + patience_ns > now_ns ? oldest->next_ns : now_ns) + patience_ns;
     tdm_slot_unlock(slot);
     put_back_all(slot->lane, &revoked, revoked_all);
-    return has_task;
+    return again_ns;
 }

@@ -77,6 +77,7 @@ struct tdm_slot {
     bool hasty;               /* whoever reads is to be told of the next reply at once: what the worker does takes long */
     bool came_by;             /* a thread that submits has come by while the reactor read: it will again */
     bool hushed;              /* pipes: the reactor does not listen for replies, only for their end */
+    bool ended;               /* pipes: that of the replies has, though its worker may go on; no thread waits there any more */
     bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
     _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
     bool is_dead;             /* and is to be buried as soon as the reactor may read; how: */
@@ -141,8 +142,9 @@ void tdm_slot_release(struct tdm_slot *slot, uint32_t number); /* that worker wa
 bool tdm_slot_stop(struct tdm_slot *slot, struct tdm_task *task, int status);
 
 /* The reactor. */
-/* Takes away what was handed over before and has not been begun, though nothing else runs; then the worker is killed.  Has it tasks? */
-bool tdm_slot_look(struct tdm_slot *slot, uint64_t before_ns, bool *hangs);
+/* Takes away what was handed over so long ago and has not been begun, though nothing else runs; then the worker is killed.  When to look again;
+ * TDM_FOREVER: it has no task. */
+uint64_t tdm_slot_look(struct tdm_slot *slot, uint64_t now_ns, uint64_t patience_ns, bool *hangs);
 struct tdm_leeway {
     unsigned in_hand, room; /* how many tasks it has, and could be given more */
     bool was_offered;       /* it has had some */

@@ -433,21 +433,27 @@ void tdm_staff_guard(struct tdm_process_lane *lane)
     tdm_reactor_set_timer(&lane->guard_timer, tdm_clock_ns() + claim_ns(lane));
 }
 
-/* When nobody has a task any more it stops, and the next task starts it again: an idle pool has no timers but the sweep's. */
+/* It looks when the first can have become late, not once in that time: a task that hangs several workers waits for each of them.  When
+ * nobody has a task any more it stops, and the next task starts it again: an idle pool has no timers but the sweep's. */
 static void guard_due(struct tdm_timer *timer)
 {
     struct tdm_process_lane *lane = container_of(timer, struct tdm_process_lane, guard_timer);
-    uint64_t now = tdm_clock_ns();
+    uint64_t now = tdm_clock_ns(), again = TDM_FOREVER;
     lock(lane);
     lane->guarding = false; /* before the look: a task that is handed over after it sets the timer again */
     uint64_t patience = claim_ns(lane);
     unlock(lane);
-    bool busy = false, hangs = false;
-    for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next)
-        if (slot->in_use && tdm_slot_look(slot, now - patience, &hangs)) busy = true;
+    bool hangs = false;
+    for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next) {
+        uint64_t then = slot->in_use ? tdm_slot_look(slot, now, patience, &hangs) : TDM_FOREVER;
+        if (then < again) again = then;
+    }
     lock(lane);
     if (hangs && patience < CLAIM_MOST_NS) lane->claim_ns = patience * 2;
-    if (busy) tdm_staff_guard(lane);
+    if (again != TDM_FOREVER) {
+        lane->guarding = true;
+        tdm_reactor_set_timer(&lane->guard_timer, again);
+    }
     unlock(lane);
 }
 
