@@ -140,10 +140,7 @@ static uint32_t prepare(struct tandem_pool *pool, tandem_task *task, tandem_repo
     struct tdm_task *private = tdm_task_of(task);
     struct tdm_lane *lane = lane_of(pool, task);
     store_relaxed(&private->wishes, 0); /* relaxed: the store of the state publishes it with all the rest */
-    if (private->lane != lane || private->home != (uint16_t)pool->core.home) {
-        private->home = (uint16_t)pool->core.home;
-        private->lane = lane;
-    }
+    tdm_task_set_lane(private, lane, pool->core.home);
     uint32_t marks = mailbox ? (uint32_t)TDM_TALKS : 0;
     if (mailbox) store_relaxed(&private->mail, mailbox); /* relaxed: the state publishes it [task-mail] */
     if (task->timeout_ms != 0 || task->queue_timeout_ms != 0) {

@@ -53,10 +53,7 @@ static inline void prepare(struct tandem_pool *pool, tandem_task *task, struct b
     task->status = TANDEM_PENDING;
     task->code = 0;
     store_relaxed(&private->wishes, 0); /* relaxed: the store of the state publishes it with all the rest */
-    if (private->lane != lane || private->home != (uint16_t)pool->core.home) {
-        private->home = (uint16_t)pool->core.home;
-        private->lane = lane;
-    }
+    tdm_task_set_lane(private, lane, pool->core.home);
     tdm_link_init(tdm_thread_link_of(private));
 }
 

@@ -35,8 +35,7 @@ static void prepare(struct tdm_process_lane *lane, tandem_task *task)
     task->status = TANDEM_PENDING;
     task->code = task->signal = 0;
     store_relaxed(&private->wishes, 0); /* relaxed: the store of the state publishes it with all the rest */
-    private->home = (uint16_t)lane->lane.core->home;
-    private->lane = &lane->lane;
+    tdm_task_set_lane(private, &lane->lane, lane->lane.core->home);
     private->deaths = 0;
     private->retried = private->called = false;
     private->queued_ns = tdm_report_now();

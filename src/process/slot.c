@@ -147,12 +147,12 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     return true;
 }
 
-/* With the lock held.  One that asks for nothing but to be run, behind another, with nothing that would not go into the frame itself.  False: it
- * is not such a one, or there is no room; nothing has happened. */
+/* With the lock held.  One that asks for nothing but to be run, behind another, without an input: where one lies decides how it travels, also if
+ * it has 0 bytes.  False: it is not such a one, or there is no room; nothing has happened. */
 static bool hand_over_shortly(struct tdm_slot *slot, struct tdm_task *private, uint64_t now_ns)
 {
     uint32_t marks = load_relaxed(&private->state) & (uint32_t)(TDM_SHORT | TDM_TALKS); /* relaxed: who talks tells the slot */
-    if (marks != TDM_SHORT || tdm_report_is_begun(private) || tdm_task_public(private)->input_size > 0) return false;
+    if (marks != TDM_SHORT || tdm_report_is_begun(private) || tdm_task_public(private)->input) return false;
     struct tdm_frame *place = slot->in_hand > 0 && tdm_way_has_ring(&slot->out) ? tdm_way_place(&slot->out) : NULL;
     if (!place) return false;
     struct tdm_entry *entry = free_entry(slot);

@@ -87,6 +87,14 @@ static inline bool tdm_task_talks(const struct tdm_task *task) { return load_seq
  * as it was. */
 uint32_t tdm_task_move_out(struct tdm_task *task, uint32_t to, struct tdm_mailbox **mailbox);
 
+/* Of one that is being prepared.  Left alone where it is in order: a cancel that came just before its last end may still look at it. */
+static inline void tdm_task_set_lane(struct tdm_task *task, struct tdm_lane *lane, uint32_t home)
+{
+    if (task->lane == lane && task->home == (uint16_t)home) return;
+    task->home = (uint16_t)home;
+    task->lane = lane;
+}
+
 /* No lane has taken it, though it was QUEUED in name: it is what it was before, and somebody may have begun to wait for it. */
 void tdm_task_give_up(struct tdm_task *task, uint32_t before);
 

@@ -257,5 +257,6 @@ int tandem_task_clear(tandem_task *public)
     public->output = NULL;
     public->output_size = 0;
     public->report = NULL;
+    task->bare = false; /* a small thread task's way does not look at it */
     return 0;
 }

@@ -15,9 +15,9 @@
  * puts into a pipe, `x ? a` takes out.  An `inline` is a macro: its w, me, i and k are those of the process that uses it.
  *
  * What is mirrored where:
- *   Slot    process/slot.c          tdm_slot_offer (hand_over), tdm_slot_stop (cancel, time_out, doubt), tdm_slot_revoke_all,
- *                                   tdm_slot_look, tdm_slot_take_newest, put_back_all
- *           process/replies.c       take_reply (answers); slot_reactor.c: bury_now, judge
+ *   Slot    process/slot.c          tdm_slot_offer (hand_over, hand_over_shortly), tdm_slot_stop (cancel, time_out, doubt),
+ *                                   tdm_slot_revoke_all, tdm_slot_look, tdm_slot_take_newest, put_back_all
+ *           process/replies.c       take_reply, take_replies (answers); slot_reactor.c: bury_now, judge
  *           process/slot_inside.h   tdm_slot_drop; process_lane.c: tdm_process_lane_put_back; verdict.c: tdm_verdict
  *   Worker  child/process_worker.c  take, run, reply; leave
  *           child/guard.c           kill_worker, report_ends

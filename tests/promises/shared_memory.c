@@ -158,6 +158,37 @@ static void input_in_shared_memory_is_not_copied(int isolation)
     end_pool(pool);
 }
 
+/* A short task has told that they are short, so those behind the gate are handed over together when that has ended. */
+static void input_in_shared_memory_is_not_copied_of_tasks_that_are_handed_over_together(void)
+{
+    enum { TASKS = 20 };
+    tandem_task first, tasks[TASKS];
+    struct gate *gate = shared(sizeof *gate);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    char *memory = take(pool, TASKS);
+    look(pool, TANDEM_PROCESS, memory, 1);
+    first = task_of(TANDEM_PROCESS, gate_task, &gate, sizeof gate);
+    assert_int_equal(tandem_submit(pool, &first), 0);
+    assert_true(await(&gate->entered, 1));
+    for (int i = 0; i < TASKS; i++) {
+        tasks[i] = task_of(TANDEM_PROCESS, look_task, memory + i, i % 3 == 0 ? 1 : 0);
+        assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+    }
+    atomic_store(&gate->opened, 1);
+    expect_end(&first, TANDEM_OK);
+    for (int i = 0; i < TASKS; i++) {
+        struct seen seen;
+        expect_end(&tasks[i], TANDEM_OK);
+        assert_int_equal(tasks[i].output_size, sizeof seen);
+        memcpy(&seen, tasks[i].output, sizeof seen);
+        assert_ptr_equal(seen.input, memory + i);
+        assert_int_equal(seen.size, i % 3 == 0 ? 1 : 0);
+        tandem_task_clear(&tasks[i]);
+    }
+    tandem_task_clear(&first);
+    end_pool(pool);
+}
+
 static void input_that_lies_only_partly_in_one_allocation_is_copied(void)
 {
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
@@ -799,6 +830,7 @@ int main(int argc, char **argv)
     static const struct harness_test tests[] = {
         test(a_list_made_by_the_host_is_changed_by_two_workers_and_read_by_a_thread),
         both(input_in_shared_memory_is_not_copied),
+        test(input_in_shared_memory_is_not_copied_of_tasks_that_are_handed_over_together),
         test(input_that_lies_only_partly_in_one_allocation_is_copied),
         test(input_in_shared_memory_may_be_larger_than_what_can_be_copied),
         test(foreign_interior_and_freed_pointers_are_detected_and_do_no_damage),

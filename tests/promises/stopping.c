@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,39 @@ static void a_cancelled_task_that_was_handed_over_and_not_begun_has_no_start_in_
     tandem_task_clear(&first);
     tandem_task_clear(&running);
     tandem_task_clear(&brief);
+    end_pool(pool);
+}
+
+struct canceller {
+    tandem_task task;
+    atomic_int enough;
+};
+
+static void *cancel_on_and_on(void *argument)
+{
+    struct canceller *canceller = argument;
+    while (!atomic_load(&canceller->enough)) tandem_cancel(&canceller->task);
+    return NULL;
+}
+
+/* It may meet the end, or the next run as well: whichever it meets ends once. */
+static void a_cancel_may_come_late(int isolation)
+{
+    tandem_pool *pool = pool_of(isolation, 1, NULL);
+    struct canceller canceller = {.task = task_of(isolation, nothing_task, NULL, 0)};
+    pthread_t thread;
+    assert_int_equal(tandem_call(pool, &canceller.task), TANDEM_OK);
+    assert_int_equal(pthread_create(&thread, NULL, cancel_on_and_on, &canceller), 0);
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(tandem_submit(pool, &canceller.task), 0);
+        int status = tandem_wait(&canceller.task);
+        assert_true(status == TANDEM_OK || status == TANDEM_CANCELLED);
+        assert_int_equal(canceller.task.status, status);
+        if (i % 3 == 0) tandem_task_clear(&canceller.task);
+    }
+    atomic_store(&canceller.enough, 1);
+    pthread_join(thread, NULL);
+    tandem_task_clear(&canceller.task);
     end_pool(pool);
 }
 
@@ -229,6 +263,7 @@ int main(int argc, char **argv)
     static const struct harness_test tests[] = {
         both(a_cancelled_task_that_waits_never_starts),
         test(a_cancelled_task_that_was_handed_over_and_not_begun_has_no_start_in_its_report),
+        both(a_cancel_may_come_late),
         test(a_cancelled_process_task_is_gone_when_it_has_ended),
         test(a_cancelled_thread_task_sees_it),
         test(a_cancelled_thread_task_that_returns_0_is_ok),

@@ -489,6 +489,69 @@ static void tasks_that_run_again_have_reports_of_their_own(void)
     end_pool(pool);
 }
 
+/* Whatever the run before has left for the next one of its kind is nothing to a run of another kind. */
+static void a_task_that_was_cleared_runs_anywhere(void)
+{
+    char word[] = "anywhere";
+    tandem_pool *pool;
+    const tandem_options options = {.threads = 1, .processes = 1};
+    assert_int_equal(tandem_pool_create(&pool, &options), 0);
+    tandem_task task = {0};
+    for (int run = 0; run < 8; run++) {
+        task.isolation = run % 2 == 0 ? TANDEM_PROCESS : TANDEM_THREAD;
+        task.flags = run % 4 == 3 ? TANDEM_REPORT : 0;
+        task.run = run % 2 == 0 ? nothing_task : echo_task;
+        task.input = run % 2 == 0 ? NULL : word;
+        task.input_size = run % 2 == 0 ? 0 : sizeof word;
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        expect_end(&task, TANDEM_OK);
+        assert_int_equal(task.output_size, task.input_size);
+        assert_true((task.report != NULL) == (run % 2 == 0 || run % 4 == 3));
+        assert_int_equal(tandem_task_clear(&task), 0);
+        assert_null(task.report);
+    }
+    end_pool(pool);
+}
+
+static atomic_int released;
+
+static void count_release(void *data)
+{
+    (void)data;
+    atomic_fetch_add(&released, 1);
+}
+
+static int reply_counted_task(tandem_context *context, void *input, size_t size)
+{
+    return tandem_reply_owned(context, input, size, count_release);
+}
+
+/* Also where one has neither an output nor a report, and the other has both. */
+static void an_output_left_from_a_thread_is_freed_by_a_run_in_a_process(void)
+{
+    char word[] = "left";
+    tandem_pool *pool;
+    const tandem_options options = {.threads = 1, .processes = 1};
+    assert_int_equal(tandem_pool_create(&pool, &options), 0);
+    atomic_store(&released, 0);
+    for (int run = 1; run <= 4; run++) {
+        tandem_task task = {.run = reply_counted_task, .input = word, .input_size = sizeof word};
+        assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+        assert_ptr_equal(task.output, word);
+        task.isolation = TANDEM_PROCESS;
+        task.run = nothing_task;
+        if (run % 2 == 0) task.input = NULL, task.input_size = 0;
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        expect_end(&task, TANDEM_OK);
+        assert_int_equal(atomic_load(&released), run);
+        assert_null(task.output);
+        assert_int_equal(task.output_size, 0);
+        assert_int_equal(tandem_task_clear(&task), 0);
+        assert_int_equal(atomic_load(&released), run);
+    }
+    end_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -513,6 +576,8 @@ int main(int argc, char **argv)
         both(a_report_tells_the_times_in_order),
         test(a_report_tells_of_the_last_run_only),
         test(tasks_that_run_again_have_reports_of_their_own),
+        test(a_task_that_was_cleared_runs_anywhere),
+        test(an_output_left_from_a_thread_is_freed_by_a_run_in_a_process),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
