@@ -326,11 +326,13 @@ static void enter(struct tdm_lane *base) { add_seq(&mine(base)->guests, 1); /* [
 static void await(struct tdm_lane *base, struct tdm_task *task, uint64_t deadline)
 {
     struct tdm_process_lane *lane = mine(base);
+    int saved = errno; /* of an empty pipe it is another */
     while (!tdm_wait_is_over(task, deadline)) {
         struct tdm_slot *slot = slot_of(lane, task);
         if (!slot || !tdm_reading_lead(slot, task, deadline)) tdm_wait_sleep(task, deadline);
     }
     leave(lane);
+    errno = saved;
 }
 
 /* Where its worker's answers are read.  (The first of them the reactor reads.) */

@@ -196,7 +196,7 @@ static void errno_stays_the_callers(int isolation)
     errno = 12345;
     assert_int_equal(tandem_init(), 0);
     assert_int_equal(errno, 12345);
-    assert_int_equal(tandem_pool_create(&pool, NULL), 0);
+    assert_int_equal(tandem_pool_create(&pool, &(tandem_options){.pipes_only = over_pipes()}), 0);
     assert_int_equal(errno, 12345);
     assert_int_equal(tandem_submit(pool, &bad), -EINVAL);
     assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
