@@ -50,7 +50,7 @@ void tdm_injector_close(struct tdm_injector *injector) { or_seq(&injector->word,
 
 /* The submitter that closes it has two instructions to go, unless it has lost its processor: so that is soon given to others, and to those of
  * a lower priority too. */
-static void wait_a_little(int looks)
+void tdm_injector_wait_a_little(int looks)
 {
     static _Atomic uint32_t nothing;
     if (looks < 100)
@@ -65,7 +65,8 @@ static void wait_a_little(int looks)
 static struct tdm_link *newer_than(struct tdm_link *link)
 {
     struct tdm_link *newer;
-    for (int looks = 0; (newer = load_acquire(&link->newer)) == link; looks++) wait_a_little(looks); /* [injector-newer] */
+    for (int looks = 0; (newer = load_acquire(&link->newer)) == link; looks++)
+        tdm_injector_wait_a_little(looks); /* [injector-newer] */
     return newer;
 }
 
@@ -74,14 +75,15 @@ static struct tdm_link *oldest_of(struct tdm_injector *injector)
 {
     if (injector->oldest) return injector->oldest;
     struct tdm_link *first;
-    for (int looks = 0; !(first = load_acquire(&injector->first)); looks++) wait_a_little(looks); /* [injector-first] */
+    for (int looks = 0; !(first = load_acquire(&injector->first)); looks++)
+        tdm_injector_wait_a_little(looks); /* [injector-first] */
     store_relaxed(&injector->first, NULL); /* relaxed: the next is written only after a swap that empties the queue */
     return injector->oldest = first;
 }
 
 static void wait_until_known(struct tdm_link *older, const struct tdm_link *link)
 {
-    for (int looks = 0; load_acquire(&older->newer) != link; looks++) wait_a_little(looks); /* [injector-newer] */
+    for (int looks = 0; load_acquire(&older->newer) != link; looks++) tdm_injector_wait_a_little(looks); /* [injector-newer] */
 }
 
 /* ---- taking out ---- [injector-older] */
@@ -154,14 +156,15 @@ struct tdm_link *tdm_injector_pop(struct tdm_injector *injector, uint64_t *uncou
     return oldest;
 }
 
-/* Whether one that is neither counted nor the newest, and knows no newer one, is there at all cannot be told. */
-bool tdm_injector_take(struct tdm_injector *injector, struct tdm_link *link, uint64_t *uncounted)
+/* Whether one that is neither counted nor the newest, and knows no newer one, is there at all cannot be told: either it is about to be put in, or
+ * the gap behind it is about to be closed.  Where nothing comes in this way there is neither. */
+enum tdm_injector_found tdm_injector_take(struct tdm_injector *injector, struct tdm_link *link, uint64_t *uncounted)
 {
-    bool is_there =
-        load_acquire(&link->newer) != link || tdm_injector_newest(tdm_injector_look(injector)) == link; /* [injector-newer] */
-    if (!is_there && !is_counted(link)) return false;
+    uintptr_t word = tdm_injector_look(injector);
+    bool is_there = load_acquire(&link->newer) != link || tdm_injector_newest(word) == link; /* [injector-newer] */
+    if (!is_there && !is_counted(link)) return word & TDM_INJECTOR_ASK ? TDM_INJECTOR_NOT_THERE : TDM_INJECTOR_UNTOLD;
     take_out(injector, link, uncounted, 0);
-    return true;
+    return TDM_INJECTOR_TAKEN;
 }
 
 uint64_t tdm_injector_count(struct tdm_injector *injector)

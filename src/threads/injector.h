@@ -100,6 +100,9 @@ static inline uintptr_t tdm_injector_push(struct tdm_injector *injector, struct 
     return tdm_injector_put(injector, link, link, 0, 0);
 }
 
+/* Anybody: a submitter has two instructions to go, and this is the look for it after so many. */
+void tdm_injector_wait_a_little(int looks);
+
 /* Anybody: sets LOOK.  True: CALL was set, and the caller has to call a worker. */
 bool tdm_injector_point_out(struct tdm_injector *injector);
 
@@ -115,8 +118,10 @@ static inline bool tdm_injector_push_counted(struct tdm_injector *injector, stru
  * step. */
 struct tdm_link *tdm_injector_pop(struct tdm_injector *injector, uint64_t *uncounted, uintptr_t bits);
 
-/* This one, if it is there, or cannot be told to be there yet. */
-bool tdm_injector_take(struct tdm_injector *injector, struct tdm_link *link, uint64_t *uncounted);
+enum tdm_injector_found { TDM_INJECTOR_NOT_THERE, TDM_INJECTOR_TAKEN, TDM_INJECTOR_UNTOLD };
+
+/* This one, which is in the queue or on its way there.  UNTOLD: it will be known in a moment; by then the lock has to have been open. */
+enum tdm_injector_found tdm_injector_take(struct tdm_injector *injector, struct tdm_link *link, uint64_t *uncounted);
 
 /* Marks all that are there as counted.  How many were not. */
 uint64_t tdm_injector_count(struct tdm_injector *injector);

@@ -242,27 +242,38 @@ static bool take_from_hands(struct tdm_thread_lane *lane, struct tdm_task *task)
     return taken;
 }
 
-/* A QUEUED task is in the queue or in a hand; or on its way from submit, or taken out by somebody else, and then it is not to be had. */
+/* With the lock held.  A QUEUED task is in the queue or in a hand; or on its way there, or taken out by somebody else, and then it is not to be
+ * had. */
+static enum tdm_injector_found take_back(struct tdm_thread_lane *lane, struct tdm_task *task)
+{
+    uint64_t arrived = 0;
+    if (tdm_task_state(load_seq(&task->state)) != TDM_QUEUED) return TDM_INJECTOR_NOT_THERE;
+    collect(lane);
+    /* taken off under this lock; a cancel may have seen the state of a submission that was refused, and this of the next */
+    if (load_acquire(tdm_thread_in_queue(task)) == 0) /* [task-in-queue] */
+        return take_from_hands(lane, task) ? TDM_INJECTOR_TAKEN : TDM_INJECTOR_NOT_THERE;
+    enum tdm_injector_found found = tdm_injector_take(&lane->injector, tdm_thread_link_of(task), &arrived);
+    if (found != TDM_INJECTOR_TAKEN) return found;
+    task_of(tdm_thread_link_of(task));
+    count(lane, arrived, 1);
+    return found;
+}
+
+/* Where it cannot be told whether it is there it is not left to the workers, which may all be busy until this thread goes on. */
 bool tdm_thread_queue_take_back(struct tdm_lane *base, struct tdm_task *task)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
-    bool taken = false;
+    enum tdm_injector_found found;
     if (tdm_task_public(task)->flags & TANDEM_DEDICATED || tdm_task_public(task)->priority != 0)
         return tdm_lane_take_back_from_list(base, task);
     lock_front(lane);
-    if (tdm_task_state(load_seq(&task->state)) == TDM_QUEUED) {
-        uint64_t arrived = 0;
-        collect(lane);
-        /* taken off under this lock; a cancel may have seen the state of a submission that was refused, and this of the next */
-        if (load_acquire(tdm_thread_in_queue(task)) == 0) { /* [task-in-queue] */
-            taken = take_from_hands(lane, task);
-        } else if (tdm_injector_take(&lane->injector, tdm_thread_link_of(task), &arrived)) {
-            taken = task_of(tdm_thread_link_of(task)) != NULL;
-            count(lane, arrived, 1);
-        }
+    for (int looks = 0; (found = take_back(lane, task)) == TDM_INJECTOR_UNTOLD; looks++) {
+        unlock_front(lane);
+        tdm_injector_wait_a_little(looks);
+        lock_front(lane);
     }
     unlock_front(lane);
-    return taken;
+    return found == TDM_INJECTOR_TAKEN;
 }
 
 void tdm_thread_queue_forget(struct tdm_thread_lane *lane, struct tdm_task *task)

@@ -45,6 +45,47 @@ static void a_cancelled_task_that_waits_never_starts(int isolation)
     end_pool(pool);
 }
 
+struct submitter {
+    pthread_t thread;
+    tandem_pool *pool;
+    size_t times, late; /* ends that were not there when tandem_cancel() had returned */
+};
+
+static void *submit_and_cancel(void *argument)
+{
+    struct submitter *submitter = argument;
+    tandem_task task = task_of(TANDEM_THREAD, nothing_task, NULL, 0);
+    for (size_t i = 0; i < submitter->times; i++) {
+        if (tandem_submit(submitter->pool, &task) != 0 || tandem_cancel(&task) != 0) abort();
+        submitter->late += tandem_wait_for(&task, 0) != TANDEM_CANCELLED;
+        if (tandem_wait(&task) != TANDEM_CANCELLED) abort();
+    }
+    return NULL;
+}
+
+/* Each is the newest for a moment, then one before another that is being put in. */
+/* promise 16 */
+static void a_cancelled_task_that_waits_ends_at_once_whoever_submits_meanwhile(void)
+{
+    enum { SUBMITTERS = 3 };
+    tandem_task running;
+    struct gate *gate = shared(sizeof *gate);
+    struct submitter submitters[SUBMITTERS];
+    tandem_pool *pool = pool_of(TANDEM_THREAD, 1, NULL);
+    begin_gated(pool, TANDEM_THREAD, &running, &gate);
+    for (int i = 0; i < SUBMITTERS; i++) {
+        submitters[i] = (struct submitter){.pool = pool, .times = scaled(1000000)};
+        assert_int_equal(pthread_create(&submitters[i].thread, NULL, submit_and_cancel, &submitters[i]), 0);
+    }
+    for (int i = 0; i < SUBMITTERS; i++) {
+        assert_int_equal(pthread_join(submitters[i].thread, NULL), 0);
+        assert_int_equal(submitters[i].late, 0);
+    }
+    atomic_store(&gate->opened, 1);
+    expect_end(&running, TANDEM_OK);
+    end_pool(pool);
+}
+
 /* A short task has told that they are short, so the gate that follows the first one's end is handed over with all behind it. */
 static void a_cancelled_task_that_was_handed_over_and_not_begun_has_no_start_in_its_report(void)
 {
@@ -262,6 +303,7 @@ int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
         both(a_cancelled_task_that_waits_never_starts),
+        test(a_cancelled_task_that_waits_ends_at_once_whoever_submits_meanwhile),
         test(a_cancelled_task_that_was_handed_over_and_not_begun_has_no_start_in_its_report),
         both(a_cancel_may_come_late),
         test(a_cancelled_process_task_is_gone_when_it_has_ended),

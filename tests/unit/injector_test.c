@@ -24,6 +24,11 @@ static void expect_next(struct tdm_injector *injector, const struct tdm_link *li
     assert_ptr_equal(tdm_injector_pop(injector, &uncounted, 0), link);
 }
 
+static bool take(struct tdm_injector *injector, struct tdm_link *link)
+{
+    return tdm_injector_take(injector, link, &uncounted) == TDM_INJECTOR_TAKEN;
+}
+
 static void first_in_first_out(void)
 {
     struct tdm_injector injector = {0};
@@ -47,7 +52,7 @@ static void any_one_can_be_taken_out(void)
             for (int i = 0; i < 5; i++) put(&injector, &links[i]);
             for (int i = 0; i < popped; i++) expect_next(&injector, &links[i]);
             for (int i = 5; i-- > 0;)
-                if (taken >> i & 1) assert_int_equal(tdm_injector_take(&injector, &links[i], &uncounted), i >= popped);
+                if (taken >> i & 1) assert_int_equal(take(&injector, &links[i]), i >= popped);
             put(&injector, &links[5]);
             for (int i = popped; i < 5; i++)
                 if (!(taken >> i & 1)) expect_next(&injector, &links[i]);
@@ -79,7 +84,7 @@ static void what_is_put_in_at_once_is_there_in_order(void)
             put(&injector, &links[5]);
             for (int i = 0; i < popped; i++) expect_next(&injector, &links[i]);
             for (int i = 6; i-- > 0;)
-                if (taken >> i & 1) assert_int_equal(tdm_injector_take(&injector, &links[i], &uncounted), i >= popped);
+                if (taken >> i & 1) assert_int_equal(take(&injector, &links[i]), i >= popped);
             put(&injector, &links[6]);
             for (int i = popped; i < 6; i++)
                 if (!(taken >> i & 1)) expect_next(&injector, &links[i]);
@@ -102,6 +107,31 @@ static void all_at_once_find_the_bits_as_one_does(void)
     assert_int_equal(tdm_injector_count(&injector), 1);
     expect_next(&injector, &links[1]);
     assert_true(tdm_injector_is_empty(&injector));
+}
+
+/* A submitter has lost its processor between its two steps. */
+static void one_before_a_gap_is_not_called_absent(void)
+{
+    struct tdm_injector injector = {0};
+    struct tdm_link link, behind;
+    put(&injector, &link);
+    tdm_link_init(&behind);
+    tdm_link_chain(&link, &behind);
+    atomic_store(&injector.word, (uintptr_t)&behind);
+    assert_int_equal(tdm_injector_take(&injector, &link, &uncounted), TDM_INJECTOR_UNTOLD);
+    atomic_store(&link.newer, &behind);
+    assert_int_equal(tdm_injector_take(&injector, &link, &uncounted), TDM_INJECTOR_TAKEN);
+    expect_next(&injector, &behind);
+}
+
+static void one_on_its_way_is_awaited_unless_nothing_comes_in(void)
+{
+    struct tdm_injector injector = {0};
+    struct tdm_link link;
+    tdm_link_init(&link);
+    assert_int_equal(tdm_injector_take(&injector, &link, &uncounted), TDM_INJECTOR_UNTOLD);
+    tdm_injector_close(&injector);
+    assert_int_equal(tdm_injector_take(&injector, &link, &uncounted), TDM_INJECTOR_NOT_THERE);
 }
 
 static void the_bits_tell_a_submitter_what_he_has_to_know(void)
@@ -142,7 +172,7 @@ static void each_is_counted_once(void)
     assert_int_equal(tdm_injector_count(&injector), 3);
     assert_int_equal(tdm_injector_count(&injector), 0);
     for (int i = 4; i < 6; i++) put(&injector, &links[i]);
-    assert_true(tdm_injector_take(&injector, &links[2], &uncounted));
+    assert_true(take(&injector, &links[2]));
     expect_next(&injector, &links[1]);
     expect_next(&injector, &links[3]);
     assert_int_equal(uncounted, 1);
@@ -186,7 +216,8 @@ static void *submit(void *argument)
         if (roll_below(&dice, 3) != 0) continue;
         struct parcel *wanted = &post.parcels[me][(size_t)i - roll_below(&dice, i < 20 ? (unsigned)i + 1 : 20)];
         tdm_lock(&post.lock, TDM_RANK_FRONT);
-        bool taken = atomic_load(&wanted->out) == 0 && tdm_injector_take(&post.injector, &wanted->link, &post.uncounted);
+        bool taken = atomic_load(&wanted->out) == 0 &&
+                     tdm_injector_take(&post.injector, &wanted->link, &post.uncounted) == TDM_INJECTOR_TAKEN;
         if (taken) note(&wanted->link);
         tdm_unlock(&post.lock, TDM_RANK_FRONT);
         if (taken) atomic_fetch_add(&post.taken, 1);
@@ -236,6 +267,8 @@ int main(int argc, char **argv)
         test(any_one_can_be_taken_out),
         test(what_is_put_in_at_once_is_there_in_order),
         test(all_at_once_find_the_bits_as_one_does),
+        test(one_before_a_gap_is_not_called_absent),
+        test(one_on_its_way_is_awaited_unless_nothing_comes_in),
         test(the_bits_tell_a_submitter_what_he_has_to_know),
         test(each_is_counted_once),
         test(what_several_put_in_comes_out_once_and_in_each_ones_order),
