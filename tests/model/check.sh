@@ -177,14 +177,16 @@ injector() {
     mutant ends_late somebody_waits_for_ever
     mutant first_is_left somebody_waits_for_ever
     mutant trusts_its_own_link somebody_waits_for_ever
+    mutant leaves_it_to_the_worker left_behind
     clean 'a submitter, and three at once' -DSUBMITTERS=1 -DCHAIN=3
-    clean 'two submitters, and two at once' -DSUBMITTERS=2 -DCHAIN=2
+    clean 'two submitters, and two at once' -DSUBMITTERS=2 -DCHAIN=2 -DAGAIN=0
     mutant chained_before_it_is_in somebody_waits_for_ever -DSUBMITTERS=1 -DCHAIN=3
 }
 
 injector_large() {
     model=injector.pml
-    clean 'three submitters, twice' -DTIMES=2
+    clean 'three submitters, twice' -DTIMES=2 -DAGAIN=0
+    clean 'two, and two at once, again' -DSUBMITTERS=2 -DCHAIN=2
 }
 
 parking() {

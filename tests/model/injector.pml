@@ -8,7 +8,7 @@
  * until all that came in went out.  Whoever takes a task out owns it, and may free it at once: nobody else touches it from then on.
  *
  * What is mirrored where, all in threads/injector.c: put (tdm_injector_put), know_oldest (oldest_of), left_of, join, take_newest, take_out, pop
- * and take.  A wait for a gap to be closed is a step that cannot be made before.  The bits in the word are the subject of parking.pml.
+ * and take, with what thread_queue.c adds to it (tdm_thread_queue_take_back).  A wait for a gap to be closed is a step that cannot be made before.  The bits in the word are the subject of parking.pml.
  *
  * Mutants.  With one of these as -D spin must find an error:
  *   pops_over_a_gap           the oldest knows no newer one and goes all the same, though it is not the newest
@@ -16,6 +16,7 @@
  *   ends_late                 the newest goes: first the word, then what is before it is made an end: somebody has put one behind that
  *   first_is_left             who is told the oldest does not take the note of it away
  *   trusts_its_own_link       whether a task is the oldest is seen from its link, though that one has gone
+ *   leaves_it_to_the_worker   where it cannot be told whether a task is there it is said not to be
  *   chained_before_it_is_in   of tasks that are put in together each knows its newer one before: one is taken out that is not in yet
  */
 
@@ -24,6 +25,10 @@
 #endif
 #ifndef TIMES
 #define TIMES 1
+#endif
+
+#ifndef AGAIN
+#define AGAIN 1 /* 0: who takes his own back looks once and may leave it, which takes fewer states */
 #endif
 
 #ifndef CHAIN
@@ -39,7 +44,7 @@ bool inside[TASKS + 1]; /* it is in the queue, or about to be put in; else it is
 byte put, gone;              /* how often */
 bool locked;
 
-bool taken_twice, touched_after_it_went;
+bool taken_twice, touched_after_it_went, left_behind;
 
 inline lock() { atomic { !locked -> locked = true } }
 inline unlock() { locked = false }
@@ -154,6 +159,21 @@ inline take(task)
     unlock()
 }
 
+/* By who has put it in himself: he looks again then, and if he does not have it somebody else has it. */
+inline take_back(task)
+{
+    do
+    :: !AGAIN -> take(task); break
+    :: AGAIN && !inside[task] -> break
+    :: AGAIN && inside[task] && (newer[task] != task || word == task) -> take(task) /* waits until it is so */
+#ifdef leaves_it_to_the_worker
+    :: inside[task] && newer[task] == task && word != task -> break
+#endif
+    od;
+    left_behind = AGAIN && inside[task];
+    assert(!(left_behind))
+}
+
 /* ---- the threads ---- */
 
 proctype Submitter(byte me)
@@ -175,7 +195,7 @@ proctype Submitter(byte me)
         :: else -> first = me
         fi;
         if
-        :: take(me)
+        :: take_back(me)
         :: true
         fi
     :: else -> break
