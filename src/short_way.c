@@ -58,9 +58,9 @@ static inline void prepare(struct tandem_pool *pool, tandem_task *task, struct b
 }
 
 /* A cancel that meets it before it is put in leaves its wish, and whoever takes it out sees that. */
-static inline void call_it_queued(struct tdm_task *task)
+static inline void call_it_queued(struct tdm_task *task, uint32_t part)
 {
-    store_release(tdm_thread_in_queue(task), 1); /* who sees it too early finds nothing [task-in-queue] */
+    store_release(tdm_thread_in_queue(task), (int32_t)part + 1); /* who sees it too early looks again [task-in-queue] */
     /* read by who cancels or waits [task-prepared] */
     store_release(&task->state, (uint32_t)TDM_QUEUED | (uint32_t)TDM_PLAIN | tdm_short_way_sample(task));
 }
@@ -102,8 +102,9 @@ static size_t go_on(struct tandem_pool *pool, uintptr_t found, tandem_task *cons
 /* One that is ready. */
 static inline int put_in(tandem_pool *pool, tandem_task *task, const struct before *before)
 {
-    call_it_queued(tdm_task_of(task));
-    uintptr_t found = tdm_injector_push(&pool->threads.injector, tdm_thread_link_of(tdm_task_of(task)));
+    uint32_t part = tdm_shards_mine(&pool->threads.shards);
+    call_it_queued(tdm_task_of(task), part);
+    uintptr_t found = tdm_injector_push(tdm_shards_part(&pool->threads.shards, part), tdm_thread_link_of(tdm_task_of(task)));
     int error = 0;
     if (found & OUT_OF_THE_ORDINARY) go_on(pool, found, &task, before, 1, &error);
     return error;
@@ -160,10 +161,11 @@ static size_t submit_batch(tandem_pool *pool, tandem_task *const *tasks, size_t 
     struct before before[BATCH];
     struct tdm_link *first = NULL, *last = NULL;
     size_t ready = 0;
+    uint32_t part = tdm_shards_mine(&pool->threads.shards);
     for (; ready < count && ready < BATCH && make_ready(pool, tasks[ready], &before[ready]); ready++) {
         if (ready + 4 < count && tasks[ready + 4]) fetch(tasks[ready + 4]);
         struct tdm_link *link = tdm_thread_link_of(tdm_task_of(tasks[ready]));
-        call_it_queued(tdm_task_of(tasks[ready]));
+        call_it_queued(tdm_task_of(tasks[ready]), part);
         if (first)
             tdm_link_chain(last, link);
         else
@@ -171,15 +173,12 @@ static size_t submit_batch(tandem_pool *pool, tandem_task *const *tasks, size_t 
         last = link;
     }
     if (ready == 0) return 0;
-    uintptr_t found = tdm_injector_put(&pool->threads.injector, first, last, 0, 0);
+    uintptr_t found = tdm_injector_put(tdm_shards_part(&pool->threads.shards, part), first, last, 0, 0);
     return found & OUT_OF_THE_ORDINARY ? go_on(pool, found, tasks, before, ready, error) : ready;
 }
 
 /* Where the ledger is asked it is so for one after the other. */
-static bool takes_many(const tandem_pool *pool)
-{
-    return tdm_pool_is_ours(pool) && !(tdm_injector_look(&pool->threads.injector) & TDM_INJECTOR_ASK);
-}
+static bool takes_many(const tandem_pool *pool) { return tdm_pool_is_ours(pool) && !tdm_shards_ask(&pool->threads.shards); }
 
 int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t count)
 {

@@ -1,7 +1,7 @@
 /* fork_join.c - tandem_spawn and tandem_join: a running task splits itself.
  *
  * A worker keeps what it has spawned in its deque, and takes it out again when it joins: a few plain loads and stores.  Only when another
- * worker has nothing to do does it make some public, points that out in the injector, and calls a sleeper.  No branch needs a thief: who joins it
+ * worker has nothing to do does it make some public, points that out in the queue, and calls a sleeper.  No branch needs a thief: who joins it
  * finds it, or finds who runs it.  While it waits for that one it takes work from him alone (leapfrogging): what he has spawned is part of what
  * it waits for, so it never sits on something unrelated and long. */
 #define _POSIX_C_SOURCE 200809L
@@ -128,7 +128,7 @@ bool tdm_fork_join_steal(struct tdm_thread_lane *lane, struct tdm_thread_worker 
 static APART void publish(tandem_context *context)
 {
     struct tdm_thread_lane *lane = context->worker->lane;
-    if (tdm_deque_publish(context->deque) && tdm_injector_point_out(&lane->injector)) tdm_thread_queue_call(lane);
+    if (tdm_deque_publish(context->deque) && tdm_shards_point_out(&lane->shards)) tdm_thread_queue_call(lane);
 }
 
 /* The first branch of a task on this thread, or there is no room. */

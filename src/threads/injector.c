@@ -150,6 +150,8 @@ struct tdm_link *tdm_injector_pop(struct tdm_injector *injector, uint64_t *uncou
         take_out(injector, oldest, uncounted, bits);
         return oldest;
     }
+    /* tasks often lie in an array, and were written by another processor */
+    tdm_prefetch((void *)((uintptr_t)newer + 6 * ((uintptr_t)newer - (uintptr_t)oldest)));
     injector->oldest = newer;
     *uncounted += !is_counted(oldest);
     tdm_link_init(oldest);
@@ -179,13 +181,11 @@ uint64_t tdm_injector_count(struct tdm_injector *injector)
     }
 }
 
-bool tdm_injector_holds_more_than(struct tdm_injector *injector, uint32_t count)
+uint32_t tdm_injector_look_for(struct tdm_injector *injector, uint32_t most)
 {
     struct tdm_link *newest = tdm_injector_newest(tdm_injector_look(injector));
-    if (!newest) return false;
-    for (struct tdm_link *link = oldest_of(injector); count > 0; count--) {
-        if (link == newest) return false;
-        link = newer_than(link);
-    }
-    return true;
+    if (!newest || most == 0) return 0;
+    uint32_t count = 1;
+    for (struct tdm_link *link = oldest_of(injector); count < most && link != newest; count++) link = newer_than(link);
+    return count;
 }

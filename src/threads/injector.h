@@ -131,7 +131,8 @@ static inline bool tdm_injector_is_empty(const struct tdm_injector *injector)
     return !tdm_injector_newest(tdm_injector_look(injector));
 }
 
-bool tdm_injector_holds_more_than(struct tdm_injector *injector, uint32_t count);
+/* How many there are, but no more than so many are looked for. */
+uint32_t tdm_injector_look_for(struct tdm_injector *injector, uint32_t most);
 
 /* Asks to be called when something comes.  False: something is there already, and nothing is asked. */
 bool tdm_injector_ask_for_call(struct tdm_injector *injector);

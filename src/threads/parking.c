@@ -1,10 +1,10 @@
 /* parking.c - workers that have nothing to do.
  *
  * WHY NO WAKE-UP IS LOST.  One worker at a time is on its way to the queue: it was called, or it looks out.  When it gets there and finds more
- * than it takes, it calls the next; when nothing is left, and others sleep, it sets CALL in the injector's word, by a step that fails if
- * something has come meanwhile.  A worker that lies down while nobody is on the way does the same.  So whenever the lock is open and workers
- * sleep, one of three is true: somebody is on the way; CALL is set and the injector is empty; or a submitter has just taken CALL off, and is
- * about to take the lock and call.  What is in the workers' hands was looked at under the same lock before.
+ * than it takes, it calls the next; when nothing is left, and others sleep, it sets CALL in the word of each part of the queue, by steps that fail if
+ * something has come there meanwhile.  A worker that lies down while nobody is on the way does the same.  So whenever the lock is open and workers
+ * sleep, one of three is true: somebody is on the way; or of each part, that CALL is set and it is empty, or that a submitter has just taken
+ * CALL off and is about to take the lock and call.  What is in the workers' hands was looked at under the same lock before.
  * A record that has no thread lies there like a sleeper, and is called by starting one: see thread_life.c.
  * tests/model/parking.pml goes through all of it.
  *
@@ -93,22 +93,17 @@ bool tdm_parking_may_watch(struct tdm_parking *parking)
     return false;
 }
 
-static bool something_came(const struct tdm_injector *injector)
-{
-    return load_acquire(&injector->word) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL); /* [injector] */
-}
-
-bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns, bool *paid)
+bool tdm_parking_watch(const struct tdm_shards *shards, uint64_t watch_ns, bool *paid)
 {
     struct tdm_look look = {.until_ns = tdm_clock_ns() + watch_ns};
     *paid = false;
     if (watch_ns == 0) {
         sched_yield();
         *paid = tdm_clock_ns() - look.until_ns < LONG_AWAY_NS;
-        return something_came(injector);
+        return tdm_shards_have_something(shards);
     }
     do
-        if (something_came(injector)) {
+        if (tdm_shards_have_something(shards)) {
             *paid = !look.gave_way;
             return true;
         }

@@ -5,7 +5,7 @@
 #define TDM_THREADS_PARKING_H
 
 #include "base/list.h"
-#include "threads/injector.h"
+#include "threads/shards.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,10 +48,10 @@ static inline bool tdm_parking_lies(const struct tdm_parker *parker) { return !t
 /* Back with the lock: it is the one that was on the way, and has slept so long. */
 void tdm_parking_awake(struct tdm_parking *parking, uint64_t slept_ns);
 
-/* May this worker look out for a while before it sleeps?  Then it is on the way, and without the lock looks at the word until something
+/* May this worker look out for a while before it sleeps?  Then it is on the way, and without the lock looks at the queue until something
  * comes or the time is over, which is false; for 0 ns: once, after it has given way.  Back with the lock it says whether it paid. */
 bool tdm_parking_may_watch(struct tdm_parking *parking);
-bool tdm_parking_watch(const struct tdm_injector *injector, uint64_t watch_ns, bool *paid);
+bool tdm_parking_watch(const struct tdm_shards *shards, uint64_t watch_ns, bool *paid);
 void tdm_parking_watched(struct tdm_parking *parking, bool paid);
 
 #endif

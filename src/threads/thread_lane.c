@@ -22,8 +22,7 @@ static int submit_by_ledger(struct tdm_thread_lane *lane, struct tdm_task *task)
     bool cancelled = false, call = false;
     if (admission == TDM_ADMITTED) cancelled = !tdm_lane_enqueue_locked(&lane->lane, task);
     if (admission == TDM_ADMITTED && !cancelled)
-        call =
-            tdm_injector_point_out(&lane->injector); /* with the lock held: whoever finds the queue without LOOK finds it empty */
+        call = tdm_shards_point_out(&lane->shards); /* with the lock held: whoever finds the queue without LOOK finds it empty */
     else if (admission == TDM_RUN_HERE)
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
     tdm_ledger_unlock(&core->ledger);
@@ -57,9 +56,10 @@ static int submit(struct tdm_lane *base, struct tdm_task *task)
     const tandem_task *public = tdm_task_public(task);
     if (public->flags & TANDEM_DEDICATED) return tdm_dedicated_submit(&lane->dedicated, base, lane->options, task);
     if (public->priority != 0) return submit_by_ledger(lane, task);
-    store_release(tdm_thread_in_queue(task), 1); /* who sees it too early finds nothing [task-in-queue] */
+    uint32_t part = tdm_shards_mine(&lane->shards);
+    store_release(tdm_thread_in_queue(task), (int32_t)part + 1); /* who sees it too early looks again [task-in-queue] */
     if (public->queue_timeout_ms != 0) return submit_by_ledger(lane, task);
-    uintptr_t found = tdm_injector_push(&lane->injector, tdm_thread_link_of(task));
+    uintptr_t found = tdm_injector_push(tdm_shards_part(&lane->shards, part), tdm_thread_link_of(task));
     if (found & TDM_INJECTOR_ASK) return submit_by_ledger(lane, task);
     if (found & TDM_INJECTOR_CALL) tdm_thread_queue_call(lane);
     return 0;
@@ -71,9 +71,9 @@ static bool begin_here(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     struct tdm_ledger *ledger = tdm_thread_ledger(lane);
-    if (tdm_injector_look(&lane->injector) & TDM_INJECTOR_ASK) return false;
+    if (tdm_shards_ask(&lane->shards)) return false;
     add_seq(&ledger->called, 1);
-    if (tdm_injector_look(&lane->injector) & TDM_INJECTOR_ASK) {
+    if (tdm_shards_ask(&lane->shards)) {
         tdm_ledger_uncall(ledger);
         return false;
     }
@@ -131,7 +131,7 @@ static void begin_end(struct tdm_lane *base)
 static void end(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
-    tdm_injector_point_out(&lane->injector);
+    tdm_shards_point_out(&lane->shards);
     tdm_life_close(lane);
     tdm_dedicated_end(&lane->dedicated, base);
 }
@@ -162,7 +162,8 @@ int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, co
     tdm_dedicated_open(&lane->dedicated);
     tdm_parking_open(&lane->parking, core->watch_ns, core->one_processor);
     tdm_owed_open(lane);
-    if (options->queue_limit != 0) tdm_injector_close(&lane->injector);
+    tdm_shards_open(&lane->shards, core->one_processor ? 1 : options->threads);
+    if (options->queue_limit != 0) tdm_shards_close(&lane->shards);
     lane->options = options;
     lane->workers = tdm_calloc((size_t)options->threads + TDM_SPARES_MOST, sizeof *lane->workers);
     store_release(&lane->made, options->threads); /* [lane-made] */

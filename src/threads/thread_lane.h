@@ -8,8 +8,8 @@
 #include "task/self.h"
 #include "threads/dedicated.h"
 #include "threads/deque.h"
-#include "threads/injector.h"
 #include "threads/parking.h"
+#include "threads/shards.h"
 #include "threads/spare.h"
 #include "threads/thread_life.h"
 
@@ -32,7 +32,8 @@ struct tdm_run {
 struct tdm_thread_worker {
     struct tdm_tally tally; /* its own: only it writes */
     struct tdm_hand hand;
-    unsigned part; /* how many tasks it takes next; its own, under the front lock */
+    unsigned part;       /* how many tasks it takes next; its own, under the front lock, as is the next */
+    uint32_t next_shard; /* where it looks first; the lowest bits */
     struct tdm_thread_lane *lane;
     pthread_t thread;            /* the present one; written by itself, read by who takes its place */
     enum tdm_worker_phase phase; /* its own */
@@ -56,12 +57,10 @@ struct tdm_thread_lane {
     struct tdm_thread_worker *workers; /* the pool's threads, then spares */
     _Atomic uint32_t made;             /* how many of these may be in use; written under the ledger's lock [lane-made] */
     struct tdm_dedicated dedicated;
-    char apart[TDM_CACHE_LINE];
-    struct tdm_injector injector; /* the queue; see there */
-    char apart_too[TDM_CACHE_LINE];
+    struct tdm_shards shards;   /* the queue; see there */
     _Atomic uint32_t forks;     /* 1: a task of this pool has spawned a branch; written by who does [lane-forks] */
     _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under the front lock [lane-stopping] */
-    struct tdm_lock front_lock; /* rank FRONT; the injector's, for who takes out */
+    struct tdm_lock front_lock; /* rank FRONT; the injectors', for who takes out */
     struct tdm_parking parking; /* guarded by front_lock */
     bool pointed_out;           /* LOOK was on, perhaps for a branch, and nobody has looked for one since; guarded by front_lock */
     bool in_hands;              /* some may be in workers' hands; guarded by front_lock */
@@ -82,7 +81,7 @@ struct tdm_thread_lane {
 int tdm_thread_lane_open(struct tdm_thread_lane *lane, struct tdm_core *core, const tandem_options *options);
 void tdm_thread_lane_free(struct tdm_thread_lane *lane);
 
-/* Tasks that only wait for the next thread were to be put into the injector, marked so that they can be found there, and it has found these
+/* Tasks that only wait for the next thread were to be put into a part of the queue, marked so that they can be found there, and that has found these
  * bits.  How many of them are taken; if not all, *error says why, and the others are in no queue. */
 size_t tdm_thread_lane_go_on(struct tdm_thread_lane *lane, uintptr_t found, tandem_task *const *tasks, size_t count, int *error);
 
@@ -103,7 +102,7 @@ static inline struct tdm_link *tdm_thread_link_of(struct tdm_task *task)
     return (struct tdm_link *)(void *)&tdm_task_public(task)->output;
 }
 
-/* 1 while it is in the queue, or on its way there from submit; taken off under the front lock.  Only then is its link what it seems: whoever ends it
+/* Not 0 while it is in the queue, or on its way there from submit: in which of its parts, from 1; taken off under the front lock.  Only then is its link what it seems: whoever ends it
  * writes there without that lock.  Lies where a signal would be told of, which a thread task has none of [task-in-queue] */
 static inline _Atomic int32_t *tdm_thread_in_queue(struct tdm_task *task)
 {

@@ -91,9 +91,9 @@ static bool needs_another(struct tdm_thread_lane *lane)
     if (load_seq(&lane->stopping) != 0) return false; /* [lane-stopping] */
     if (lane->tries_again_ns != 0 && tdm_clock_ns() < lane->tries_again_ns) return false;
     if (lane->beginning == 0) return true;
-    uint64_t apart = (uint64_t)tdm_thread_queue_count_in_hands(lane) + lane->pointed_out; /* from those in the injector */
+    uint64_t apart = (uint64_t)tdm_thread_queue_count_in_hands(lane) + lane->pointed_out; /* from those in the queue */
     return apart + tdm_ledger_waiting(tdm_thread_ledger(lane)) > lane->beginning ||
-           tdm_injector_holds_more_than(&lane->injector, lane->beginning - (uint32_t)apart);
+           tdm_shards_hold_more_than(&lane->shards, lane->beginning - (uint32_t)apart);
 }
 
 /* Who brings the next task asks again where that was to be one without a thread that is not to be started now; and so does the reactor, if that is
@@ -102,7 +102,7 @@ struct tdm_parker *tdm_life_choose(struct tdm_thread_lane *lane)
 {
     if (!tdm_parking_would_choose_absent(&lane->parking)) return tdm_parking_choose(&lane->parking);
     if (!needs_another(lane)) {
-        tdm_injector_ask_for_call_anyway(&lane->injector);
+        tdm_shards_ask_for_call_anyway(&lane->shards);
         return NULL;
     }
     struct tdm_parker *parker = tdm_parking_choose(&lane->parking);
@@ -192,7 +192,7 @@ bool tdm_life_is_wanted(struct tdm_thread_worker *worker)
     const struct tdm_thread_lane *lane = worker->lane;
     if (is_first(lane) || load_seq(&lane->stopping) != 0) return false; /* [lane-stopping] */
     if (worker->is_spare) return !tdm_life_retires(worker);
-    return tdm_injector_look(&lane->injector) & ~(TDM_INJECTOR_ASK | TDM_INJECTOR_CALL) || tdm_ranks_hint(&lane->lane.ranks) > 0 ||
+    return tdm_shards_have_something(&lane->shards) || tdm_ranks_hint(&lane->lane.ranks) > 0 ||
            tdm_thread_queue_count_in_hands(lane) > 0;
 }
 

@@ -1,6 +1,6 @@
 /* thread_queue.c - where a pool's thread tasks wait, and how its workers get them.
  *
- * A task comes in through the injector; where something is to be asked first (a queue with a limit, a time limit on waiting, a pool that
+ * A task comes in through the injector of the thread that submits it (shards.h); where something is to be asked first (a queue with a limit, a time limit on waiting, a pool that
  * drains) through the queue under the ledger's lock, and from there.  Workers take from it under the front lock, a few at once if there is much,
  * and have them in their hands, from where anybody can still take them. */
 #define _POSIX_C_SOURCE 200809L
@@ -41,11 +41,15 @@ _Static_assert(sizeof(struct tdm_link) <= 2 * sizeof(void *) &&
 static void collect(struct tdm_thread_lane *lane)
 {
     struct tdm_ledger *ledger = tdm_thread_ledger(lane);
-    if (!tdm_injector_take_look(&lane->injector)) return;
+    struct tdm_injector *first = tdm_shards_part(&lane->shards, 0);
+    if (!tdm_injector_take_look(first)) return;
     if (load_relaxed(&lane->forks)) lane->pointed_out = true; /* relaxed: a hint */
     tdm_ledger_lock(ledger);
-    for (struct tdm_node *node; (node = tdm_list_pop_front(&lane->lane.queue)) != NULL;)
-        tdm_injector_push_counted(&lane->injector, tdm_thread_link_of(container_of(node, struct tdm_task, link)));
+    for (struct tdm_node *node; (node = tdm_list_pop_front(&lane->lane.queue)) != NULL;) {
+        struct tdm_task *task = container_of(node, struct tdm_task, link);
+        store_relaxed(tdm_thread_in_queue(task), 1); /* relaxed: see there [task-in-queue] */
+        tdm_injector_push_counted(first, tdm_thread_link_of(task));
+    }
     tdm_ledger_unlock(ledger);
 }
 
@@ -57,28 +61,38 @@ static void count(struct tdm_thread_lane *lane, uint64_t arrived, uint64_t left)
 
 /* The more there was the last times, the more at once, so that the lock is taken once for many; always one where the length of the queue has
  * a limit, which must stay exact. */
-static void learn_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+static void learn_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker, const struct tdm_injector *injector)
 {
-    if (tdm_thread_ledger(lane)->limit != 0 || tdm_injector_is_empty(&lane->injector))
+    if (tdm_thread_ledger(lane)->limit != 0 || tdm_injector_is_empty(injector))
         worker->part = 1;
     else if (worker->part < TDM_HAND_PLACES)
         worker->part *= 2;
 }
 
 /* The oldest, and a few more in the worker's hand. */
-static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+static struct tdm_task *take_part_from(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker,
+                                       struct tdm_injector *injector)
 {
     uint64_t arrived = 0, left = 1;
     uintptr_t bits = tdm_parking_has_sleepers(&lane->parking) && !lane->parking.on_the_way ? TDM_INJECTOR_CALL : 0;
-    struct tdm_task *first = task_of(tdm_injector_pop(&lane->injector, &arrived, bits)), *more;
+    struct tdm_task *first = task_of(tdm_injector_pop(injector, &arrived, bits)), *more;
     if (!first) return NULL;
-    for (; left < worker->part && (more = task_of(tdm_injector_pop(&lane->injector, &arrived, bits))) != NULL; left++) {
+    for (; left < worker->part && (more = task_of(tdm_injector_pop(injector, &arrived, bits))) != NULL; left++) {
         tdm_hand_put(&worker->hand, more);
         lane->in_hands = true;
     }
     count(lane, arrived, left);
-    learn_part(lane, worker);
+    learn_part(lane, worker, injector);
     return first;
+}
+
+/* From one part of the queue after the other, so that none waits for long. */
+static struct tdm_task *take_part(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    struct tdm_task *task = NULL;
+    for (uint32_t i = 0; !task && i <= lane->shards.last; i++)
+        task = take_part_from(lane, worker, tdm_shards_part(&lane->shards, worker->next_shard++ & lane->shards.last));
+    return task;
 }
 
 static struct tdm_task *steal(struct tdm_thread_lane *lane)
@@ -94,7 +108,7 @@ static bool some_are_ranked(const struct tdm_thread_lane *lane) { return tdm_ran
 static struct tdm_task *take_ranked(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
     tdm_ledger_lock(tdm_thread_ledger(lane));
-    bool usual_waits = !tdm_injector_is_empty(&lane->injector) || tdm_hand_count(&worker->hand) > 0;
+    bool usual_waits = !tdm_shards_are_empty(&lane->shards) || tdm_hand_count(&worker->hand) > 0;
     struct tdm_task *task = tdm_lane_dequeue_ranked_locked(&lane->lane, usual_waits);
     tdm_ledger_unlock(tdm_thread_ledger(lane));
     return task ? task : tdm_hand_take(&worker->hand);
@@ -124,12 +138,12 @@ void tdm_thread_queue_settle(struct tdm_thread_lane *lane, struct tdm_thread_wor
 static bool watch(struct tdm_thread_lane *lane)
 {
     lane->parking.on_the_way = true;
-    tdm_injector_ask_for_no_call(&lane->injector);
+    tdm_shards_ask_for_no_call(&lane->shards);
     uint64_t watch_ns = lane->parking.watch_ns;
     unlock_front(lane);
-    bool paid, saw = tdm_parking_watch(&lane->injector, watch_ns, &paid);
+    bool paid, saw = tdm_parking_watch(&lane->shards, watch_ns, &paid);
     lock_front(lane);
-    if (lane->parking.one_processor && tdm_injector_holds_more_than(&lane->injector, 1)) paid = true;
+    if (lane->parking.one_processor && tdm_shards_hold_more_than(&lane->shards, 1)) paid = true;
     tdm_parking_watched(&lane->parking, paid);
     return saw;
 }
@@ -140,7 +154,7 @@ static bool sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_w
     if (worker->is_spare && tdm_life_retires(worker)) return false;
     uint64_t deadline = tdm_life_may_end(worker) ? tdm_clock_deadline((int64_t)lane->options->idle_ms) : TDM_FOREVER;
     tdm_parking_lie_down(&lane->parking, &worker->parker);
-    if (!lane->parking.on_the_way && !tdm_injector_ask_for_call(&lane->injector)) {
+    if (!lane->parking.on_the_way && !tdm_shards_ask_for_call(&lane->shards)) {
         tdm_parking_get_up(&worker->parker);
         return true;
     }
@@ -165,7 +179,7 @@ static bool sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_w
 static bool leave_to_others(struct tdm_thread_lane *lane)
 {
     if (!tdm_parking_has_sleepers(&lane->parking) || lane->parking.on_the_way) return true;
-    return tdm_injector_ask_for_call(&lane->injector);
+    return tdm_shards_ask_for_call(&lane->shards);
 }
 
 static struct tdm_task *take_or_sleep(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
@@ -201,7 +215,7 @@ struct tdm_parker *tdm_thread_queue_choose_helper(struct tdm_thread_lane *lane)
     if (!tdm_parking_has_sleepers(parking) || parking->on_the_way) return NULL;
     if (some_are_ranked(lane) || lane->pointed_out) return tdm_life_choose(lane);
     if (lane->in_hands && tdm_thread_queue_count_in_hands(lane) == 0) lane->in_hands = false;
-    if (!lane->in_hands && tdm_injector_ask_for_call(&lane->injector)) return NULL;
+    if (!lane->in_hands && tdm_shards_ask_for_call(&lane->shards)) return NULL;
     return tdm_life_choose(lane);
 }
 
@@ -250,9 +264,10 @@ static enum tdm_injector_found take_back(struct tdm_thread_lane *lane, struct td
     if (tdm_task_state(load_seq(&task->state)) != TDM_QUEUED) return TDM_INJECTOR_NOT_THERE;
     collect(lane);
     /* taken off under this lock; a cancel may have seen the state of a submission that was refused, and this of the next */
-    if (load_acquire(tdm_thread_in_queue(task)) == 0) /* [task-in-queue] */
-        return take_from_hands(lane, task) ? TDM_INJECTOR_TAKEN : TDM_INJECTOR_NOT_THERE;
-    enum tdm_injector_found found = tdm_injector_take(&lane->injector, tdm_thread_link_of(task), &arrived);
+    uint32_t part = (uint32_t)load_acquire(tdm_thread_in_queue(task)); /* [task-in-queue] */
+    if (part == 0) return take_from_hands(lane, task) ? TDM_INJECTOR_TAKEN : TDM_INJECTOR_NOT_THERE;
+    struct tdm_injector *injector = tdm_shards_part(&lane->shards, part - 1);
+    enum tdm_injector_found found = tdm_injector_take(injector, tdm_thread_link_of(task), &arrived);
     if (found != TDM_INJECTOR_TAKEN) return found;
     task_of(tdm_thread_link_of(task));
     count(lane, arrived, 1);
@@ -288,9 +303,9 @@ void tdm_thread_queue_collect(struct tdm_lane *base, bool closing)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
     lock_front(lane);
-    if (closing) tdm_injector_close(&lane->injector);
+    if (closing) tdm_shards_close(&lane->shards);
     collect(lane);
-    count(lane, tdm_injector_count(&lane->injector), 0);
+    count(lane, tdm_shards_count(&lane->shards), 0);
     unlock_front(lane);
 }
 
@@ -299,7 +314,7 @@ void tdm_thread_queue_stop(struct tdm_thread_lane *lane)
 {
     lock_front(lane);
     store_seq(&lane->stopping, 1); /* [lane-stopping] */
-    tdm_injector_close(&lane->injector);
+    tdm_shards_close(&lane->shards);
     unlock_front(lane);
 }
 
@@ -308,7 +323,9 @@ struct tdm_task *tdm_thread_queue_take_any(struct tdm_thread_lane *lane)
     uint64_t arrived = 0;
     lock_front(lane);
     collect(lane);
-    struct tdm_task *task = task_of(tdm_injector_pop(&lane->injector, &arrived, 0));
+    struct tdm_task *task = NULL;
+    for (uint32_t i = 0; !task && i <= lane->shards.last; i++)
+        task = task_of(tdm_injector_pop(tdm_shards_part(&lane->shards, i), &arrived, 0));
     if (task) count(lane, arrived, 1);
     unlock_front(lane);
     return task ? task : steal(lane);

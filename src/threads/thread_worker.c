@@ -221,6 +221,7 @@ void tdm_thread_worker_open(struct tdm_thread_lane *lane, struct tdm_thread_work
     worker->lane = lane;
     worker->number = number;
     worker->part = 1;
+    worker->next_shard = number;
     tdm_deque_open(&worker->deque);
     worker->tally.next = ledger->tallies;
     ledger->tallies = &worker->tally;

@@ -197,6 +197,9 @@ parking() {
     clean 'one thread at first, two end' -DTHREADS=1 -DENDS=2
     clean 'two in hand, one thread' -DTHREADS=1 -DENDS=1 -DHANDS=1
     clean 'one thread, a start fails' -DTHREADS=1 -DFAILS=1
+    clean 'two parts' -DSHARDS=2
+    clean 'three workers, two parts' -DWORKERS=3 -DSHARDS=2
+    mutant asks_the_first_only somebody_waits_for_ever -DSHARDS=2
     mutant begins_silently somebody_waits_for_ever -DWORKERS=3 -DTASKS=3 -DTHREADS=1
     mutant owes_and_tells_nobody somebody_waits_for_ever -DTHREADS=1 -DFAILS=1
     mutant fails_on_the_way somebody_waits_for_ever -DTHREADS=1 -DFAILS=1

@@ -10,13 +10,14 @@
  * sleeps may end, so often in all, but for the last.  Who takes may take two at once, and have one in his hand, where others find it.  A start may
  * fail, so often in all; then none is tried for a while, and the reactor tries again.
  *
- * What is mirrored where: the word threads/injector.h (how many are in it, and CALL); Worker threads/thread_queue.c (take_or_sleep, leave_to_others, choose_helper,
+ * What is mirrored where: the words threads/injector.h (how many are in each, and CALL), what is asked of all of them threads/shards.c; Worker threads/thread_queue.c (take_or_sleep, leave_to_others, choose_helper,
  * tdm_thread_queue_next); choose, lie_down, awake, watched threads/parking.c; beginning and ending threads/thread_life.c (tdm_life_choose, begin,
  * tdm_life_arrived, tdm_life_end); Reactor threads/owed.c; Submitter threads/thread_lane.c (submit).  LOOK is set and seen as a task is that comes in; it is not here, nor is pointed_out,
  * without which a branch is only found later.
  *
  * Mutants.  With one of these as -D spin must find an error:
  *   lies_down_and_asks_nobody   nobody is on the way, and who lies down does not set CALL
+ *   asks_the_first_only         it sets CALL in one part of the queue, and something comes into the other
  *   asks_without_looking        it sets CALL though something has come in meanwhile
  *   leaves_and_calls_nobody     who takes one of several does not call the next
  *   takes_the_last_and_asks_nobody  who takes the last does not set CALL though others sleep
@@ -54,6 +55,10 @@
 #ifndef FAILS
 #define FAILS 0
 #endif
+#ifndef SHARDS
+#define SHARDS 1 /* or 2: each submitter has its own */
+#endif
+#define LAST (SHARDS - 1)
 
 byte branches = BRANCHES;
 byte ends = ENDS;
@@ -62,8 +67,8 @@ byte untold; /* starts that have failed, of which the reactor has not been told 
 bool owed;   /* it has been told of one since it last looked */
 bool rests;  /* none is started now */
 byte alive = THREADS;
-byte queued;  /* tasks in the injector */
-bool call;    /* its bit */
+byte queued[SHARDS]; /* tasks in the injectors */
+bool call[SHARDS];   /* their bits */
 bool locked;
 bool on_the_way;
 bool idle[WORKERS], called[WORKERS], absent[WORKERS], started[WORKERS];
@@ -88,7 +93,7 @@ inline choose(whom)
         :: WORKERS > 2 && idle[1] && !absent[1] -> whom = 1
         :: else ->
             if
-            :: rests -> call = true
+            :: rests -> call[0] = true; call[LAST] = true
             :: !rests && idle[0] -> whom = 0; alive++
             :: !rests && WORKERS > 1 && idle[WORKERS - 1] -> whom = WORKERS - 1; alive++
             :: !rests && WORKERS > 2 && idle[1] -> whom = 1; alive++
@@ -106,16 +111,51 @@ inline choose(whom)
 }
 
 /* By a step that fails if something is there. */
-inline ask_for_call(asked)
+inline ask_one(asked, part)
 {
     atomic {
 #ifdef asks_without_looking
-        call = true;
+        call[part] = true;
         asked = true
 #else
         if
-        :: queued == 0 -> call = true; asked = true
+        :: queued[part] == 0 -> call[part] = true; asked = true
         :: else -> asked = false
+        fi
+#endif
+    }
+}
+
+inline ask_for_call(asked)
+{
+    ask_one(asked, 0);
+#ifndef asks_the_first_only
+    if
+    :: asked && SHARDS > 1 -> ask_one(asked, LAST)
+    :: else
+    fi
+#endif
+}
+
+/* With the lock held, one or two out of that part. */
+inline take_from(part)
+{
+    atomic {
+        if
+        :: queued[part] > HANDS && HANDS > 0 ->
+            queued[part] = queued[part] - 2;
+            took = true;
+            hand[me] = true;
+            in_hands = true
+        :: queued[part] > 0 && !(queued[part] > HANDS && HANDS > 0) ->
+            queued[part]--;
+            took = true
+        :: else
+        fi;
+#ifndef takes_the_last_and_asks_nobody
+        if
+        :: took && queued[part] == 0 && asleep > 0 && !on_the_way -> call[part] = true
+        :: else
         fi
 #endif
     }
@@ -180,7 +220,7 @@ inline wake(whom, asked)
 /* Each task ends when all have begun. */
 proctype Worker(byte me)
 {
-    byte whom;
+    byte whom, shard;
     bool asked, took;
     if :: me >= THREADS -> goto beginning :: else fi;
 again:
@@ -188,26 +228,19 @@ again:
     lock();
 taking:
     took = false;
+    if
+    :: hand[me] -> hand[me] = false; took = true
+    :: else -> if :: shard = 0 :: SHARDS > 1 -> shard = LAST fi; take_from(shard)
+    fi;
+    if
+    :: !took && SHARDS > 1 -> take_from(LAST - shard)
+    :: else
+    fi;
     atomic {
         if
-        :: hand[me] -> hand[me] = false; took = true
-        :: !hand[me] && queued > HANDS && HANDS > 0 ->
-            queued = queued - 2;
-            took = true;
-            hand[me] = true;
-            in_hands = true;
-#ifndef takes_the_last_and_asks_nobody
-            if :: queued == 0 && asleep > 0 && !on_the_way -> call = true :: else fi
-#endif
-        :: !hand[me] && queued > 0 && !(queued > HANDS && HANDS > 0) ->
-            queued--;
-            took = true;
-#ifndef takes_the_last_and_asks_nobody
-            if :: queued == 0 && asleep > 0 && !on_the_way -> call = true :: else fi
-#endif
-        :: !hand[me] && queued == 0 && hand[0] -> hand[0] = false; took = true
-        :: !hand[me] && queued == 0 && hand[WORKERS - 1] -> hand[WORKERS - 1] = false; took = true
-        :: WORKERS > 2 && !hand[me] && queued == 0 && hand[1] -> hand[1] = false; took = true
+        :: !took && hand[0] -> hand[0] = false; took = true
+        :: !took && hand[WORKERS - 1] -> hand[WORKERS - 1] = false; took = true
+        :: WORKERS > 2 && !took && hand[1] -> hand[1] = false; took = true
         :: else
         fi
     }
@@ -217,7 +250,7 @@ taking:
 #ifndef leaves_and_calls_nobody
 #ifdef takes_the_last_and_asks_nobody
         if
-        :: asleep > 0 && !on_the_way && queued > 0 -> choose(whom)
+        :: asleep > 0 && !on_the_way && (queued[0] > 0 || queued[LAST] > 0) -> choose(whom)
         :: else
         fi;
 #else
@@ -253,9 +286,10 @@ taking:
     if
     :: !on_the_way -> /* looks out */
         on_the_way = true;
-        call = false;
+        call[0] = false;
+        call[LAST] = false;
         unlock();
-        if :: queued > 0 :: true fi; /* sees something, or the time is over */
+        if :: queued[0] > 0 || queued[LAST] > 0 :: true fi; /* sees something, or the time is over */
         lock();
 #ifndef watcher_arrives_silently
         on_the_way = false;
@@ -346,14 +380,14 @@ end_idle:
     goto end_idle
 }
 
-proctype Submitter(byte count)
+proctype Submitter(byte count, shard)
 {
     byte whom;
     bool found, asked;
     do
     :: count > 0 ->
         count--;
-        atomic { queued++; found = call; call = false }
+        atomic { queued[shard]++; found = call[shard]; call[shard] = false }
         if
         :: found -> lock(); choose(whom); unlock(); wake(whom, asked)
         :: else
@@ -378,7 +412,7 @@ init
         :: else -> break
         od;
         if :: FAILS > 0 -> run Reactor() :: else fi;
-        run Submitter(TASKS - TASKS / 2);
-        run Submitter(TASKS / 2)
+        run Submitter(TASKS - TASKS / 2, 0);
+        run Submitter(TASKS / 2, LAST)
     }
 }

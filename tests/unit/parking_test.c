@@ -68,22 +68,22 @@ static void a_call_that_comes_before_the_sleep_ends_it_and_so_does_its_time(void
 static void looking_out_sees_what_comes_and_is_given_up_where_it_does_not_pay(void)
 {
     struct tdm_parking parking;
-    struct tdm_injector injector = {0};
+    struct tdm_shards shards = {0};
     struct tdm_link link;
     bool paid;
     tdm_parking_open(&parking, 16000, false);
     tdm_link_init(&link);
     for (int vain = 0; tdm_parking_may_watch(&parking); vain++) {
         assert_true(vain < 10);
-        assert_false(tdm_parking_watch(&injector, parking.watch_ns, &paid));
+        assert_false(tdm_parking_watch(&shards, parking.watch_ns, &paid));
         tdm_parking_watched(&parking, paid);
     }
     tdm_parking_awake(&parking, 20000); /* a long sleep says nothing for it */
     assert_false(tdm_parking_may_watch(&parking));
     tdm_parking_awake(&parking, 5000); /* a short one does */
     assert_true(tdm_parking_may_watch(&parking));
-    assert_int_equal(tdm_injector_push(&injector, &link), 0);
-    assert_true(tdm_parking_watch(&injector, parking.watch_ns, &paid));
+    assert_int_equal(tdm_injector_push(tdm_shards_part(&shards, 0), &link), 0);
+    assert_true(tdm_parking_watch(&shards, parking.watch_ns, &paid));
     assert_true(paid);
     tdm_parking_watched(&parking, paid);
     assert_int_equal(parking.watch_ns, 16000);
@@ -102,20 +102,20 @@ static void who_is_never_to_look_out_does_not(void)
 static void on_one_processor_it_gives_way_and_looks_once(void)
 {
     struct tdm_parking parking;
-    struct tdm_injector injector = {0};
+    struct tdm_shards shards = {0};
     struct tdm_link link;
     bool paid;
     tdm_parking_open(&parking, 0, true);
     tdm_link_init(&link);
     for (int i = 0; i < 3; i++) {
         assert_true(tdm_parking_may_watch(&parking));
-        assert_false(tdm_parking_watch(&injector, parking.watch_ns, &paid)); /* it returns */
+        assert_false(tdm_parking_watch(&shards, parking.watch_ns, &paid)); /* it returns */
         tdm_parking_watched(&parking, true);
         assert_int_equal(parking.watch_ns, 0);
         tdm_parking_awake(&parking, 0);
     }
-    assert_int_equal(tdm_injector_push(&injector, &link), 0);
-    assert_true(tdm_parking_watch(&injector, parking.watch_ns, &paid));
+    assert_int_equal(tdm_injector_push(tdm_shards_part(&shards, 0), &link), 0);
+    assert_true(tdm_parking_watch(&shards, parking.watch_ns, &paid));
     parking.on_the_way = true;
     assert_false(tdm_parking_may_watch(&parking)); /* another does */
 }
