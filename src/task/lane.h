@@ -32,6 +32,8 @@ struct tdm_lane_ops {
     /* Takes this very task out of wherever it waits: it is the caller's then, though it may still be called QUEUED.  NULL: it can only be in
      * the queue. */
     bool (*take_back)(struct tdm_lane *lane, struct tdm_task *task);
+    /* Do more than so many wait, for all that a thread knows who waits for this one?  NULL: nobody needs to know. */
+    bool (*holds_more)(struct tdm_lane *lane, struct tdm_task *task, uint32_t count);
     /* Something was posted to a task that has not ended, or it will be posted nothing more.  NULL: it looks by itself. */
     void (*posted)(struct tdm_lane *lane, struct tdm_task *task);
     /* Do these bytes lie where the task sees them too, and are not to be copied?  NULL: never. */

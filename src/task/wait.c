@@ -1,4 +1,5 @@
 /* wait.c - waiting for tasks, and cancelling them. */
+#define _POSIX_C_SOURCE 200809L
 #include "task/wait.h"
 
 #include "base/clock.h"
@@ -9,6 +10,7 @@
 #include "task/self.h"
 
 #include <errno.h>
+#include <sched.h>
 
 /* ---- doors ---- */
 
@@ -62,6 +64,50 @@ void tdm_wait_sleep(struct tdm_task *task, uint64_t deadline)
     if (!is_settled(word)) tdm_futex_wait(&task->state, word, deadline);
 }
 
+/* ---- giving way ---- */
+
+/* On the only processor, who waits for one of many small tasks lets the pool's threads go on with them in a row: to take each back, or to be woken
+ * for each, takes longer.  Others who want the processor may have it first, each for a time slice, so this must bring many ends. */
+#define MANY         64    /* pay for two switches of the processor */
+#define LONG_AWAY_NS 200   /* for each task that was taken up meanwhile */
+#define TIMES_MOST   65536 /* a power of 2; to help with so many takes as long as a time slice */
+
+static _Thread_local struct {
+    const struct tdm_lane *lane; /* in favour of which it gave way last; NULL: it is known whether that paid.  May be gone */
+    uint64_t left, away_ns;
+    unsigned stays, still_to_stay; /* so many times it does not, learned; that are left of them */
+} given;
+
+static bool has_paid(const struct tdm_lane *lane, uint64_t left)
+{
+    return given.lane == lane && given.away_ns <= (left - given.left) * LONG_AWAY_NS;
+}
+
+/* A thread of the pool's own does not: it may be the only one. */
+static bool wants_to_give_way(struct tdm_task *task)
+{
+    struct tdm_lane *lane = task->lane;
+    if (!lane->core->one_processor || !lane->ops->holds_more || tdm_self_worker(lane->core)) return false;
+    if (given.still_to_stay > 0) {
+        given.still_to_stay--;
+        return false;
+    }
+    uint64_t left = load_relaxed(&lane->core->ledger.left); /* relaxed: a hint */
+    bool in_vain = given.lane && !has_paid(lane, left), many = lane->ops->holds_more(lane, task, MANY);
+    if (given.lane) given.stays = in_vain ? (2 * given.stays + 1) % TIMES_MOST : 0;
+    given.still_to_stay = in_vain ? given.stays : many ? 0 : MANY;
+    given.lane = many && !in_vain ? lane : NULL;
+    given.left = left;
+    return given.lane;
+}
+
+static void give_way(void)
+{
+    uint64_t since = tdm_clock_ns();
+    sched_yield();
+    given.away_ns = tdm_clock_ns() - since;
+}
+
 /* ---- going in ---- */
 
 bool tdm_wait_may_help(const struct tdm_task *private)
@@ -77,20 +123,22 @@ static bool is_queued(const struct tdm_task *task) { return tdm_task_state(load_
 
 /* What a thread that waits for a task can do about it. */
 struct way {
+    bool gives_way;    /* nothing yet: those who have it are to have the processor first */
     bool taken;        /* run it: it is taken back, and so cannot end by other hands, and nor can its pool */
     bool enters;       /* its lane waits for this thread, which is to wait there */
     uint64_t watch_ns; /* look at it for so long */
 };
 
-static struct way find_way(struct tdm_task *task, bool may_help)
+static struct way find_way(struct tdm_task *task, bool may_help, bool may_give_way)
 {
     struct way way = {0};
     tdm_lock(door_of(task), TDM_RANK_DOOR);
     if (!is_settled(load_seq(&task->state))) {
         struct tdm_lane *lane = task->lane;
         way.watch_ns = lane->core->watch_ns;
-        way.taken = may_help && is_queued(task) && tdm_wait_may_help(task) && tdm_lane_take_back(lane, task);
-        way.enters = !way.taken && lane->ops->enter;
+        way.gives_way = may_give_way && wants_to_give_way(task);
+        way.taken = !way.gives_way && may_help && is_queued(task) && tdm_wait_may_help(task) && tdm_lane_take_back(lane, task);
+        way.enters = !way.gives_way && !way.taken && lane->ops->enter;
         if (way.enters) lane->ops->enter(lane);
     }
     tdm_unlock(door_of(task), TDM_RANK_DOOR);
@@ -143,7 +191,11 @@ static int wait_for(struct tdm_task *task, uint64_t deadline, bool may_help)
 {
     uint64_t longest_ns = 0;
     if (!tdm_wait_is_over(task, deadline)) {
-        struct way way = find_way(task, may_help);
+        struct way way = find_way(task, may_help, may_help);
+        if (way.gives_way) {
+            give_way();
+            way = find_way(task, may_help, false);
+        }
         if (way.taken)
             task->lane->ops->run_here(task->lane, task);
         else if (way.enters)

@@ -120,6 +120,8 @@ struct tdm_parker *tdm_thread_queue_choose_helper(struct tdm_thread_lane *lane);
 void tdm_thread_queue_look_again(struct tdm_thread_lane *lane);
 /* Takes this very task out if it waits anywhere. */
 bool tdm_thread_queue_take_back(struct tdm_lane *lane, struct tdm_task *task);
+/* By who waits for this one: do more than so many wait? */
+bool tdm_thread_queue_holds_more(struct tdm_lane *lane, struct tdm_task *task, uint32_t count);
 /* One that has not been put in after all: what lies where its link is means nothing from now on. */
 void tdm_thread_queue_forget(struct tdm_thread_lane *lane, struct tdm_task *task);
 /* What has come in past the ledger is counted there.  closing: from now on nothing comes in that way. */

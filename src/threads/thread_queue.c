@@ -291,6 +291,17 @@ bool tdm_thread_queue_take_back(struct tdm_lane *base, struct tdm_task *task)
     return found == TDM_INJECTOR_TAKEN;
 }
 
+/* Looked at without the lock first: on one processor, where that is asked, there is one part, and most often the task is the newest. */
+bool tdm_thread_queue_holds_more(struct tdm_lane *base, struct tdm_task *task, uint32_t count)
+{
+    struct tdm_thread_lane *lane = tdm_thread_lane_of(base);
+    if (tdm_injector_newest(tdm_injector_look(tdm_shards_part(&lane->shards, 0))) == tdm_thread_link_of(task)) return false;
+    lock_front(lane);
+    bool more = tdm_shards_hold_more_than(&lane->shards, count);
+    unlock_front(lane);
+    return more;
+}
+
 void tdm_thread_queue_forget(struct tdm_thread_lane *lane, struct tdm_task *task)
 {
     if (load_relaxed(tdm_thread_in_queue(task)) == 0) return; /* relaxed: this thread wrote it */
