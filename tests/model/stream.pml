@@ -454,7 +454,10 @@ reads:
             in_hand--;
             done = it;
             it = 0;
-            hand_over()
+            if
+            :: in_hand > 0 -> skip /* that is much, and it gets several at once later */
+            :: hand_over()
+            fi
         }
         wake_worker();
         atomic {
