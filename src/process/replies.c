@@ -207,7 +207,8 @@ static void fetch_words(const struct tdm_slot *slot)
     for (size_t i = 0; i < more && i < AT_ONCE; i++) tdm_prefetch(&slot->control->words[(at + i) % TDM_IN_HAND]);
 }
 
-/* Where more replies follow, the worker gets several tasks at once. */
+/* While the worker has much in hand it gets nothing new, and then several tasks at once: to hand one over alone costs much beside such a task, both
+ * sides. */
 static int take_replies(struct tdm_slot *slot)
 {
     struct answered answered[AT_ONCE];
@@ -215,7 +216,7 @@ static int take_replies(struct tdm_slot *slot)
     fetch_words(slot);
     tdm_slot_lock(slot);
     int shorts = take_short_all(slot, plain), count = shorts > 0 ? shorts : take_out_all(slot, answered);
-    bool refill = count > 0 && (slot->in_hand < TDM_IN_HAND / 2 || !tdm_inbox_has_more(&slot->inbox));
+    bool refill = count > 0 && slot->in_hand < TDM_IN_HAND * 3 / 4;
     struct tdm_leeway leeway = tdm_slot_leeway_locked(slot);
     tdm_slot_unlock(slot);
     if (refill) tdm_process_lane_refill(slot->lane, slot, &leeway);
