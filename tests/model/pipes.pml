@@ -6,8 +6,9 @@
  * remaining tasks nobody waits for.  Meanwhile a task may be cancelled, and the worker may die, or say something that is only for the reactor.
  *
  * What is mirrored where:
- *   Thread   process/reading.c        tdm_reading_lead, read_by_thread (wait); sleep_on_pipe (sleeps); read_plain (reads); let_go, listen;
- *                                     tdm_reading_ready (reactor), tdm_reading_take (insist); tdm_reading_handed_over (hand_over)
+ *   Thread   process/reading.c        tdm_reading_lead, read_by_thread (wait); read_plain (reads); let_go; tdm_reading_ready (reactor),
+ *                                     tdm_reading_take (insist); tdm_reading_handed_over (hand_over)
+ *            process/reading_pipes.c  tdm_reading_sleep_on_pipe (sleeps), listen
  *            process/process_lane.c   submit, tdm_process_lane_put_back: whose task is called
  *   Outside  process/slot.c           take_back, for a cancel; child/guard.c: report_ends
  *

@@ -1,0 +1,30 @@
+/* reading_pipes.c - a worker's replies that come over a pipe: what the thread that reads them sleeps on, and when the reactor listens. */
+#include "process/reading_pipes.h"
+
+#include "base/fds.h"
+
+static bool is_hushed(const struct tdm_slot *slot) { return load_seq(&slot->reply_source.hushed) != 0; /* [source-hushed] */ }
+
+void tdm_reading_listen_to_pipe(struct tdm_slot *slot)
+{
+    if (is_hushed(slot)) tdm_reactor_hush(&slot->reply_source, false);
+}
+
+/* What it costs to hush the reactor is to be paid once, not for each task: so it stays so until something may come that nobody reads. */
+void tdm_reading_hush_pipe(struct tdm_slot *slot)
+{
+    if (!is_hushed(slot)) tdm_reactor_hush(&slot->reply_source, true);
+}
+
+/* Who is called looks whether he is to look up after he has emptied the bell. */
+void tdm_reading_sleep_on_pipe(struct tdm_slot *slot, uint64_t deadline_ns)
+{
+    if (load_seq(&slot->look_up) != 0) return; /* [look-up] */
+    if (tdm_fds_wait(slot->in.fd, slot->call[0], deadline_ns)) tdm_fds_empty(slot->call);
+}
+
+/* A look in vain costs as much as the reply: the sleep tells. */
+void tdm_reading_begin_at_pipe(struct tdm_slot *slot, uint64_t deadline_ns)
+{
+    if (!slot->has_held && !tdm_inbox_has_more(&slot->inbox)) tdm_reading_sleep_on_pipe(slot, deadline_ns);
+}
