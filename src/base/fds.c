@@ -213,7 +213,8 @@ static ssize_t writev_once(int fd, const struct iovec *parts, int count)
 {
     int fault = tdm_fault(TDM_FAULT_any_write);
     if (fault != 0) errno = fault;
-    return fault != 0 ? -1 : writev(fd, parts, count);
+    if (fault != 0) return -1;
+    return count == 1 ? write(fd, parts->iov_base, parts->iov_len) : writev(fd, parts, count);
 }
 
 static ssize_t send_once(int socket, const struct msghdr *header)

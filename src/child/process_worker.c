@@ -388,14 +388,17 @@ static void look_at_use(uint64_t now_ns)
 }
 
 /* So that the host can say what a task has used that did not come back.  Asking the system costs more than many a task, so between tasks the
- * clock must do: while it does not sleep this process runs, or waits for a processor.  Where a limit is to be judged by it, it must be exact. */
+ * clock must do, for so long: while it does not sleep this process runs, or waits for a processor.  Where a limit is to be judged by it, it
+ * must be exact. */
+#define ASK_NS 1000000u
+
 static void note_start(const struct tdm_frame *task)
 {
     reach();
-    bool exact = task->flags & TDM_FRAME_HAS_LIMITS || !tdm_way_has_ring(&worker.channel.in); /* it may have slept in read() */
-    if (exact) look_at_use(tdm_clock_ns());
     worker.begun_ns = tdm_quick_clock_ns(&worker.clock);
-    uint64_t awake = exact ? 0 : difference(worker.begun_ns - worker.used_ns, worker.channel.slept_ns - worker.slept_ns);
+    bool exact = task->flags & TDM_FRAME_HAS_LIMITS || difference(worker.begun_ns, worker.used_ns) > ASK_NS;
+    if (exact) look_at_use(worker.begun_ns = tdm_clock_ns());
+    uint64_t awake = exact ? 0 : difference(difference(worker.begun_ns, worker.used_ns), worker.channel.slept_ns - worker.slept_ns);
     worker.control->last_words.user_ns = worker.used.user_ns + awake;
     worker.control->last_words.system_ns = worker.used.system_ns;
 }

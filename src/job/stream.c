@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/fds.h"
 #include "base/futex.h"
+#include "base/quick_clock.h"
 #include "job/payload.h"
 
 #include <errno.h>
@@ -400,12 +401,20 @@ static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way
     store_seq(&rings->worker_wish, TDM_NOT_ASLEEP);
 }
 
-bool tdm_channel_wait(struct tdm_channel *channel, uint64_t deadline_ns)
+static bool wait_for_pipe(struct tdm_channel *channel, int milliseconds)
 {
     struct pollfd pipe = {.fd = channel->in.fd, .events = POLLIN};
+    uint64_t before = tdm_quick_clock_now();
+    bool found = poll(&pipe, 1, milliseconds) > 0;
+    channel->slept_ns += tdm_quick_clock_now() - before;
+    return found;
+}
+
+bool tdm_channel_wait(struct tdm_channel *channel, uint64_t deadline_ns)
+{
     while (!tdm_channel_has_more(channel) && !channel->lost) {
         bool over = deadline_ns != TDM_FOREVER && tdm_clock_ns() >= deadline_ns;
-        if (!tdm_way_has_ring(&channel->in) && poll(&pipe, 1, over ? 0 : tdm_clock_milliseconds_until(deadline_ns)) > 0)
+        if (!tdm_way_has_ring(&channel->in) && wait_for_pipe(channel, over ? 0 : tdm_clock_milliseconds_until(deadline_ns)))
             return true;
         if (over) return false;
         if (tdm_way_has_ring(&channel->in)) wait_for_news(channel, &channel->in, false, false, deadline_ns);
@@ -423,15 +432,19 @@ void tdm_channel_settle_soon(struct tdm_channel *channel)
         tdm_channel_settle(channel);
 }
 
-/* At least a byte; 0 or less: the host is gone. */
+/* At least a byte; 0 or less: the host is gone.  Of a pipe, what it takes counts as a sleep. */
 static ssize_t read_at_last(struct tdm_channel *channel, void *to, size_t size, bool amid)
 {
     ssize_t got;
+    uint64_t before = tdm_way_has_ring(&channel->in) ? 0 : tdm_quick_clock_now();
     while ((got = read_some(TDM_FAULT_worker_read, &channel->in, to, size)) == -EAGAIN && tdm_way_has_ring(&channel->in)) {
         wait_for_news(channel, &channel->in, false, amid, TDM_FOREVER);
         if (channel->lost) return 0;
     }
-    if (got > 0 && tdm_way_has_ring(&channel->in)) after_worker_read(channel);
+    if (!tdm_way_has_ring(&channel->in))
+        channel->slept_ns += tdm_quick_clock_now() - before;
+    else if (got > 0)
+        after_worker_read(channel);
     return got;
 }
 

@@ -7,6 +7,7 @@
 #include "base/fds.h"
 #include "base/futex.h"
 #include "base/quick_clock.h"
+#include "process/reading_pipes.h"
 #include "process/replies.h"
 #include "process/slot_inside.h"
 #include "process/slot_talk.h"
@@ -212,24 +213,11 @@ static bool is_there(const struct tdm_slot *slot)
     return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
 }
 
-/* ---- pipes: what a thread sleeps on, the reactor is not to listen to ---- */
-
-/* With the lock held.  What is in the pipe already, or will be, wakes the reactor. */
-static void listen(struct tdm_slot *slot)
-{
-    if (!slot->hushed) return;
-    slot->hushed = false;
-    tdm_reactor_hush(&slot->reply_source, false);
-}
-
-/* With the lock held: the right is a thread's from now on.  What it costs to hush the reactor is to be paid once, not for each task: so it
- * stays so until something may come that nobody reads. */
+/* With the lock held: the right is a thread's from now on. */
 static void read_by_thread(struct tdm_slot *slot)
 {
     slot->reader = TDM_THREAD_READS;
-    if (tdm_way_has_ring(&slot->in) || slot->hushed) return;
-    slot->hushed = true;
-    tdm_reactor_hush(&slot->reply_source, true);
+    if (!tdm_way_has_ring(&slot->in)) tdm_reading_hush_pipe(slot);
 }
 
 /* With the lock held: a worker without a task says nothing; but one whose memory is looked at may say that it is tired. */
@@ -238,7 +226,7 @@ static bool may_speak(const struct tdm_slot *slot) { return slot->in_hand > 0 ||
 /* The thread that calls a task is just about to lead: it comes here for it unless the task has ended, and then nobody waits. */
 void tdm_reading_handed_over(struct tdm_slot *slot, const struct tdm_task *task)
 {
-    if (slot->reader == TDM_NOBODY_READS && !task->called) listen(slot);
+    if (slot->reader == TDM_NOBODY_READS && !task->called) tdm_reading_listen_to_pipe(slot);
 }
 
 /* With the lock held.  Nobody reads any more: the worker is to ring.  Has it published something before it could know? */
@@ -246,7 +234,7 @@ static bool arm(struct tdm_slot *slot)
 {
     slot->reader = TDM_NOBODY_READS;
     if (!tdm_way_has_ring(&slot->in)) {
-        if (may_speak(slot)) listen(slot);
+        if (may_speak(slot)) tdm_reading_listen_to_pipe(slot);
         return false;
     }
     bool later = can_be_told_later(slot);
@@ -350,28 +338,21 @@ static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, 
     if (later && !tdm_ring_has_news(&slot->in.ring, false)) be_hasty(slot);
 }
 
-/* The same of a pipe.  Who is called looks whether he is to look up after he has emptied the bell. */
-static void sleep_on_pipe(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
-{
-    if (load_seq(&slot->look_up) != 0 || has_ended(mine)) return; /* [look-up] */
-    if (tdm_fds_wait(slot->in.fd, slot->call[0], deadline)) tdm_fds_empty(slot->call);
-}
-
 static void sleep_until_news(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
 {
     if (tdm_way_has_ring(&slot->in))
         watch_and_sleep(slot, mine, deadline);
-    else
-        sleep_on_pipe(slot, mine, deadline);
+    else if (!has_ended(mine))
+        tdm_reading_sleep_on_pipe(slot, deadline);
 }
 
-/* With the right.  Of a ring, the worker need not ring; of a pipe, a look in vain costs as much as the reply: the sleep tells. */
+/* With the right.  Of a ring, the worker need not ring. */
 static void begin(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
 {
     if (tdm_way_has_ring(&slot->in))
         store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
-    else if (!slot->has_held && !tdm_inbox_has_more(&slot->inbox))
-        sleep_on_pipe(slot, mine, deadline);
+    else if (!has_ended(mine))
+        tdm_reading_begin_at_pipe(slot, deadline);
 }
 
 static bool is_over(uint64_t deadline) { return deadline != TDM_FOREVER && tdm_clock_ns() >= deadline; }

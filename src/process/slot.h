@@ -77,7 +77,6 @@ struct tdm_slot {
     bool hasty;               /* whoever reads is to be told of the next reply at once: what the worker does takes long */
     bool came_by;             /* a thread that submits has come by while the reactor read: it will again */
     bool visited;             /* a thread that will come by again has read since the reactor last looked */
-    bool hushed;              /* pipes: the reactor does not listen for replies, only for their end */
     bool ended;               /* pipes: that of the replies has, though its worker may go on; no thread waits there any more */
     bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
     _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
@@ -89,8 +88,10 @@ struct tdm_slot {
     struct tdm_tally tally; /* of the tasks whose ends threads have read */
     struct tdm_inbox inbox;
     struct tdm_watch watch;
-    uint64_t came_ns; /* when what it has brought last had come */
-    bool has_held;    /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
+    bool gave_way;                /* pipes: just now, to the worker, instead of sleeping until it replies */
+    uint32_t sleeps, sleeps_left; /* waits that were, or are still, to sleep at once, for that was in vain */
+    uint64_t came_ns;             /* when what it has brought last had come */
+    bool has_held;                /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
     int held;
     bool deaf;         /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */
     bool has_answered; /* at least one task */

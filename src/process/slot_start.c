@@ -167,8 +167,7 @@ static void reset(struct tdm_slot *slot, uint32_t number)
     slot->pid = 0;
     slot->handed = 0;
     slot->usual_ns = 0;
-    slot->freed = slot->suspect = slot->gently = slot->unread = slot->unlooked = slot->hushed = slot->ended = slot->hasty =
-        slot->is_dead = false;
+    slot->freed = slot->suspect = slot->gently = slot->unread = slot->unlooked = slot->ended = slot->hasty = slot->is_dead = false;
     slot->has_held = slot->deaf = slot->has_answered = false;
     slot->watch = (struct tdm_watch){.now_ns = slot->lane->watch_ns, .most_ns = slot->lane->watch_ns};
     slot->input_error = 0;

@@ -6,8 +6,9 @@
  * remaining tasks nobody waits for.  Meanwhile a task may be cancelled, and the worker may die, or say something that is only for the reactor.
  *
  * What is mirrored where:
- *   Thread   process/reading.c        tdm_reading_lead, read_by_thread (wait); sleep_on_pipe (sleeps); read_plain (reads); let_go, listen;
- *                                     tdm_reading_ready (reactor), tdm_reading_take (insist); tdm_reading_handed_over (hand_over)
+ *   Thread   process/reading.c        tdm_reading_lead, read_by_thread (wait); read_plain (reads); let_go; tdm_reading_ready (reactor),
+ *                                     tdm_reading_take (insist); tdm_reading_handed_over (hand_over)
+ *            process/reading_pipes.c  tdm_reading_begin_at_pipe (begins), tdm_reading_sleep_on_pipe (sleeps), listen
  *            process/process_lane.c   submit, tdm_process_lane_put_back: whose task is called
  *   Outside  process/slot.c           take_back, for a cancel; child/guard.c: report_ends
  *
@@ -217,7 +218,7 @@ wait:
         no_longer_soon();
         if
         :: ended[me] -> goto over
-        :: !ended[me] && IN_WORKER(me) && FREE_FOR_ME -> reader = me; hushed = true; goto sleeps
+        :: !ended[me] && IN_WORKER(me) && FREE_FOR_ME -> reader = me; hushed = true; goto begins
         :: else -> waiting[me] = true
         fi
     }
@@ -237,9 +238,9 @@ wait:
         :: given[me] && ended[me] -> given[me] = false; hushed = true; goto let_go
 #endif
 #ifdef leads_without_its_task
-        :: given[me] && !ended[me] -> given[me] = false; hushed = true; goto sleeps
+        :: given[me] && !ended[me] -> given[me] = false; hushed = true; goto begins
 #else
-        :: given[me] && !ended[me] && IN_WORKER(me) -> given[me] = false; hushed = true; goto sleeps
+        :: given[me] && !ended[me] && IN_WORKER(me) -> given[me] = false; hushed = true; goto begins
         :: given[me] && !ended[me] && !IN_WORKER(me) -> given[me] = false; hushed = true; goto let_go
 #endif
         :: !given[me] && ended[me] -> goto over
@@ -247,6 +248,12 @@ wait:
         fi
     }
     goto wait;
+
+begins: /* it may look first, or give way and look again, without any word of it */
+    if
+    :: goto reads
+    :: skip
+    fi;
 
 sleeps:
     if
