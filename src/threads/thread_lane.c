@@ -20,20 +20,20 @@ static int submit_by_ledger(struct tdm_thread_lane *lane, struct tdm_task *task)
     while ((admission = tdm_ledger_admit(&core->ledger, core, true, core->waiters_help)) == TDM_LOOK_AGAIN) {
     }
     bool cancelled = false, call = false;
-    if (admission == TDM_ADMITTED) cancelled = !tdm_lane_enqueue_locked(&lane->lane, task);
-    if (admission == TDM_ADMITTED && !cancelled)
-        call = tdm_shards_point_out(&lane->shards); /* with the lock held: whoever finds the queue without LOOK finds it empty */
-    else if (admission == TDM_RUN_HERE)
+    if (admission == TDM_ADMITTED) {
+        call = tdm_shards_point_out(&lane->shards); /* first: without LOOK the queue is empty, for its deadline too */
+        cancelled = !tdm_lane_enqueue_locked(&lane->lane, task);
+    } else if (admission == TDM_RUN_HERE) {
         tdm_task_move(task, TDM_QUEUED, TDM_HELD);
+    }
     tdm_ledger_unlock(&core->ledger);
     if (admission != TDM_ADMITTED || cancelled) tdm_thread_queue_forget(lane, task);
     if (admission < 0) return admission;
+    if (call) tdm_thread_queue_call(lane);
     if (admission == TDM_RUN_HERE)
         tdm_thread_run(&lane->lane, task, NULL);
     else if (cancelled)
         tdm_lane_end_cancelled(task);
-    else if (call)
-        tdm_thread_queue_call(lane);
     return 0;
 }
 
