@@ -390,27 +390,32 @@ static void look_at_use(uint64_t now_ns)
 /* So that the host can say what a task has used that did not come back.  Asking the system costs more than many a task, so between tasks the
  * clock must do, for so long: while it does not sleep this process runs, or waits for a processor.  Where a limit is to be judged by it, it
  * must be exact. */
-#define ASK_NS 1000000u
+#define ASK_NS 100000u
 
 static void note_start(const struct tdm_frame *task)
 {
     reach();
     worker.begun_ns = tdm_quick_clock_ns(&worker.clock);
     bool exact = task->flags & TDM_FRAME_HAS_LIMITS || difference(worker.begun_ns, worker.used_ns) > ASK_NS;
-    if (exact) look_at_use(worker.begun_ns = tdm_clock_ns());
+    if (exact) {
+        look_at_use(worker.begun_ns);
+        worker.begun_ns = tdm_quick_clock_ns(&worker.clock); /* what that took is not the task's */
+    }
     uint64_t awake = exact ? 0 : difference(difference(worker.begun_ns, worker.used_ns), worker.channel.slept_ns - worker.slept_ns);
     worker.control->last_words.user_ns = worker.used.user_ns + awake;
     worker.control->last_words.system_ns = worker.used.system_ns;
 }
 
-/* For a short task the time it took is as true as what the system would say. */
+/* For a short task the time it took is as true as what the system would say.  What was counted on by the clock, as user's, was the system's in
+ * part. */
 static struct tdm_use use_of(uint64_t ran_ns)
 {
     struct tdm_use use = {.user_ns = ran_ns, .peak_memory = worker.used.peak_memory, .ran_ns = ran_ns};
     if (ran_ns >= LONG_TASK_NS) {
         look_at_use(tdm_clock_ns());
         use.user_ns = difference(worker.used.user_ns, worker.control->last_words.user_ns);
-        use.system_ns = difference(worker.used.system_ns, worker.control->last_words.system_ns);
+        uint64_t systems_ns = difference(worker.control->last_words.user_ns, worker.used.user_ns);
+        use.system_ns = difference(worker.used.system_ns, worker.control->last_words.system_ns + systems_ns);
         use.peak_memory = worker.used.peak_memory;
     }
     return use;

@@ -10,7 +10,8 @@
 /* Times of use are rounded. */
 #define ROUNDED_NS ((uint64_t)1000000u)
 
-/* Of the task: what the process has used, without what it had used before.  The latter is the worker's own word. */
+/* Of the task: what the process has used, without what it had used before.  The latter is the worker's own word, and what it has counted on by
+ * the clock, as user's, may have been the system's. */
 static uint64_t since(uint64_t all, uint64_t before) { return all > before ? all - before : 0; }
 
 /* One that the crash handler handles. */
@@ -51,7 +52,7 @@ static void fill_facts(const struct tdm_case *judged, struct tdm_facts *facts)
     const struct tdm_death *death = judged->death;
     const struct tdm_last_words *words = &judged->left->words;
     facts->user_ns = since(death->user_ns, words->user_ns);
-    facts->system_ns = since(death->system_ns, words->system_ns);
+    facts->system_ns = since(death->system_ns, words->system_ns + since(words->user_ns, death->user_ns));
     facts->peak_memory = death->peak_memory;
     if (!is_noted(death, words)) return;
     uint32_t count = load_acquire(&words->frame_count); /* [last-frames] */

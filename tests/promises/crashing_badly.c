@@ -362,26 +362,59 @@ static void processor_time_is_counted_by_the_run(void)
     end_pool(pool);
 }
 
-static int brief_task(tandem_context *context, void *input, size_t size)
+static int spin_own_task(tandem_context *context, void *input, size_t size)
 {
-    (void)context, (void)input, (void)size;
-    for (int64_t until = own_cpu_us() + 8; own_cpu_us() < until;) continue;
+    int32_t us;
+    memcpy(&us, input, size);
+    for (int64_t until = own_cpu_us() + us; own_cpu_us() < until;) continue;
+    (void)context;
     return 0;
 }
 
+/* What such tasks are said to have used, in microseconds. */
+static uint64_t spin_own(tandem_pool *pool, int32_t us, int times)
+{
+    uint64_t used_ns = 0;
+    tandem_task task = task_of(TANDEM_PROCESS, spin_own_task, &us, sizeof us);
+    for (int i = 0; i < times; i++) {
+        assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
+        used_ns += task.report->cpu_user_ns + task.report->cpu_system_ns;
+    }
+    tandem_task_clear(&task);
+    return used_ns / 1000;
+}
+
 /* Of tasks as short as these the worker does not ask the system. */
+#define BRIEF_US 8
+
 static void brief_tasks_do_not_count_for_one_that_crashes(void)
 {
     skip_on_portable("POSIX does not tell what one child of another process took");
     for (uint32_t pipes_only = 0; pipes_only < 2; pipes_only++) {
         struct effort last = {100, 1, SIGKILL};
         tandem_pool *pool = begin(&(tandem_options){.pipes_only = pipes_only});
-        tandem_task task = task_of(TANDEM_PROCESS, brief_task, NULL, 0);
-        for (int i = 0; i < 40000; i++) assert_int_equal(tandem_call(pool, &task), TANDEM_OK);
-        task.run = effort_task, task.input = &last, task.input_size = sizeof last;
+        tandem_task task = task_of(TANDEM_PROCESS, effort_task, &last, sizeof last);
+        spin_own(pool, BRIEF_US, 40000);
         assert_int_equal(tandem_call(pool, &task), TANDEM_CRASHED);
         assert_in_range((task.report->cpu_user_ns + task.report->cpu_system_ns) / 1000000, 80, 150);
         tandem_task_clear(&task);
+        end_pool(pool);
+    }
+}
+
+/* Nor does what the system did for them. */
+static void brief_tasks_do_not_count_for_the_next(void)
+{
+    skip_on_portable("POSIX does not tell what one child of another process took");
+    const int rounds = 200, us = 200;
+    for (uint32_t pipes_only = 0; pipes_only < 2; pipes_only++) {
+        tandem_pool *pool = begin(&(tandem_options){.pipes_only = pipes_only});
+        uint64_t used_us = 0;
+        for (int i = 0; i < rounds; i++) {
+            spin_own(pool, BRIEF_US, 30);
+            used_us += spin_own(pool, us, 1);
+        }
+        assert_in_range(used_us / (uint64_t)rounds, us * 2 / 5, us * 8 / 5 * slowness());
         end_pool(pool);
     }
 }
@@ -399,6 +432,7 @@ int main(int argc, char **argv)
         test(a_report_tells_what_a_task_took),
         test(processor_time_is_counted_by_the_run),
         test(brief_tasks_do_not_count_for_one_that_crashes),
+        test(brief_tasks_do_not_count_for_the_next),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
