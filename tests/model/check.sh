@@ -198,7 +198,6 @@ parking() {
     clean 'two in hand, one thread' -DTHREADS=1 -DENDS=1 -DHANDS=1
     clean 'one thread, a start fails' -DTHREADS=1 -DFAILS=1
     clean 'two parts' -DSHARDS=2
-    clean 'three workers, two parts' -DWORKERS=3 -DSHARDS=2
     mutant asks_the_first_only somebody_waits_for_ever -DSHARDS=2
     mutant begins_silently somebody_waits_for_ever -DWORKERS=3 -DTASKS=3 -DTHREADS=1
     mutant owes_and_tells_nobody somebody_waits_for_ever -DTHREADS=1 -DFAILS=1
@@ -219,6 +218,7 @@ parking_large() {
     model=parking.pml
     clean 'one of three threads, one ends' -DWORKERS=3 -DTHREADS=1 -DENDS=1
     clean 'one of three, two starts fail' -DWORKERS=3 -DTHREADS=1 -DFAILS=2
+    clean 'three workers, two parts' -DWORKERS=3 -DSHARDS=2
     clean 'three tasks, two in hand' -DTASKS=3 -DWORKERS=3 -DHANDS=1
 }
 

@@ -59,6 +59,11 @@
 #define SHARDS 1 /* or 2: each submitter has its own */
 #endif
 #define LAST (SHARDS - 1)
+#if SHARDS > 1
+#define LOOK
+#else
+#define LOOK atomic /* one look, which takes fewer states */
+#endif
 
 byte branches = BRANCHES;
 byte ends = ENDS;
@@ -227,6 +232,7 @@ again:
     atomic { if :: hand[me] -> hand[me] = false; begun++; begun == TASKS; goto again :: else fi }
     lock();
 taking:
+    LOOK {
     took = false;
     if
     :: hand[me] -> hand[me] = false; took = true
@@ -243,6 +249,7 @@ taking:
         :: WORKERS > 2 && !took && hand[1] -> hand[1] = false; took = true
         :: else
         fi
+    }
     }
     if
     :: took ->
