@@ -219,7 +219,7 @@ struct tandem_report {
     uint32_t worker;     /* which worker of the pool, counted from 1; a replaced process has a new number.  0: none */
     uint32_t runs;       /* how often it was begun; more than 1 only with TANDEM_RETRY */
     uint32_t core_dumped; /* 1: a command that a signal killed has left a core dump */
-    uint64_t cpu_user_ns, cpu_system_ns; /* of the last run, in a process: processor time; 0 where it is not known */
+    uint64_t cpu_user_ns, cpu_system_ns; /* of the last run, in a process: processor time, to a tenth of a millisecond; 0 where it is not known */
     uint64_t peak_memory;       /* most resident bytes that its process has had so far; 0 where it is not known */
     const char *name;           /* the task's; else that of a command's program (argv[0], or its shell line); else, if it did not end OK, the name
                                    of its function where that is known; else NULL */

@@ -20,7 +20,7 @@ struct tdm_shards {
     char apart[TDM_CACHE_LINE];
 };
 
-/* Before anything comes in, on zeroed memory: as many as so many threads can be busy with. */
+/* Before anything comes in, on zeroed memory: no more parts than threads. */
 void tdm_shards_open(struct tdm_shards *shards, uint32_t threads);
 
 static inline struct tdm_injector *tdm_shards_part(struct tdm_shards *shards, uint32_t part)
@@ -30,7 +30,7 @@ static inline struct tdm_injector *tdm_shards_part(struct tdm_shards *shards, ui
 
 /* ---- anybody ---- */
 
-extern _Thread_local uint32_t tdm_shards_thread; /* 0: this thread has no number yet */
+extern _Thread_local uint32_t tdm_shards_thread; /* its number; 0: it has none yet */
 void tdm_shards_number(void);
 
 /* Where this thread puts in what it brings. */

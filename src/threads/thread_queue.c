@@ -1,8 +1,8 @@
 /* thread_queue.c - where a pool's thread tasks wait, and how its workers get them.
  *
- * A task comes in through the injector of the thread that submits it (shards.h); where something is to be asked first (a queue with a limit, a time limit on waiting, a pool that
- * drains) through the queue under the ledger's lock, and from there.  Workers take from it under the front lock, a few at once if there is much,
- * and have them in their hands, from where anybody can still take them. */
+ * A task comes in through its submitter's part of the queue (shards.h); where something is to be asked first (a queue with a limit, a time limit
+ * on waiting, a pool that drains) through the queue under the ledger's lock, and from there.  Workers take from it under the front lock, a few at
+ * once if there is much, and have them in their hands, from where anybody can still take them. */
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "threads/fork_join.h"

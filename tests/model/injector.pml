@@ -8,7 +8,8 @@
  * until all that came in went out.  Whoever takes a task out owns it, and may free it at once: nobody else touches it from then on.
  *
  * What is mirrored where, all in threads/injector.c: put (tdm_injector_put), know_oldest (oldest_of), left_of, join, take_newest, take_out, pop
- * and take, with what thread_queue.c adds to it (tdm_thread_queue_take_back).  A wait for a gap to be closed is a step that cannot be made before.  The bits in the word are the subject of parking.pml.
+ * and take, with what thread_queue.c adds to it (tdm_thread_queue_take_back).  A wait for a gap to be closed is a step that cannot be made
+ * before.  The bits in the word are the subject of parking.pml.
  *
  * Mutants.  With one of these as -D spin must find an error:
  *   pops_over_a_gap           the oldest knows no newer one and goes all the same, though it is not the newest

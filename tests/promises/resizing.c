@@ -334,8 +334,7 @@ static void a_thread_that_stands_in_while_the_pool_ends_is_gone_when_that_has_en
     assert_int_equal(tandem_submit(pool, &task), 0);
     assert_true(await(&ends.opened, 1));
     end_pool(pool);
-    assert_true(atomic_load(&ends.entered) >=
-                2); /* one that began slowly may have been of no use any more by then, and another begun */
+    assert_true(atomic_load(&ends.entered) >= 2); /* more, where one that began slowly was of no use any more by then */
     assert_int_equal(atomic_load(&ends.left), atomic_load(&ends.entered));
     expect_end(&task, TANDEM_OK);
     assert_int_equal(pthread_key_delete(key), 0);
