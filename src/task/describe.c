@@ -1,6 +1,6 @@
 /* describe.c - one line a person can act on about how a task ended. */
+#include "task/system_words.h"
 #include "task/task.h"
-#include "task/words.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -36,7 +36,7 @@ static void add_fault(struct line *line, const tandem_report *report)
 
 static void add_crash(struct line *line, const tandem_task *task)
 {
-    const char *name = tdm_words_signal(task->signal);
+    const char *name = tdm_system_words_signal(task->signal);
     if (name)
         add(line, " crashed: %s", name);
     else if (task->signal != 0)
@@ -52,7 +52,7 @@ static void add_over_limit(struct line *line, const tandem_task *task)
 {
     const char *limit = task->report && task->report->limit ? task->report->limit : "a limit";
     add(line, " went over its limit: %s", limit);
-    const char *signal = tdm_words_signal(task->signal);
+    const char *signal = tdm_system_words_signal(task->signal);
     if (signal) add(line, ", %s", signal);
 }
 

@@ -29,12 +29,16 @@ static void every_status_has_a_name(void)
 
 static void every_error_has_a_meaning_with_either_sign(void)
 {
-    static const int errors[] = {EPERM,     ENOMEM,  EINVAL,   EBUSY,     EAGAIN,  ESHUTDOWN, EMSGSIZE,
-                                 ETIMEDOUT, EDEADLK, EALREADY, ECANCELED, ENOTSUP, EMFILE};
+    /* what tandem.h names, then what the start of a program may find */
+    static const int errors[] = {EPERM,     ENOMEM,  EINVAL,   EBUSY,        EAGAIN,  ESHUTDOWN, EMSGSIZE,
+                                 ETIMEDOUT, EDEADLK, EALREADY, ECANCELED,    ENOTSUP, EMFILE,    EPIPE,
+                                 EBADF,     EIO,     ENOLCK,   ENOEXEC,      ENOENT,  EACCES,    ENOTDIR,
+                                 E2BIG,     ETXTBSY, ELOOP,    ENAMETOOLONG, EFBIG,   EROFS,     ENOSPC};
     for (size_t i = 0; i < count_of(errors); i++) {
         const char *text = tandem_strerror(errors[i]);
         assert_non_null(text);
         assert_true(strlen(text) > 3);
+        assert_string_not_equal(text, tandem_strerror(99999));
         assert_string_equal(text, tandem_strerror(-errors[i]));
         for (size_t k = 0; k < i; k++) assert_string_not_equal(text, tandem_strerror(errors[k]));
     }
