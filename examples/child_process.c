@@ -2,7 +2,7 @@
  * and another takes its place.
  *
  *     child 1: the sum is 499999500000
- *     child crashed: SIGABRT in abort+0xd3 (libc.so.6) (worker 1, pid 4711, after 3.1 ms)
+ *     child crashed: SIGABRT in libc.so.6, called from child+0x7b (child_process) (worker 1, pid 4711, after 3.1 ms)
  *     child 2: the sum is 499999500000
  *     child ended well (worker 2, pid 4712, after 2.9 ms)
  */

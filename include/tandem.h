@@ -36,7 +36,7 @@
  * open stdout and stderr of that moment, and nothing that came later: not a variable you set since, not a library you loaded
  * since, not a file or socket you opened (every descriptor above 2 is closed there, also those open at tandem_init; standard
  * input is empty).  What a process task changes - globals, files opened, memory taken - stays in that worker: the caller never
- * sees it, the next task on the same worker may: also the working directory, umask, environment and signal handlers it leaves.  With
+ * sees it, the next task on the same worker may: also the working directory, umask, environment, signal handlers and alarms it leaves.  With
  * tasks_per_worker 1 each task finds a fresh worker.  A worker that a task has left with threads, children, a blocked signal or closed
  * descriptors is replaced before the next task; only short tasks that wait behind each other in a queue, and are handed to a worker
  * together, may run there first.  A new worker begins with the program's present working directory, umask, resource limits and CPU
@@ -229,7 +229,8 @@ struct tandem_report {
     const char *limit;          /* OVER_LIMIT: "memory", "cpu_ms", "file_size" or "output"; else NULL.  Of a command, however it ended, also what
                                    went beyond output_limit, or was cut for it: "output", "error_output", or "output, error_output" */
     const char *step;           /* NOT_STARTED: what failed, such as "fork", "thread", "on_worker_start", "tandem_init", "credentials", and of a
-                                   command "descriptors", "chdir", "exec"; CRASHED without a signal: what is known; else NULL */
+                                   command "descriptors", "chdir", "exec"; CRASHED without a signal: what is known; OVER_LIMIT of a command
+                                   whose output had nothing to be kept in: "memory" or "file"; else NULL */
     const void *error_output;   /* with worker_error TANDEM_STDIO_CAPTURE, of a task that did not end OK: the last 4 KiB its worker wrote
                                    to standard error.  Of a command, however it ended: what it wrote there, if that was captured.
                                    Followed by an uncounted 0 byte; else NULL */
@@ -255,7 +256,8 @@ enum {
     TANDEM_OVERFLOW_KILL = 0, /* the command is killed and ends OVER_LIMIT; the first output_limit bytes are kept */
     TANDEM_OVERFLOW_HEAD,     /* it runs on; the first output_limit bytes are kept */
     TANDEM_OVERFLOW_TAIL,     /* it runs on; the last output_limit bytes are kept */
-    TANDEM_OVERFLOW_SPILL     /* it runs on; all is kept, in a file without a name in TMPDIR (else /tmp), which output is a mapping of */
+    TANDEM_OVERFLOW_SPILL     /* it runs on; all is kept, in a file without a name in TMPDIR (else /tmp), which output is a mapping of.
+                                 If there can be no such file, or it cannot grow, it is killed as above */
 };
 
 /* tandem_command.flags */

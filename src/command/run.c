@@ -241,7 +241,7 @@ static void time_over(struct tdm_timer *timer)
 static void output_changed(struct tdm_run *run, const struct tdm_capture *capture)
 {
     if (capture->error != 0 && run->decided == 0) {
-        run->step = "memory";
+        run->step = capture->error == ENOMEM ? "memory" : "file";
         run->outputs[capture - run->outputs].cut = true;
     }
     if (capture->over || capture->error != 0)

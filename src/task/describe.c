@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,11 +28,37 @@ add(struct line *line, const char *format, ...)
     if (length > 0) line->length += (size_t)length;
 }
 
-/* The innermost frame is where it happened; the task's own function is what the caller knows. */
+/* What tells of a frame: "inflate+0x1f (viewer)", or an address where the function has no name. */
+static bool is_named(const char *frame) { return strncmp(frame, "0x", 2) != 0; }
+
+/* " (viewer)", or "". */
+static const char *module_of(const char *frame)
+{
+    const char *module = strstr(frame, " (");
+    return module ? module : "";
+}
+
+/* The innermost frame with a name, outside of the module where it happened, for of that one most are without. */
+static const char *caller_of(const tandem_report *report)
+{
+    for (size_t i = 1; i < report->frame_count; i++)
+        if (is_named(report->frames[i]) && strcmp(module_of(report->frames[i]), module_of(report->frames[0])) != 0)
+            return report->frames[i];
+    return NULL;
+}
+
+/* The innermost frame is where it happened.  In the inside of a library, which has no name (abort() ends there), the caller says more. */
 static void add_fault(struct line *line, const tandem_report *report)
 {
     if (report->fault_address != 0) add(line, " at address 0x%llx", (unsigned long long)report->fault_address);
-    if (report->frame_count > 0) add(line, " in %s", report->frames[0]);
+    if (report->frame_count == 0) return;
+    const char *frame = report->frames[0], *module = module_of(frame), *caller = is_named(frame) ? NULL : caller_of(report);
+    if (!caller)
+        add(line, " in %s", frame);
+    else if (*module)
+        add(line, " in %.*s, called from %s", (int)strlen(module) - 3, module + 2, caller);
+    else
+        add(line, " in %s, called from %s", frame, caller);
 }
 
 static void add_crash(struct line *line, const tandem_task *task)
@@ -52,6 +79,7 @@ static void add_over_limit(struct line *line, const tandem_task *task)
 {
     const char *limit = task->report && task->report->limit ? task->report->limit : "a limit";
     add(line, " went over its limit: %s", limit);
+    if (task->report && task->report->step) add(line, " (there is no %s for it)", task->report->step);
     const char *signal = tdm_system_words_signal(task->signal);
     if (signal) add(line, ", %s", signal);
 }

@@ -143,6 +143,7 @@ static void a_full_disk_ends_what_would_spill(void)
     tandem_command command = {.overflow = TANDEM_OVERFLOW_SPILL};
     tandem_task task = give_back(pool, &command, &written, false, TANDEM_OVER_LIMIT);
     expect_limit(&task, "output");
+    assert_string_equal(task.report->step, "file");
     look(&task, false, LIMIT, 0);
     tandem_task_clear(&task);
     free(written.bytes);

@@ -27,6 +27,12 @@ static const tandem_report faulted = {.started_ns = AT,
                                       .fault_address = 16,
                                       .frames = frames,
                                       .frame_count = 2};
+static const char *const inside[] = {"0x7f00aeec (libc.so.6)", "raise+0x12 (libc.so.6)", "0x7f00c0de (viewer)",
+                                     "decode+0x9 (viewer)"};
+static const tandem_report aborted = {.frames = inside, .frame_count = 4}, aborted_alone = {.frames = inside, .frame_count = 3};
+static const char *const nowhere[] = {"0x1234", "0x1238", "jump+0x4 (viewer)"};
+static const tandem_report astray = {.fault_address = 0x1234, .frames = nowhere, .frame_count = 3};
+static const tandem_report no_file = {.limit = "output", .step = "file"};
 static const tandem_report used_up = {
     .started_ns = AT, .ended_ns = AT + 12340000, .pid = 4711, .worker = 3, .runs = 1, .limit = "cpu_ms"};
 
@@ -69,6 +75,14 @@ static const struct {
      "unpack crashed: SIGSEGV at address 0x10 in inflate+0x1f (unzip) in its run number 2 (worker 3, pid 4711, after 12.3 ms)"},
     {{.status = TANDEM_OVER_LIMIT, .signal = SIGKILL, .report = &used_up},
      "the task went over its limit: cpu_ms, SIGKILL (worker 3, pid 4711, after 12.3 ms)"},
+    {{.status = TANDEM_CRASHED, .signal = SIGABRT, .report = &aborted},
+     "the task crashed: SIGABRT in libc.so.6, called from decode+0x9 (viewer)"},
+    {{.status = TANDEM_CRASHED, .signal = SIGABRT, .report = &aborted_alone},
+     "the task crashed: SIGABRT in 0x7f00aeec (libc.so.6)"},
+    {{.status = TANDEM_CRASHED, .signal = SIGSEGV, .report = &astray},
+     "the task crashed: SIGSEGV at address 0x1234 in 0x1234, called from jump+0x4 (viewer)"},
+    {{.status = TANDEM_OVER_LIMIT, .signal = SIGKILL, .report = &no_file},
+     "the task went over its limit: output (there is no file for it), SIGKILL"},
     {{.status = TANDEM_OVER_LIMIT}, "the task went over its limit: a limit"},
     {{.status = 9}, "the task has the unknown status 9"},
     {{.name = "", .status = TANDEM_OK}, " ended well"},
