@@ -32,11 +32,19 @@ run_consumer() {
     [ $found = "$kind" ] || { echo "$program is $found"; exit 1; }
 }
 
+# The consumer names no build type; his tandem is optimised all the same, and as small as the installed one.
+is_optimised() {
+    commands=$scratch/build/compile_commands.json
+    ! grep '"command".*/tandem_static.dir/' "$commands" | grep -v ' -O2' || { echo "these are not optimised"; exit 1; }
+    grep -q '"command".* -O[sz] .*/src/pool\.c' "$commands" || { echo "src/pool.c is not made small"; exit 1; }
+}
+
 by_cmake() {
     shared=OFF
     [ "$kind" = static ] || shared=ON
     logged cmake -S "$here" -B "$scratch/build" -DWAY="$way" -DKIND="$kind" -DBUILD_SHARED_LIBS=$shared \
-        -DTANDEM_SOURCE="$root" -DCMAKE_PREFIX_PATH="$prefix"
+        -DTANDEM_SOURCE="$root" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+    [ "$way" = find_package ] || is_optimised
     logged cmake --build "$scratch/build" -j 2
     run_consumer "$scratch/build/consumer"
     run_consumer "$scratch/build/consumer_exact"
