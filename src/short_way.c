@@ -114,7 +114,7 @@ int tandem_submit(tandem_pool *pool, tandem_task *task)
 {
     struct before before;
     if (task && task->isolation == TANDEM_PROCESS)
-        return tdm_short_way_to_process(pool, task) ? 0 : tdm_dispatch(pool, task, false);
+        return tdm_short_way_to_process(pool, task, false) ? 0 : tdm_dispatch(pool, task, false);
     return make_ready(pool, task, &before) ? put_in(pool, task, &before) : tdm_dispatch(pool, task, false);
 }
 
@@ -133,7 +133,9 @@ int tandem_call(tandem_pool *pool, tandem_task *task)
 {
     struct before before;
     int error = 0;
-    if (!make_ready(pool, task, &before))
+    if (task && task->isolation == TANDEM_PROCESS)
+        error = tdm_short_way_to_process(pool, task, true) ? 0 : tdm_dispatch(pool, task, true);
+    else if (!make_ready(pool, task, &before))
         error = tdm_dispatch(pool, task, true);
     else if (tdm_thread_lane_begin_here(&pool->threads, tdm_task_of(task)))
         run_here(pool, task);
@@ -188,7 +190,7 @@ int tandem_submit_many(tandem_pool *pool, tandem_task *const *tasks, size_t coun
     for (size_t done = 0; done < count;) {
         size_t taken = takes_many(pool) ? submit_batch(pool, tasks + done, count - done, &error) : 0;
         if (taken == 0 && error == 0) {
-            error = tdm_short_way_to_process(pool, tasks[done]) ? 0 : tdm_dispatch(pool, tasks[done], false);
+            error = tdm_short_way_to_process(pool, tasks[done], false) ? 0 : tdm_dispatch(pool, tasks[done], false);
             taken = error == 0;
         }
         done += taken;

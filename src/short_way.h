@@ -20,7 +20,7 @@ static inline bool tdm_short_way_fits_process(const tandem_task *task)
 
 /* short_way_process.c: submit for a task that asks for nothing but to be run in a worker process.  False: nothing was done, and the dispatcher
  * is to see to it. */
-bool tdm_short_way_to_process(tandem_pool *pool, tandem_task *task);
+bool tdm_short_way_to_process(tandem_pool *pool, tandem_task *task, bool called); /* called: this thread waits for it at once */
 
 /* A thread task of which nobody wants a report: one in so many that a thread submits is timed for the statistics.  The mark for that, or 0. */
 static inline uint32_t tdm_short_way_sample(struct tdm_task *task)

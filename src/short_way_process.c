@@ -15,11 +15,11 @@ static inline bool is_plain(const tandem_pool *pool, const tandem_task *task)
            task->input_size <= INPUT_MOST && pool->has_processes;
 }
 
-bool tdm_short_way_to_process(tandem_pool *pool, tandem_task *task)
+bool tdm_short_way_to_process(tandem_pool *pool, tandem_task *task, bool called)
 {
     if (!pool || !task || !tdm_pool_is_ours(pool) || !is_plain(pool, task)) return false; /* in this order */
     int saved = errno;
-    bool taken = tdm_plain_submit(&pool->processes, task);
+    bool taken = tdm_plain_submit(&pool->processes, task, called);
     errno = saved;
     return taken;
 }

@@ -37,23 +37,24 @@ static void prepare(struct tdm_process_lane *lane, tandem_task *task)
     store_relaxed(&private->wishes, 0); /* relaxed: the store of the state publishes it with all the rest */
     tdm_task_set_lane(private, &lane->lane, lane->lane.core->home);
     private->deaths = 0;
-    private->retried = private->called = false;
+    private->retried = false;
     private->queued_ns = tdm_report_now();
 }
 
 /* With the lock held, which a cancel needs that wants to take it back. */
-static void admit(struct tdm_process_lane *lane, tandem_task *task, struct tdm_slot *slot)
+static void admit(struct tdm_process_lane *lane, tandem_task *task, struct tdm_slot *slot, bool called)
 {
     struct tdm_task *private = tdm_task_of(task);
     prepare(lane, task);
     if (!task->report) tdm_report_take(&lane->reports, private);
     tdm_ledger_admit_more(&lane->lane.core->ledger, 1, !slot);
     private->place = slot;
+    private->called = called && slot; /* by the time a worker has one that waits, its thread sleeps elsewhere */
     store_release(&private->state, (uint32_t)(slot ? TDM_HELD : TDM_QUEUED) | (uint32_t)TDM_SHORT); /* [task-prepared] */
     if (!slot) tdm_list_push_back(&lane->lane.queue, &private->link);
 }
 
-bool tdm_plain_submit(struct tdm_process_lane *lane, tandem_task *task)
+bool tdm_plain_submit(struct tdm_process_lane *lane, tandem_task *task, bool called)
 {
     struct tdm_slot *slot = NULL, *passed = NULL;
     uint32_t number = 0;
@@ -65,7 +66,7 @@ bool tdm_plain_submit(struct tdm_process_lane *lane, tandem_task *task)
     bool taken = has_report && is_as_usual(lane) && claim(task);
     if (taken) {
         if (!tdm_list_empty(&lane->idle)) slot = tdm_process_lane_take_idle(lane, &number);
-        admit(lane, task, slot);
+        admit(lane, task, slot, called);
         if (!slot) passed = tdm_process_lane_enter_to_pass(lane);
     }
     tdm_process_lane_unlock(lane);

@@ -5,8 +5,9 @@
 
 #include "process/process_lane.h"
 
-/* A submit, whole: from the claim of the task on.  False: nothing was done; it is a matter for a submit as others need it. */
-bool tdm_plain_submit(struct tdm_process_lane *lane, tandem_task *task);
+/* A submit, whole: from the claim of the task on.  called: the thread waits for it at once.  False: nothing was done; it is a matter for a
+ * submit as others need it. */
+bool tdm_plain_submit(struct tdm_process_lane *lane, tandem_task *task, bool called);
 
 /* With the ledger's lock held: takes up to room of those that wait first, as the next for this slot, which has so many in hand; they go to the
  * end of the list.  How many. */
