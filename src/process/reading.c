@@ -212,13 +212,24 @@ static void read_by_thread(struct tdm_slot *slot)
     if (!tdm_way_has_ring(&slot->in)) tdm_reading_hush_pipe(slot);
 }
 
-/* With the lock held: a worker without a task says nothing; but one whose memory is looked at may say that it is tired. */
-static bool may_speak(const struct tdm_slot *slot) { return slot->in_hand > 0 || slot->lane->options->memory_per_worker != 0; }
+/* With the lock held: a worker that is ready and has no task says nothing; but one whose memory is looked at may say that it is tired. */
+static bool may_speak(const struct tdm_slot *slot)
+{
+    return slot->in_hand > 0 || slot->state != TDM_SLOT_READY || slot->lane->options->memory_per_worker != 0;
+}
 
 /* The thread that calls a task is just about to lead: it comes here for it unless the task has ended, and then nobody waits. */
 void tdm_reading_handed_over(struct tdm_slot *slot, const struct tdm_task *task)
 {
     if (slot->reader == TDM_NOBODY_READS && !task->called) tdm_reading_listen_to_pipe(slot);
+}
+
+void tdm_reading_expect(struct tdm_slot *slot, const struct tdm_task *first)
+{
+    bool leads = slot->in_hand == 0 && first->called; /* its caller, as above; there is no other */
+    if (slot->reader != TDM_NOBODY_READS || leads || !tdm_way_has_ring(&slot->in)) return;
+    _Atomic uint32_t *wish = &slot->in.rings->host_wish;
+    if (load_seq(wish) == TDM_HOST_AWAKE) store_release(wish, TDM_HOST_BELL); /* the worker sees it with the frame [ring-wish] */
 }
 
 /* With the lock held.  Nobody reads any more: the worker is to ring.  Has it published something before it could know? */
@@ -229,6 +240,8 @@ static bool arm(struct tdm_slot *slot)
         if (may_speak(slot)) tdm_reading_listen_to_pipe(slot);
         return false;
     }
+    if (!may_speak(slot))
+        return false; /* the wish is raised with its next task; each change costs the worker its copy of the word */
     bool later = can_be_told_later(slot);
     if (later) have_it_looked_at(slot->lane);
     store_seq(&slot->in.rings->host_wish, later ? TDM_HOST_BELL_LATER : TDM_HOST_BELL); /* [ring-wish] */
@@ -245,7 +258,7 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
     enum let_go result = IS_FREE;
     bool leave_it = why == IS_FOR_THE_REACTOR;
     tdm_slot_lock(slot);
-    store_seq(&slot->look_up, 0);                                       /* [look-up] */
+    if (load_seq(&slot->look_up) != 0) store_seq(&slot->look_up, 0);    /* [look-up] */
     bool is_for_threads = !leave_it && !slot->unread && may_lead(slot); /* one may wait since the slot's last worker */
     struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
     bool passes = why == HAS_PASSED || (slot->came_by && !leave_it);
@@ -338,11 +351,18 @@ static void sleep_until_news(struct tdm_slot *slot, const struct tdm_task *mine,
         tdm_reading_sleep_on_pipe(slot, deadline);
 }
 
-/* With the right.  Of a ring, the worker need not ring. */
+/* Of a ring, the worker need not ring.  Mostly that is so already. */
+static void lower_wish(struct tdm_slot *slot)
+{
+    _Atomic uint32_t *wish = &slot->in.rings->host_wish;
+    if (load_seq(wish) != TDM_HOST_AWAKE) store_seq(wish, TDM_HOST_AWAKE); /* [ring-wish] */
+}
+
+/* With the right. */
 static void begin(struct tdm_slot *slot, const struct tdm_task *mine, uint64_t deadline)
 {
     if (tdm_way_has_ring(&slot->in))
-        store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
+        lower_wish(slot);
     else if (!has_ended(mine))
         tdm_reading_begin_at_pipe(slot, deadline);
 }

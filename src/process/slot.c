@@ -228,6 +228,7 @@ static enum tdm_offer offer_all(struct tdm_slot *slot, struct tdm_node *tasks, u
     uint64_t now_ns = tdm_quick_clock_now(); /* not before: the lock may take long, and a task's time begins now */
     enum tdm_offer result = TDM_OFFER_TAKEN;
     unsigned left = room(slot);
+    tdm_reading_expect(slot, container_of(tasks->next, struct tdm_task, link));
     while (!tdm_list_empty(tasks) && result == TDM_OFFER_TAKEN) {
         struct tdm_node *first = tdm_list_pop_front(tasks);
         result = offer(slot, container_of(first, struct tdm_task, link), now_ns, left);
@@ -267,7 +268,8 @@ void tdm_slot_release(struct tdm_slot *slot, uint32_t number)
 struct tdm_leeway tdm_slot_leeway_locked(struct tdm_slot *slot)
 {
     struct tdm_leeway leeway = {slot->in_hand, room(slot), slot->was_offered, is_spent(slot)};
-    if (tdm_way_has_ring(&slot->out)) tdm_ring_expect(&slot->out.ring, leeway.room * sizeof(struct tdm_frame));
+    unsigned soon = slot->in_hand > 0 ? leeway.room : 1; /* else those before were waited for one by one */
+    if (tdm_way_has_ring(&slot->out)) tdm_ring_expect(&slot->out.ring, soon * sizeof(struct tdm_frame));
     return leeway;
 }
 

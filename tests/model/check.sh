@@ -137,6 +137,9 @@ stream() {
     clean 'two waiters, a special' -DLIMITED=0 -DIN_HAND=1 -DSPECIALS=1
     clean 'three tasks, one in hand' -DTASKS=3 -DIN_HAND=1
     mutant never_looks_again somebody_waits_for_ever
+    mutant task_without_a_wish not_armed
+    mutant raises_after_the_task not_armed
+    mutant caller_stays_away not_armed -DLIMITED=0
     mutant arms_after_freeing not_armed
     mutant leaves_with_the_right somebody_waits_for_ever
     mutant given_beside_the_word somebody_waits_for_ever

@@ -13,7 +13,7 @@
  *                                     wake_reader (kick); tdm_reading_pass (over)
  *            process/replies.c        tdm_replies_take_plain
  *            process/slot_reactor.c   tdm_slot_bury, judge
- *            process/slot.c           tdm_slot_offer (hand_over, hand_over_shortly)
+ *            process/slot.c           tdm_slot_offer (hand_over, hand_over_shortly), tdm_reading_expect
  *            job/stream.c             the host's half: wake_worker, after_host_read (make_room)
  *   Worker   child/process_worker.c   take, reply
  *            job/stream.c             the worker's half: after_worker_write, tdm_channel_settle, wait_for_news.  That it puts a bell
@@ -31,6 +31,9 @@
  *
  * Mutants.  With one of these as -D spin must find an error.  Of who holds the right:
  *   never_looks_again              who lets go does not look at the ring once more: a reply just before is seen by nobody
+ *   task_without_a_wish            who let go of an idle worker left the flag lowered, and who gives it a task does not raise it
+ *   raises_after_the_task          or only when the task is published
+ *   caller_stays_away              who calls a task raises no flag, and does not read
  *   arms_after_freeing             the right is free before the flag says BELL: the next reader's wish is overwritten
  *   leaves_with_the_right          a waiter was handed the right just when its time was over, and goes home
  *   given_beside_the_word          what it sleeps on does not change when it is handed the right: it falls asleep with it
@@ -82,6 +85,9 @@
 #endif
 #ifndef CRASHES /* 0 or 1: may it die; */
 #define CRASHES 0
+#endif
+#ifndef CALLS /* 0 or 1: do waiters without a time limit call, that is wait at once? */
+#define CALLS 1
 #endif
 #ifndef CANCELS /* and so many tasks be cancelled. */
 #define CANCELS 0
@@ -149,9 +155,10 @@ byte crashes, cancels, specials = SPECIALS
 byte still_open = TASKS
 bool rings /* the worker has taken BELL from the flag, and not rung yet */
 bool comes /* the reactor knows, and has not tried for the right yet */
+byte caller = NOBODY /* has called its task, and has not tried either */
 
 #define ARMED \
-    (in_hand == 0 || reader != NOBODY || owed || reply_flag == BELL || rings || bell || posted || unlooked || comes || (!alive && !judged))
+    (in_hand == 0 || reader != NOBODY || owed || reply_flag == BELL || rings || bell || posted || unlooked || comes || caller != NOBODY || (!alive && !judged))
 
 /* ---- the worker ---- */
 
@@ -253,12 +260,27 @@ end_asleep:
 
 /* ---- the host ---- */
 
-/* tdm_slot_offer, also when a place has become free: under the lock.  After that, locked or not, the worker is woken. */
-inline hand_over()
+#ifdef task_without_a_wish
+#define RAISE skip
+#elif defined(raises_after_the_task)
+#define RAISE late = true
+#else
+#define RAISE reply_flag = BELL
+#endif
+
+/* tdm_slot_offer, also when a place has become free: under the lock.  After that, locked or not, the worker is woken.  A worker without a task
+ * has nothing to say, so nobody need read, and the flag is lowered; who gives it one raises it first, unless its caller is about to read.  The
+ * worker may change the flag meanwhile, for what it has said before, but does not look at the ring: so that is one step. */
+inline hand_over(by)
 {
     if
     :: !dead && in_hand < IN_HAND && len(queue) > 0 ->
         queue ? it;
+        if
+        :: reader == NOBODY && in_hand == 0 && by != NOBODY -> caller = by
+        :: reader == NOBODY && !(in_hand == 0 && by != NOBODY) && reply_flag == AWAKE -> RAISE
+        :: else
+        fi;
         requests ! it;
         place[it] = OFFERED;
         in_hand++;
@@ -270,6 +292,12 @@ inline hand_over()
 
 inline wake_worker()
 {
+#ifdef raises_after_the_task
+    if
+    :: late -> late = false; reply_flag = BELL
+    :: else
+    fi;
+#endif
     if
     :: published ->
         atomic {
@@ -347,7 +375,9 @@ inline kick()
 #define IN_WORKER(task)  (place[task] == OFFERED || place[task] == CLAIMED)
 #define IS_REACTOR       (me == REACTOR)
 #define MAY_RUN_OUT      (me < LIMITED)
+#define CALLED           (CALLS && !MAY_RUN_OUT && len(queue) == 1)
 #define FREE_FOR_ME      (reader == NOBODY && (IS_REACTOR || !owed))
+#define MAY_SPEAK        (in_hand > 0 || SPECIALS > 0)
 #define HAS_ENDED        (!IS_REACTOR && ended[me])
 #define NOTHING_FROM_NOW (HAS_ENDED || timed)
 
@@ -355,7 +385,7 @@ inline kick()
 proctype Thread(byte me)
 {
     byte it, done;
-    bool timed, published, special, rung, wanted, enough;
+    bool timed, published, special, rung, wanted, enough, late;
 
     if
     :: IS_REACTOR -> goto reactor
@@ -366,13 +396,29 @@ proctype Thread(byte me)
     atomic {
         if
         :: dead -> finish(me)
-        :: else -> place[me] = QUEUED; queue ! me; hand_over()
+        :: else ->
+            place[me] = QUEUED;
+            queue ! me;
+            if
+            :: CALLED -> hand_over(me)
+            :: else -> hand_over(NOBODY)
+            fi
         fi
     }
     wake_worker();
+#ifdef caller_stays_away
+    if
+    :: caller == me -> caller = NOBODY; ended[me]; goto over
+    :: else
+    fi;
+#endif
 
 wait: /* tdm_reading_take.  A right that the reactor is owed is not free.  A task still in the queue is in no worker's hands. */
     atomic {
+        if
+        :: caller == me -> caller = NOBODY
+        :: else
+        fi;
         if
         :: ended[me] -> goto over
         :: !ended[me] && IN_WORKER(me) && FREE_FOR_ME -> reader = me; goto holds
@@ -456,7 +502,7 @@ reads:
             it = 0;
             if
             :: in_hand > 0 -> skip /* that is much, and it gets several at once later */
-            :: hand_over()
+            :: hand_over(NOBODY)
             fi
         }
         wake_worker();
@@ -535,12 +581,18 @@ let_go: /* tdm_reading_let_go: to the reactor, if there is something that only i
             :: else
             fi;
 #ifndef arms_after_freeing
-            reply_flag = BELL
+            if
+            :: MAY_SPEAK -> reply_flag = BELL
+            :: else
+            fi
 #endif
         fi
     }
 #ifdef arms_after_freeing
-    reply_flag = BELL;
+    if
+    :: MAY_SPEAK -> reply_flag = BELL
+    :: else
+    fi;
 #endif
 #ifndef never_looks_again
     /* A reply that came before the flag said BELL has rung nowhere. */
@@ -661,7 +713,7 @@ over: /* It may come by once more. */
 proctype Outside()
 {
     byte it, taken;
-    bool published;
+    bool published, late;
 end_outside:
     do
     /* tdm_slot_stop, of a task that is not begun; another thread is first to end it */
@@ -674,7 +726,7 @@ end_outside:
             od;
             if
             :: place[taken] == QUEUED -> queue ?? eval(taken); place[taken] = GONE
-            :: place[taken] == OFFERED -> place[taken] = GONE; in_hand--; hand_over()
+            :: place[taken] == OFFERED -> place[taken] = GONE; in_hand--; hand_over(NOBODY)
             :: else -> taken = NOBODY
             fi
         }
@@ -701,7 +753,7 @@ end_outside:
 init
 {
     byte i, it;
-    bool published;
+    bool published, late;
     atomic {
         for (i : 0 .. TASKS - 1) {
             place[i] = NEW
@@ -709,7 +761,7 @@ init
         for (i : WAITERS .. TASKS - 1) {
             place[i] = QUEUED;
             queue ! i;
-            hand_over()
+            hand_over(NOBODY)
         }
         published = false;
         i = 0;
@@ -738,7 +790,7 @@ init
         timeout ->
         MUST(still_open == 0 && len(replies) == 0 && !reader_asleep, somebody_waits_for_ever);
         MUST(reader == NOBODY, right_left_behind);
-        MUST(reply_flag == BELL, not_armed);
+        MUST(reply_flag == BELL || SPECIALS == 0, not_armed);
         break
     }
     od
