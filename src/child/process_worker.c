@@ -421,16 +421,28 @@ static struct tdm_use use_of(uint64_t ran_ns)
     return use;
 }
 
+/* Every field, for there may be anything. */
+static void make_reply(struct tdm_frame *frame, const struct tdm_frame *task, const tandem_context *context, int code,
+                       const struct tdm_use *use)
+{
+    frame->magic = TDM_FRAME_MAGIC;
+    frame->kind = TDM_FRAME_REPLY;
+    frame->entry = task->entry;
+    frame->sequence = task->sequence;
+    frame->code = code;
+    frame->flags = context->output ? TDM_FRAME_HAS_OUTPUT : 0;
+    frame->payload = (uint32_t)context->output_size;
+    frame->progressed = tdm_worker_talk_has_progressed();
+    frame->use = *use;
+}
+
 static void reply(const struct tdm_frame *task, tandem_context *context, int code, const struct tdm_use *use)
 {
-    struct tdm_frame frame = tdm_frame_make(TDM_FRAME_REPLY, context->output_size);
-    frame.sequence = task->sequence;
-    frame.entry = task->entry;
-    frame.code = code;
-    frame.progressed = tdm_worker_talk_has_progressed();
-    frame.use = *use;
-    if (context->output) frame.flags |= TDM_FRAME_HAS_OUTPUT;
+    struct tdm_frame frame, *place = context->output_size == 0 ? tdm_channel_place(&worker.channel) : NULL;
+    make_reply(place ? place : &frame, task, context, code, use);
     tdm_fault(TDM_FAULT_worker_reply_begun);
+    if (place && tdm_channel_put_placed(&worker.channel)) return;
+    if (place) make_reply(&frame, task, context, code, use);
     if (tdm_channel_write(&worker.channel, &frame, context->output) != 0) _exit(TDM_EXIT_CHANNEL_LOST);
 }
 
@@ -500,6 +512,13 @@ static uint64_t run(const struct tdm_frame *task, void *input)
     return ran_ns;
 }
 
+/* What the host has written last, and will be written here: its reply, and the word of the task after it. */
+static void expect_next(const struct tdm_frame *task)
+{
+    worker.channel.next_word = &worker.control->words[(task->entry + 1) % TDM_IN_HAND];
+    if (tdm_way_has_ring(&worker.channel.out)) tdm_ring_expect(&worker.channel.out.ring, sizeof *task);
+}
+
 /* Claimed on the header, before memory is taken for the payload: an input that kills its reader is this task's, nobody else's.  A
  * finish that fails because the host won means: touch nothing more.  One that fails otherwise: the host has read the reply already and
  * the word is another task's. */
@@ -508,6 +527,7 @@ static void take(const struct tdm_frame *task)
     tdm_fault(TDM_FAULT_worker_read_header);
     tdm_worker_talk_begin(task);
     tdm_channel_settle_before_task(&worker.channel, task->payload);
+    expect_next(task);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_OFFERED, TDM_CLAIMED)) {
         skip_input(task);
         return;

@@ -97,6 +97,22 @@ bool tdm_ring_put(struct tdm_ring *ring, const void *header, size_t header_size,
     return true;
 }
 
+bool tdm_ring_peek_all(const struct tdm_ring *ring, void *to, size_t size)
+{
+    size_t place = (size_t)(ring->own & (TDM_RING_SIZE - 1));
+    if (load_seq(&ring->counts->tail) - ring->own != size || TDM_RING_SIZE - place < size) return false; /* [ring-publish] */
+    memcpy(to, ring->bytes + place, size);
+    return true;
+}
+
+/* A producer that sleeps for room has filled the ring since, and who takes that out wakes it: so nothing here need be seen at once. */
+void tdm_ring_take_peeked(struct tdm_ring *ring, size_t size)
+{
+    ring->own += size;
+    ring->foreign = ring->own;
+    store_release(&ring->counts->head, ring->own); /* [ring-take] */
+}
+
 void tdm_ring_publish(struct tdm_ring *ring) { store_seq(&ring->counts->tail, ring->own); /* [ring-publish] */ }
 
 ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size)

@@ -91,6 +91,10 @@ void tdm_ring_expect(const struct tdm_ring *ring, size_t size);
 /* The consumer: takes up to size bytes, at most a piece, to NULL: throws them away.  How many; -EAGAIN: there is nothing; -EPROTO. */
 ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size);
 
+/* The consumer: copies what there is, if that is exactly so much, and lies in one piece; it is not taken yet. */
+bool tdm_ring_peek_all(const struct tdm_ring *ring, void *to, size_t size);
+void tdm_ring_take_peeked(struct tdm_ring *ring, size_t size); /* far less than half a ring; the producer need not be woken */
+
 /* Is there something to read; or, for the producer, more room than it has seen?  For who watches, or looks once more before it sleeps. */
 static inline bool tdm_ring_has_news(const struct tdm_ring *ring, bool produces)
 {

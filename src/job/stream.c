@@ -101,13 +101,13 @@ static void after_worker_read(struct tdm_channel *channel)
 #define WATCH_LEAST_NS 5000u
 #define LOOKS          16 /* between two looks at the clock */
 
-/* The other side may be waiting for this very processor, though there are more: after a moment it is let go first.  Where nobody waits that
- * costs little. */
+/* The other side may be waiting for this very processor, though there are more: after a moment it is let go first; at once, where it was so the
+ * last time.  Where nobody waits that costs little. */
 #define YIELD_AFTER_NS 3000u
 
 enum found { NOTHING, FOUND, FOUND_LATE };
 
-static enum found watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
+static enum found watch_for(const struct tdm_way *way, bool writes, uint64_t ns, uint64_t yield_after_ns)
 {
     uint64_t begun = tdm_clock_ns(), passed = 0;
     enum found found = FOUND;
@@ -116,7 +116,7 @@ static enum found watch_for(const struct tdm_way *way, bool writes, uint64_t ns)
             if (tdm_ring_has_news(&way->ring, writes)) return found;
             tdm_pause();
         }
-        if (passed > YIELD_AFTER_NS) {
+        if (passed >= yield_after_ns) {
             sched_yield();
             found = FOUND_LATE;
         }
@@ -142,7 +142,7 @@ bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *wat
         return tdm_ring_has_news(&way->ring, writes);
     }
     if (watch->short_sleeps >= SLEEPS_TO_TRY) watch->now_ns = watch->most_ns;
-    enum found found = watch_for(way, writes, watch->now_ns);
+    enum found found = watch_for(way, writes, watch->now_ns, watch->late > 0 ? 0 : YIELD_AFTER_NS);
     watch->late = found == FOUND_LATE ? watch->late + 1 : 0;
     uint32_t next_ns = found ? watch->now_ns * 2 : watch->short_sleeps >= SLEEPS_TO_TRY ? WATCH_LEAST_NS : watch->now_ns / 2;
     if (next_ns < WATCH_LEAST_NS) next_ns = WATCH_LEAST_NS;
@@ -154,7 +154,8 @@ bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *wat
 /* The other side is at it, too, or was woken for it; and to wake up takes many times longer than a piece of a frame. */
 bool tdm_way_watch_amid(const struct tdm_way *way, bool writes, const struct tdm_watch *watch)
 {
-    return watch->most_ns != 0 ? watch_for(way, writes, watch->most_ns) != NOTHING : tdm_ring_has_news(&way->ring, writes);
+    return watch->most_ns != 0 ? watch_for(way, writes, watch->most_ns, YIELD_AFTER_NS) != NOTHING
+                               : tdm_ring_has_news(&way->ring, writes);
 }
 
 uint64_t tdm_way_sleep(_Atomic uint32_t *word, uint32_t wish, struct tdm_watch *watch, uint64_t deadline_ns)
@@ -313,8 +314,37 @@ static ssize_t read_payload(struct tdm_inbox *inbox, struct tdm_way *way)
     return got;
 }
 
+static bool is_bare_reply(const struct tdm_frame *frame)
+{
+    return frame->magic == TDM_FRAME_MAGIC && frame->kind == TDM_FRAME_REPLY && (frame->flags | frame->payload) == 0;
+}
+
+static void take_bare(struct tdm_inbox *inbox)
+{
+    inbox->payload = NULL;
+    inbox->mail = NULL;
+    inbox->out_of_memory = false;
+}
+
+/* The answer to a single call, alone in its ring: the buffer would cost more than it.  1; 0: it is something else, and is left where it is;
+ * -errno. */
+static int pull_single(struct tdm_inbox *inbox, struct tdm_way *way)
+{
+    struct tdm_frame *frame = &inbox->frame;
+    if (inbox->has_frame || tdm_inbox_has_more(inbox) || !tdm_way_has_ring(way)) return 0;
+    if (!tdm_ring_peek_all(&way->ring, frame, sizeof *frame) || !is_bare_reply(frame)) return 0;
+    int fault = tdm_fault(TDM_FAULT_host_read);
+    if (fault != 0) return -fault;
+    if (tdm_fault_short(TDM_FAULT_host_read, sizeof *frame) < sizeof *frame) return 0;
+    tdm_ring_take_peeked(&way->ring, sizeof *frame);
+    take_bare(inbox);
+    return 1;
+}
+
 int tdm_inbox_pull(struct tdm_inbox *inbox, struct tdm_way *way)
 {
+    int single = pull_single(inbox, way);
+    if (single != 0) return single;
     while (!inbox->has_frame) {
         int error = inbox->end - inbox->start >= sizeof inbox->frame ? take_header(inbox) : fill_buffer(inbox, way);
         if (error != 0) return error;
@@ -337,11 +367,9 @@ bool tdm_inbox_pull_bare_reply(struct tdm_inbox *inbox)
     struct tdm_frame *frame = &inbox->frame;
     if (!tdm_inbox_has_header(inbox)) return false;
     memcpy(frame, inbox->buffer + inbox->start, sizeof *frame);
-    if (frame->magic != TDM_FRAME_MAGIC || frame->kind != TDM_FRAME_REPLY || (frame->flags | frame->payload) != 0) return false;
+    if (!is_bare_reply(frame)) return false;
     inbox->start += sizeof *frame;
-    inbox->payload = NULL;
-    inbox->mail = NULL;
-    inbox->out_of_memory = false;
+    take_bare(inbox);
     return true;
 }
 
@@ -380,7 +408,7 @@ static void watch_with_bell_owed(struct tdm_channel *channel, const struct tdm_w
     if (channel->owes_bell && !writes) {
         bool passed = load_seq(&way->rings->host_wish) == TDM_HOST_BELL_UNLESS_PASSED;
         if (channel->watch.most_ns != 0)
-            watch_for(way, writes, passed ? PASS_NS : BELL_NS);
+            watch_for(way, writes, passed ? PASS_NS : BELL_NS, YIELD_AFTER_NS);
         else
             sched_yield(); /* with one processor: who is to come for it may have been just about to */
     }
@@ -425,7 +453,7 @@ bool tdm_channel_wait(struct tdm_channel *channel, uint64_t deadline_ns)
 void tdm_channel_settle_soon(struct tdm_channel *channel)
 {
     if (!channel->owes_bell) return;
-    if (channel->watch.most_ns != 0) watch_for(&channel->out, true, BELL_NS);
+    if (channel->watch.most_ns != 0) watch_for(&channel->out, true, BELL_NS, YIELD_AFTER_NS);
     if (tdm_ring_is_taken(&channel->out.ring))
         channel->owes_bell = false;
     else
@@ -440,6 +468,7 @@ static ssize_t read_at_last(struct tdm_channel *channel, void *to, size_t size, 
     while ((got = read_some(TDM_FAULT_worker_read, &channel->in, to, size)) == -EAGAIN && tdm_way_has_ring(&channel->in)) {
         wait_for_news(channel, &channel->in, false, amid, TDM_FOREVER);
         if (channel->lost) return 0;
+        if (channel->next_word) tdm_prefetch(channel->next_word);
     }
     if (!tdm_way_has_ring(&channel->in))
         channel->slept_ns += tdm_quick_clock_now() - before;
@@ -492,6 +521,21 @@ static int write_at_once(struct tdm_channel *channel, const struct tdm_frame *fr
     tdm_ring_publish(&channel->out.ring);
     after_worker_write(channel);
     return 0;
+}
+
+struct tdm_frame *tdm_channel_place(struct tdm_channel *channel)
+{
+    return tdm_way_has_ring(&channel->out) ? tdm_way_place(&channel->out) : NULL;
+}
+
+bool tdm_channel_put_placed(struct tdm_channel *channel)
+{
+    const size_t size = sizeof(struct tdm_frame);
+    if (tdm_fault(TDM_FAULT_worker_write) != 0 || tdm_fault_short(TDM_FAULT_worker_write, size) < size) return false;
+    tdm_ring_put_placed(&channel->out.ring, size);
+    tdm_ring_publish(&channel->out.ring);
+    after_worker_write(channel);
+    return true;
 }
 
 int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame, const void *payload)

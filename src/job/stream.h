@@ -114,10 +114,11 @@ void tdm_inbox_clear(struct tdm_inbox *inbox);
 struct tdm_channel {
     struct tdm_way in, out;
     struct tdm_watch watch;
-    bool owes_bell;    /* a reply is published and the reactor not called yet */
-    bool lost;         /* its pipe is gone: the host cannot be called any more */
-    uint64_t slept_ns; /* ever */
-    size_t start, end; /* of what is in the buffer */
+    bool owes_bell;        /* a reply is published and the reactor not called yet */
+    bool lost;             /* its pipe is gone: the host cannot be called any more */
+    uint64_t slept_ns;     /* ever */
+    size_t start, end;     /* of what is in the buffer */
+    const void *next_word; /* will be written as soon as the next frame has come, most likely; NULL: not known */
     char buffer[16384];
 };
 
@@ -139,6 +140,11 @@ void tdm_channel_settle_before_task(struct tdm_channel *channel, size_t payload)
 /* False: the host is gone. */
 bool tdm_channel_read(struct tdm_channel *channel, void *to, size_t size);
 bool tdm_channel_skip(struct tdm_channel *channel, size_t size);
+
+/* Where the next frame will lie, if it has no payload and can be made there; else NULL. */
+struct tdm_frame *tdm_channel_place(struct tdm_channel *channel);
+/* It has been made there, and is published.  False: nothing has happened. */
+bool tdm_channel_put_placed(struct tdm_channel *channel);
 
 /* 0 or -errno; the whole frame, or the channel is broken. */
 int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame, const void *payload);

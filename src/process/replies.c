@@ -207,7 +207,8 @@ static void fetch_words(const struct tdm_slot *slot)
     for (size_t i = 0; i < more && i < AT_ONCE; i++) tdm_prefetch(&slot->control->words[(at + i) % TDM_IN_HAND]);
 }
 
-/* While the worker has much in hand it gets nothing new, and then several tasks at once: to hand one over alone costs much beside such a task, both
+/* Who calls a task reads its answer himself, so nobody is woken by its end: that comes first, and the ledger is told of it together with what the
+ * worker is given next.  While the worker has much in hand it gets nothing new, and then several tasks at once: to hand one over alone costs much beside such a task, both
  * sides. */
 static int take_replies(struct tdm_slot *slot)
 {
@@ -219,8 +220,10 @@ static int take_replies(struct tdm_slot *slot)
     bool refill = count > 0 && slot->in_hand < TDM_IN_HAND * 3 / 4;
     struct tdm_leeway leeway = tdm_slot_leeway_locked(slot);
     tdm_slot_unlock(slot);
+    int called = shorts == 1 && plain->task->called;
+    if (called) tdm_task_finish_plain_run(plain->task, plain->sampled, &slot->tally);
     if (refill) tdm_process_lane_refill(slot->lane, slot, &leeway);
-    for (struct plain_answer *one = plain; one < plain + shorts; one++)
+    for (struct plain_answer *one = plain + called; one < plain + shorts; one++)
         tdm_task_finish_plain_run(one->task, one->sampled, &slot->tally);
     for (struct answered *one = answered; one < answered + count - shorts; one++)
         tdm_replies_finish(slot, one->task, &one->outcome, &one->facts, &slot->tally);

@@ -87,7 +87,7 @@ static inline void tdm_slot_set_deadline(struct tdm_slot *slot)
 static inline void tdm_slot_free_entry(struct tdm_slot *slot, struct tdm_entry *entry)
 {
     entry->task = NULL;
-    if (entry == slot->oldest) slot->oldest = tdm_slot_next(slot, entry);
+    if (entry == slot->oldest) slot->oldest = slot->in_hand > 1 ? tdm_slot_next(slot, entry) : NULL;
     if (--slot->in_hand == 0) add_seq(&slot->lane->busy, (uint32_t)-1); /* [lane-busy] */
 }
 

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/quick_clock.h"
 #include "guards/guard_link.h"
 #include "process/process_lane.h"
 #include "process/reading.h"
@@ -211,7 +212,7 @@ void tdm_staff_leave(struct tdm_process_lane *lane, struct tdm_slot *slot)
 
 void tdm_staff_go_idle(struct tdm_process_lane *lane, struct tdm_slot *slot)
 {
-    slot->idle_since_ns = tdm_clock_ns();
+    slot->idle_since_ns = tdm_quick_clock_now();
     tdm_list_remove(&slot->idle);
     tdm_list_push_front(&lane->idle, &slot->idle);
     if (lane->sweeping || at_work(&lane->staff) <= lane->options->processes_ready) return;
