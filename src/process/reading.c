@@ -188,12 +188,33 @@ static void have_it_looked_at(struct tdm_process_lane *lane)
     if (exchange_seq(&lane->looks, 1) == 0) tdm_reactor_set_timer(&lane->look_timer, tdm_clock_ns() + LATER_NS); /* [lane-looks] */
 }
 
-/* With the lock held: by a thread that came by while it submits.  It comes again soon; meanwhile the reactor's wake-up, and what it keeps from
- * the submitter, would cost more than many a task.  True: all that the worker will publish is seen to. */
+/* What it has in hand is done within some tens of microseconds, as far as is known. */
+#define BRIEF_NS 2000u
+
+/* With the lock held: has it a task in hand of which somebody is to be told who does not come for it?  Who waits here comes; who sleeps on a
+ * task, or on one of many, has marked it, and who talks to it, too. */
+static bool owes_word(const struct tdm_slot *slot)
+{
+    const uint32_t looked_at = (uint32_t)(TDM_SHORT | TDM_TALKS | TDM_WAITED | TDM_WAITED_ANY);
+    for (const struct tdm_entry *entry = slot->entries; entry < slot->entries + TDM_IN_HAND; entry++)
+        if (entry->task && (load_seq(&entry->task->state) & looked_at) != TDM_SHORT) return true;
+    return false;
+}
+
+/* With the lock held: a thread that waits for one task of many like these waits for one of the next soon, and nobody else minds. */
+static bool is_brief(const struct tdm_slot *slot)
+{
+    return slot->in_hand > 0 && slot->usual_ns != 0 && slot->usual_ns <= BRIEF_NS && !owes_word(slot);
+}
+
+/* With the lock held: by a thread that came by while it submits, or waits for brief tasks one after the other.  It comes again soon; meanwhile
+ * the reactor's wake-up, and what it keeps from that thread, would cost more than many a task.  True: all that the worker will publish is seen
+ * to. */
 static bool leave_to_the_next(struct tdm_slot *slot)
 {
     if (!tdm_way_has_ring(&slot->in) || slot->hasty || !tdm_slot_may_watch(slot)) return false;
     slot->reader = TDM_NOBODY_READS;
+    slot->visited = true;
     have_it_looked_at(slot->lane);
     store_seq(&slot->in.rings->host_wish, TDM_HOST_BELL_UNLESS_PASSED); /* [ring-wish] */
     return true;
@@ -218,10 +239,21 @@ static bool may_speak(const struct tdm_slot *slot)
     return slot->in_hand > 0 || slot->state != TDM_SLOT_READY || slot->lane->options->memory_per_worker != 0;
 }
 
-/* The thread that calls a task is just about to lead: it comes here for it unless the task has ended, and then nobody waits. */
+/* With the lock held: whoever was to come by may not do so for what is in hand now.  A bell that the worker owes already it rings before it begins
+ * its next task. */
+static void count_on_nobody(struct tdm_slot *slot)
+{
+    uint32_t wish = TDM_HOST_BELL_UNLESS_PASSED;
+    if (tdm_way_has_ring(&slot->in)) cas_seq(&slot->in.rings->host_wish, &wish, TDM_HOST_BELL); /* [ring-wish] */
+}
+
+/* The thread that calls a task is just about to lead: it comes here for it unless the task has ended, and then nobody waits.
+ * relaxed: the mark was there before it was queued */
 void tdm_reading_handed_over(struct tdm_slot *slot, const struct tdm_task *task)
 {
-    if (slot->reader == TDM_NOBODY_READS && !task->called) tdm_reading_listen_to_pipe(slot);
+    if (slot->reader != TDM_NOBODY_READS || task->called) return;
+    tdm_reading_listen_to_pipe(slot);
+    if (!(load_relaxed(&task->state) & TDM_SHORT)) count_on_nobody(slot);
 }
 
 void tdm_reading_expect(struct tdm_slot *slot, const struct tdm_task *first)
@@ -261,7 +293,7 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
     if (load_seq(&slot->look_up) != 0) store_seq(&slot->look_up, 0);    /* [look-up] */
     bool is_for_threads = !leave_it && !slot->unread && may_lead(slot); /* one may wait since the slot's last worker */
     struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
-    bool passes = why == HAS_PASSED || (slot->came_by && !leave_it);
+    bool passes = why == HAS_PASSED || (!leave_it && (who == TDM_THREAD_READS ? is_brief(slot) : slot->came_by));
     slot->came_by = false;
     if (who == TDM_THREAD_READS && !tdm_outbox_empty(&slot->outbox)) tdm_reactor_post(&slot->attend);
     if (leave_it || (slot->unread && who == TDM_THREAD_READS)) {
@@ -545,16 +577,22 @@ static void pipe_ended(struct tdm_slot *slot)
         tdm_guards_expect_end(&slot->child);
 }
 
-/* Who reads now has looked, and will be told as he wishes. */
+/* Who reads now has looked, and will be told as he wishes.  One that was visited since the last look is looked at the next time, unless it has
+ * word for somebody who does not come for it. */
 static void look(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);
     bool nobody = slot->state != TDM_SLOT_EMPTY && slot->reader == TDM_NOBODY_READS && tdm_way_has_ring(&slot->in);
     uint32_t wish = nobody ? load_seq(&slot->in.rings->host_wish) : TDM_HOST_AWAKE;
     bool later = wish == TDM_HOST_BELL_LATER || wish == TDM_HOST_BELL_UNLESS_PASSED;
-    if (later && !tdm_ring_has_news(&slot->in.ring, false)) slot->hasty = true;
+    bool visited = slot->visited && (later ? !owes_word(slot) : slot->reader == TDM_THREAD_READS);
+    slot->visited = false;
+    if (visited)
+        have_it_looked_at(slot->lane);
+    else if (later && !tdm_ring_has_news(&slot->in.ring, false))
+        slot->hasty = true;
     tdm_slot_unlock(slot);
-    if (later) tdm_reading_now(slot);
+    if (later && !visited) tdm_reading_now(slot);
 }
 
 /* Forgotten first: a slot that is left to be looked at from now on is seen below, or sets the timer again. */
@@ -602,7 +640,7 @@ void tdm_reading_end(struct tdm_slot *slot)
     tdm_inbox_clear(&slot->inbox);
     tdm_slot_lock(slot);
     slot->reader = TDM_NOBODY_READS;
-    slot->has_held = slot->unread = slot->unlooked = slot->came_by = false;
+    slot->has_held = slot->unread = slot->unlooked = slot->came_by = slot->visited = false;
     store_seq(&slot->look_up, 0);
     tdm_slot_unlock(slot);
 }

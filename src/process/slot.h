@@ -76,6 +76,7 @@ struct tdm_slot {
     bool unread;              /* the reader that was a thread has left the reactor something that only it may read */
     bool hasty;               /* whoever reads is to be told of the next reply at once: what the worker does takes long */
     bool came_by;             /* a thread that submits has come by while the reactor read: it will again */
+    bool visited;             /* a thread that will come by again has read since the reactor last looked */
     bool ended;               /* pipes: that of the replies has, though its worker may go on; no thread waits there any more */
     bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
     _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */

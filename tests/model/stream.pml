@@ -27,7 +27,7 @@
  *
  * Not here: what a broken worker writes into a ring; two threads that wait for the same task; systems without a futex.  A wish to be told
  * later, or unless somebody comes by, for who has it looks by himself after a while, or has the reactor look: so he never sleeps here, and a bell
- * that is to ring later is one that is posted.
+ * that is to ring later is one that is posted.  A look that is put off, since somebody has come by, is one that comes late.
  *
  * Mutants.  With one of these as -D spin must find an error.  Of who holds the right:
  *   never_looks_again              who lets go does not look at the ring once more: a reply just before is seen by nobody
@@ -572,13 +572,13 @@ let_go: /* tdm_reading_let_go: to the reactor, if there is something that only i
             od;
             reader = NOBODY;
             if
-            :: enough ->
+            :: enough || (!IS_REACTOR && in_hand > 0) -> /* the second: brief tasks, it will wait for the next */
                 enough = false;
 #ifndef has_enough_and_tells_nobody
                 unlooked = true;
 #endif
                 goto gone
-            :: else
+            :: !enough
             fi;
 #ifndef arms_after_freeing
             if
