@@ -24,9 +24,9 @@ void tdm_self_leave(const struct tdm_inside *inside);
 /* The same for who knows the place of what this thread is inside of, which takes a while to find. */
 struct tdm_inside **tdm_self_place(void);
 static inline void tdm_self_enter_at(struct tdm_inside **place, struct tdm_inside *inside, const struct tdm_core *core,
-                                     const tandem_task *task)
+                                     const tandem_task *task, const tandem_group *group)
 {
-    *inside = (struct tdm_inside){.core = core, .task = task, .group = task->group, .outer = *place};
+    *inside = (struct tdm_inside){.core = core, .task = task, .group = group, .outer = *place};
     *place = inside;
 }
 

@@ -122,53 +122,41 @@ static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, 
     tdm_ledger_add_sample(ledger, outcome->started_ns - task->queued_ns, ended_ns - outcome->started_ns);
 }
 
-/* Has it replied nothing, and was it not talked to, too?  relaxed: what is looked at was set before it ran, or by its function. */
-static bool ends_plainly(const struct tdm_task *task, const struct tdm_outcome *outcome)
+/* What is left for a task that asked for nothing of what follows below. [task-end] */
+static inline void end_plainly(struct tdm_task *private, int status, struct tdm_tally *tally)
 {
-    uint32_t marks = load_relaxed(&task->state) & (uint32_t)(TDM_PLAIN | TDM_TIMED | TDM_TALKS);
-    return marks == TDM_PLAIN && !outcome->output;
-}
-
-/* What is left then of what follows below. [task-end] */
-static void end_plainly(struct tdm_task *private, const struct tdm_outcome *outcome, struct tdm_tally *tally)
-{
-    tandem_task *task = tdm_task_public(private);
     struct tdm_mailbox *mailbox = NULL;
-    task->status = outcome->status;
-    task->code = outcome->code;
-    task->output = NULL; /* its link was there */
-    task->output_size = 0;
-    tdm_tally_count_own(tally, outcome->status);
+    tdm_task_public(private)->status = status;
+    tdm_tally_count_own(tally, status);
     uint32_t word = tdm_task_move_out(private, TDM_ENDED, &mailbox);
     wake(private, word);
     tdm_ledger_settle_later(tally);
     tdm_mailbox_let_go(mailbox);
 }
 
-/* No more than one of many is sampled: that takes the ledger's lock. [task-end] */
+void tdm_task_finish_plainly(struct tdm_task *private, int status, int code, struct tdm_tally *tally)
+{
+    tandem_task *task = tdm_task_public(private);
+    task->code = code;
+    task->output = NULL; /* its link was there */
+    task->output_size = 0;
+    end_plainly(private, status, tally);
+}
+
+/* No more than one of many is sampled: that takes the ledger's lock. */
 void tdm_task_finish_plain_run(struct tdm_task *private, bool sampled, struct tdm_tally *tally)
 {
-    struct tdm_mailbox *mailbox = NULL;
     const tandem_report *report = tdm_task_public(private)->report;
     if (sampled)
         tdm_ledger_add_sample(&private->lane->core->ledger, report->started_ns - report->queued_ns,
                               report->ended_ns - report->started_ns);
-    tdm_task_public(private)->status = TANDEM_OK;
-    tdm_tally_count_own(tally, TANDEM_OK);
-    uint32_t word = tdm_task_move_out(private, TDM_ENDED, &mailbox);
-    wake(private, word);
-    tdm_ledger_settle_later(tally);
-    tdm_mailbox_let_go(mailbox);
+    end_plainly(private, TANDEM_OK, tally);
 }
 
 /* The exchange is the last access to the task unless it has an on_done or on_message: whoever sees ENDED may free it.  What is needed after it is
  * read before; the wake uses the address only. [task-end] */
 void tdm_task_finish(struct tdm_task *private, const struct tdm_outcome *outcome, struct tdm_tally *tally)
 {
-    if (tally && ends_plainly(private, outcome)) {
-        end_plainly(private, outcome, tally);
-        return;
-    }
     tandem_task *task = tdm_task_public(private);
     struct tdm_core *core = private->lane->core;
     tandem_group *group = task->group;

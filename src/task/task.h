@@ -122,6 +122,10 @@ struct tdm_outcome {
  * on_done is called here if this is a pool thread and it is due on one, else put where it is run. */
 void tdm_task_finish(struct tdm_task *task, const struct tdm_outcome *outcome, struct tdm_tally *tally);
 
+/* The same for one with TDM_PLAIN and without TDM_TIMED that has left nothing and was not talked to; or was so only just now.  tally: the
+ * caller's own. */
+void tdm_task_finish_plainly(struct tdm_task *task, int status, int code, struct tdm_tally *tally);
+
 /* The same for one with TDM_SHORT that has returned 0, and no output, and whose report tells so already.  tally: the caller's own. */
 void tdm_task_finish_plain_run(struct tdm_task *task, bool sampled, struct tdm_tally *tally);
 

@@ -26,22 +26,30 @@ static uint64_t start_time(const struct tdm_task *private)
     return load_relaxed(&private->state) & TDM_TIMED ? tdm_clock_ns() : 0; /* relaxed: set before it was put anywhere */
 }
 
-/* place: see tdm_self_enter_at(). */
-static void call_function(const struct tdm_core *core, struct tdm_run *run, struct tdm_inside **place)
+/* What it returns.  place, group: see tdm_self_enter_at(). */
+static int call_function(const struct tdm_core *core, struct tdm_run *run, struct tdm_inside **place, const tandem_group *group)
 {
     tandem_task *task = tdm_task_public(run->task);
-    tdm_self_enter_at(place, &run->inside, core, task);
-    run->outcome.code = task->run(&run->context, task->input, task->input_size);
+    tdm_self_enter_at(place, &run->inside, core, task, group);
+    int code = task->run(&run->context, task->input, task->input_size);
     *place = run->inside.outer;
+    return code;
+}
+
+/* A plain one's group is not looked at: it would be all that is read of a cache line. */
+static int call_any_function(const struct tdm_core *core, struct tdm_run *run, struct tdm_inside **place)
+{
+    return call_function(core, run, place, tdm_task_public(run->task)->group);
 }
 
 /* A host's thread that helps must not be cancelled in the middle of somebody's task, which would then never end. */
-static void call_function_on_a_strange_thread(const struct tdm_core *core, struct tdm_run *run)
+static int call_function_on_a_strange_thread(const struct tdm_core *core, struct tdm_run *run)
 {
     int cancel_state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    call_function(core, run, tdm_self_place());
+    int code = call_any_function(core, run, tdm_self_place());
     pthread_setcancelstate(cancel_state, NULL);
+    return code;
 }
 
 /* What it is for any task of this thread. */
@@ -82,10 +90,12 @@ static void begin_run(struct tdm_run *run, struct tdm_core *core, struct tdm_tas
 }
 
 /* Leaves it as it was opened. */
-static void end_run(struct tdm_run *run, struct tdm_tally *tally)
+static void end_run(struct tdm_run *run, int status, int code, struct tdm_tally *tally)
 {
     struct tdm_task *task = run->task;
     run->task = NULL;
+    run->outcome.status = status;
+    run->outcome.code = code;
     if (tdm_task_public(task)->timeout_ms != 0) tdm_deadlines_disarm(&task->lane->core->deadlines, task);
     if (run->context.received) tdm_context_drop_received(&run->context);
     if (run->context.data) tdm_pool_data_let_go(run->context.data);
@@ -98,22 +108,23 @@ static void end_run(struct tdm_run *run, struct tdm_tally *tally)
     run->context.output_size = 0;
     run->context.deque = NULL;
     tdm_task_finish(task, &run->outcome, tally);
+    run->outcome.started_ns = 0;
 }
 
-/* The same where nothing was asked and nothing was left. */
-static void end_plainly(struct tdm_run *run, struct tdm_tally *tally)
+/* The same where nothing was asked; most often nothing is left, and it was not talked to.  Status and code go on in registers: whoever has written
+ * two words and reads them as one waits until all that was written before has reached its cache. */
+static void end_plainly(struct tdm_run *run, int status, int code, struct tdm_tally *tally)
 {
     const tandem_context *context = &run->context;
     uintptr_t left =
         (uintptr_t)context->output | (uintptr_t)context->received | (uintptr_t)context->data | (uintptr_t)context->deque;
-    if (left != 0 || context->asked) {
-        end_run(run, tally);
+    struct tdm_task *task = run->task;
+    if (left != 0 || context->asked || tdm_task_talks(task)) {
+        end_run(run, status, code, tally);
         return;
     }
-    struct tdm_task *task = run->task;
     run->task = NULL;
-    run->outcome.output = NULL;
-    tdm_task_finish(task, &run->outcome, tally);
+    tdm_task_finish_plainly(task, status, code, tally);
 }
 
 /* The function has ended its thread.  Nobody will join its branches, and none is to begin once others know that it has ended.  With its own tally it
@@ -123,26 +134,24 @@ static void end_for_want_of_a_return(void *argument)
     struct tdm_run *run = argument;
     tdm_self_leave(&run->inside);
     if (run->context.worker) tdm_deque_drop(&run->context.worker->deque);
-    run->outcome.status = TANDEM_CRASHED;
-    run->outcome.code = 0;
     run->outcome.step = "pthread_exit";
-    end_run(run, NULL);
+    end_run(run, TANDEM_CRASHED, 0, NULL);
 }
 
 /* On a thread that is not of the queue, or in the middle of another run: on the stack, with a handler for its end. */
 static void run_on_the_stack(struct tdm_core *core, struct tdm_task *task, const struct tdm_worker_self *worker)
 {
     struct tdm_run run;
+    int code;
     open_run(&run, core, worker);
     begin_run(&run, core, task, worker);
     pthread_cleanup_push(end_for_want_of_a_return, &run);
     if (worker)
-        call_function(core, &run, tdm_self_place());
+        code = call_any_function(core, &run, tdm_self_place());
     else
-        call_function_on_a_strange_thread(core, &run);
+        code = call_function_on_a_strange_thread(core, &run);
     pthread_cleanup_pop(0);
-    run.outcome.status = status_of(task, core, run.outcome.code);
-    end_run(&run, worker ? worker->tally : NULL);
+    end_run(&run, status_of(task, core, code), code, worker ? worker->tally : NULL);
 }
 
 /* True: its on_message, if that is to be, has been told that it starts.  Else it has ended. */
@@ -152,6 +161,14 @@ static bool tell_start(struct tdm_task *task, struct tdm_tally *tally)
     if (!(public->flags & TANDEM_TELL_START) || !public->on_message || tdm_thread_tell_start(task) == 0) return true;
     tdm_task_finish(task, &(struct tdm_outcome){.status = TANDEM_NOT_STARTED, .code = ENOMEM, .step = "memory"}, tally);
     return false;
+}
+
+/* The first in its worker, as most small tasks are. */
+static void run_plainly(struct tdm_run *run, struct tdm_core *core, struct tdm_task *task, const struct tdm_worker_self *self)
+{
+    begin_plainly(run, task);
+    int code = call_function(core, run, self->place, NULL);
+    end_plainly(run, status_of(task, core, code), code, self->tally);
 }
 
 /* A worker's first run lies in its record, where its only handler finds it: one for each task would take as long as a small task does. */
@@ -170,17 +187,13 @@ void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *task, const struct t
     }
     struct tdm_run *run = &worker->run;
     worker->runs = true;
-    run->outcome.started_ns = 0;
     if (plain)
-        begin_plainly(run, task);
-    else
+        run_plainly(run, core, task, self);
+    else {
         begin_run(run, core, task, self);
-    call_function(core, run, self->place);
-    run->outcome.status = status_of(task, core, run->outcome.code);
-    if (plain)
-        end_plainly(run, tally);
-    else
-        end_run(run, tally);
+        int code = call_any_function(core, run, self->place);
+        end_run(run, status_of(task, core, code), code, tally);
+    }
     worker->runs = false;
 }
 
