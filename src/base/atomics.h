@@ -26,6 +26,13 @@
 #define cas_seq(object, expected, desired)                                                                                         \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, memory_order_seq_cst)
 
+/* A function that is kept out of those that are called millions of times: they would have to save more registers. */
+#if defined(__GNUC__)
+#define TDM_APART __attribute__((noinline))
+#else
+#define TDM_APART
+#endif
+
 /* What is written by different cores often should be this far apart. */
 #define TDM_CACHE_LINE 64
 

@@ -62,6 +62,15 @@ uint32_t tdm_task_move_out(struct tdm_task *task, uint32_t to, struct tdm_mailbo
     return word;
 }
 
+/* Its mailbox, if it has one, goes too.  The word as it was. */
+static TDM_APART uint32_t move_out_alone(struct tdm_task *task, uint32_t to)
+{
+    struct tdm_mailbox *mailbox = NULL;
+    uint32_t word = tdm_task_move_out(task, to, &mailbox);
+    tdm_mailbox_let_go(mailbox);
+    return word;
+}
+
 /* Those who have said in the word that they sleep.  The task is not touched. */
 static void wake(struct tdm_task *task, uint32_t word)
 {
@@ -69,13 +78,7 @@ static void wake(struct tdm_task *task, uint32_t word)
     if (word & TDM_WAITED_ANY) tdm_wait_wake_any();
 }
 
-void tdm_task_give_up(struct tdm_task *task, uint32_t before)
-{
-    struct tdm_mailbox *mailbox = NULL;
-    uint32_t word = tdm_task_move_out(task, before, &mailbox);
-    tdm_mailbox_let_go(mailbox);
-    wake(task, word);
-}
+void tdm_task_give_up(struct tdm_task *task, uint32_t before) { wake(task, move_out_alone(task, before)); }
 
 void tdm_task_free_results(void *output, void (*release)(void *), const tandem_report *report)
 {
@@ -125,13 +128,12 @@ static void take_sample(struct tdm_ledger *ledger, const struct tdm_task *task, 
 /* What is left for a task that asked for nothing of what follows below. [task-end] */
 static inline void end_plainly(struct tdm_task *private, int status, struct tdm_tally *tally)
 {
-    struct tdm_mailbox *mailbox = NULL;
     tdm_task_public(private)->status = status;
     tdm_tally_count_own(tally, status);
-    uint32_t word = tdm_task_move_out(private, TDM_ENDED, &mailbox);
-    wake(private, word);
+    uint32_t word = load_seq(&private->state);
+    if (word & TDM_TALKS || !cas_seq(&private->state, &word, TDM_ENDED)) word = move_out_alone(private, TDM_ENDED);
+    if (word & (TDM_WAITED | TDM_WAITED_ANY)) wake(private, word);
     tdm_ledger_settle_later(tally);
-    tdm_mailbox_let_go(mailbox);
 }
 
 void tdm_task_finish_plainly(struct tdm_task *private, int status, int code, struct tdm_tally *tally)

@@ -25,13 +25,6 @@ struct TDM_MAY_ALIAS branch {
 
 enum { DONE = 1, WAITED = 2, THIEF_SHIFT = 2 };
 
-/* Kept out of the ways that are taken millions of times. */
-#if defined(__GNUC__)
-#define APART __attribute__((noinline))
-#else
-#define APART
-#endif
-
 _Static_assert(sizeof(struct branch) <= sizeof((tandem_branch *)0)->reserved, "it fits the public struct");
 
 static struct branch *private_of(tandem_branch *public) { return (struct branch *)(void *)public->reserved; }
@@ -125,14 +118,14 @@ bool tdm_fork_join_steal(struct tdm_thread_lane *lane, struct tdm_thread_worker 
 
 /* ---- spawning ---- */
 
-static APART void publish(tandem_context *context)
+static TDM_APART void publish(tandem_context *context)
 {
     struct tdm_thread_lane *lane = context->worker->lane;
     if (tdm_deque_publish(context->deque) && tdm_shards_point_out(&lane->shards)) tdm_thread_queue_call(lane);
 }
 
 /* The first branch of a task on this thread, or there is no room. */
-static APART void spawn_slowly(tandem_context *context, tandem_branch *branch)
+static TDM_APART void spawn_slowly(tandem_context *context, tandem_branch *branch)
 {
     if (context->worker && !context->deque) {
         struct tdm_thread_lane *lane = context->worker->lane;
@@ -182,7 +175,7 @@ static void wait_for_thief(struct tdm_thread_worker *worker, struct branch *bran
 }
 
 /* It is not the newest of those that are this worker's alone. */
-static APART int join_slowly(tandem_context *context, tandem_branch *public)
+static TDM_APART int join_slowly(tandem_context *context, tandem_branch *public)
 {
     struct branch *branch = private_of(public);
     if (load_acquire(&branch->state) == DONE) { /* [branch-state] */

@@ -221,16 +221,20 @@ struct tdm_parker *tdm_thread_queue_choose_helper(struct tdm_thread_lane *lane)
 
 /* ---- without it ---- */
 
-struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+static TDM_APART struct tdm_task *next_from_queue(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
-    struct tdm_task *task = is_stopping(lane) || some_are_ranked(lane) ? NULL : tdm_hand_take(&worker->hand);
-    if (task) return task;
     lock_front(lane);
-    task = take_or_sleep(lane, worker);
+    struct tdm_task *task = take_or_sleep(lane, worker);
     struct tdm_parker *helper = tdm_thread_queue_choose_helper(lane); /* also for one that ends: it may have been on the way */
     unlock_front(lane);
     tdm_life_call(helper);
     return task;
+}
+
+struct tdm_task *tdm_thread_queue_next(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
+{
+    struct tdm_task *task = is_stopping(lane) || some_are_ranked(lane) ? NULL : tdm_hand_take(&worker->hand);
+    return task ? task : next_from_queue(lane, worker);
 }
 
 void tdm_thread_queue_call(struct tdm_thread_lane *lane)

@@ -166,35 +166,40 @@ static bool tell_start(struct tdm_task *task, struct tdm_tally *tally)
 /* The first in its worker, as most small tasks are. */
 static void run_plainly(struct tdm_run *run, struct tdm_core *core, struct tdm_task *task, const struct tdm_worker_self *self)
 {
+    self->worker->runs = true;
     begin_plainly(run, task);
     int code = call_function(core, run, self->place, NULL);
-    end_plainly(run, status_of(task, core, code), code, self->tally);
+    end_plainly(run, code == 0 ? TANDEM_OK : status_of(task, core, code), code, self->tally);
+    self->worker->runs = false;
 }
 
-/* A worker's first run lies in its record, where its only handler finds it: one for each task would take as long as a small task does. */
-void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *task, const struct tdm_worker_self *self)
+static TDM_APART void run_in_full(struct tdm_lane *lane, struct tdm_task *task, const struct tdm_worker_self *self)
 {
     struct tdm_core *core = lane->core;
     struct tdm_thread_worker *worker = self ? self->worker : NULL;
     struct tdm_tally *tally = self ? self->tally : NULL;
-    /* relaxed: as for the time; a wish that comes later is its function's to see [wishes] */
-    uint32_t marks = load_relaxed(&task->state) & (uint32_t)(TDM_PLAIN | TDM_TIMED);
-    bool plain = marks == TDM_PLAIN && load_seq(&task->wishes) == 0;
-    if (!plain && (!tdm_lane_begin(lane, task, tally) || !tell_start(task, tally))) return;
+    if (!tdm_lane_begin(lane, task, tally) || !tell_start(task, tally)) return;
     if (!worker || worker->runs) {
         run_on_the_stack(core, task, self);
         return;
     }
     struct tdm_run *run = &worker->run;
     worker->runs = true;
-    if (plain)
-        run_plainly(run, core, task, self);
-    else {
-        begin_run(run, core, task, self);
-        int code = call_any_function(core, run, self->place);
-        end_run(run, status_of(task, core, code), code, tally);
-    }
+    begin_run(run, core, task, self);
+    int code = call_any_function(core, run, self->place);
+    end_run(run, status_of(task, core, code), code, tally);
     worker->runs = false;
+}
+
+/* A worker's first run lies in its record, where its only handler finds it: one for each task would take as long as a small task does. */
+void tdm_thread_run(struct tdm_lane *lane, struct tdm_task *task, const struct tdm_worker_self *self)
+{
+    /* relaxed: as for the time; a wish that comes later is its function's to see [wishes] */
+    uint32_t marks = load_relaxed(&task->state) & (uint32_t)(TDM_PLAIN | TDM_TIMED);
+    if (marks == TDM_PLAIN && load_seq(&task->wishes) == 0 && self && self->worker && !self->worker->runs)
+        run_plainly(&self->worker->run, lane->core, task, self);
+    else
+        run_in_full(lane, task, self);
 }
 
 /* ---- a pool thread's life ---- */
