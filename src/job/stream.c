@@ -134,9 +134,18 @@ static enum found watch_for(const struct tdm_way *way, bool writes, uint64_t ns,
 /* Where both sides are on one processor they go on by turns, although another may be free: the system moves only who wakes up. */
 #define LATE_MOST 4
 
+/* While both sides give way neither sleeps, and neither has to wake the other. */
+static bool give_way(const struct tdm_way *way, bool writes, struct tdm_watch *watch)
+{
+    tdm_turn_give(&watch->turn);
+    bool found = tdm_ring_has_news(&way->ring, writes);
+    if (found) tdm_turn_paid(&watch->turn);
+    return found;
+}
+
 bool tdm_way_watch(const struct tdm_way *way, bool writes, struct tdm_watch *watch)
 {
-    if (watch->most_ns == 0) return tdm_ring_has_news(&way->ring, writes);
+    if (watch->most_ns == 0) return give_way(way, writes, watch);
     if (watch->late >= LATE_MOST) {
         watch->late = 0;
         return tdm_ring_has_news(&way->ring, writes);
@@ -422,7 +431,10 @@ static void wait_for_news(struct tdm_channel *channel, const struct tdm_way *way
     uint32_t wish = writes ? TDM_ASLEEP_FOR_ROOM : TDM_ASLEEP_FOR_REQUESTS;
     watch_with_bell_owed(channel, way, writes);
     if (channel->lost) return;
-    if (amid ? tdm_way_watch_amid(way, writes, &channel->watch) : tdm_way_watch(way, writes, &channel->watch)) return;
+    uint64_t away_ns = channel->watch.turn.away_ns;
+    bool found = amid ? tdm_way_watch_amid(way, writes, &channel->watch) : tdm_way_watch(way, writes, &channel->watch);
+    channel->slept_ns += channel->watch.turn.away_ns - away_ns;
+    if (found) return;
     store_seq(&rings->worker_wish, wish); /* [ring-wish] */
     if (!tdm_ring_has_news(&way->ring, writes))
         channel->slept_ns += tdm_way_sleep(&rings->worker_wish, wish, &channel->watch, deadline_ns);

@@ -6,6 +6,7 @@
 #define TDM_JOB_STREAM_H
 
 #include "base/fault.h"
+#include "base/turn.h"
 #include "job/frame.h"
 #include "job/mail.h"
 #include "job/ring.h"
@@ -27,6 +28,7 @@ struct tdm_watch {
     uint32_t now_ns, most_ns; /* most: not 0 only where there are processors for both sides */
     uint32_t short_sleeps;    /* since the last watch that paid, or was tried */
     uint32_t late;            /* watches in a row that found what they looked for only after others had had the processor */
+    struct tdm_turn turn;     /* where there are not, or over pipes: giving way instead */
 };
 
 static inline bool tdm_way_has_ring(const struct tdm_way *way) { return way->rings != NULL; }

@@ -351,7 +351,7 @@ static void be_hasty(struct tdm_slot *slot)
 /* A worker that has begun a frame, or been sent a part of one, does not pause. */
 static bool watch(struct tdm_slot *slot, const struct tdm_way *way, bool writes)
 {
-    if (!tdm_slot_may_watch(slot)) return tdm_ring_has_news(&way->ring, writes);
+    if (slot->watch.most_ns != 0 && !tdm_slot_may_watch(slot)) return tdm_ring_has_news(&way->ring, writes);
     bool amid = writes || slot->inbox.has_frame;
     return amid ? tdm_way_watch_amid(way, writes, &slot->watch) : tdm_way_watch(way, writes, &slot->watch);
 }

@@ -88,10 +88,8 @@ struct tdm_slot {
     struct tdm_tally tally; /* of the tasks whose ends threads have read */
     struct tdm_inbox inbox;
     struct tdm_watch watch;
-    bool gave_way;                /* pipes: just now, to the worker, instead of sleeping until it replies */
-    uint32_t sleeps, sleeps_left; /* waits that were, or are still, to sleep at once, for that was in vain */
-    uint64_t came_ns;             /* when what it has brought last had come */
-    bool has_held;                /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
+    uint64_t came_ns; /* when what it has brought last had come */
+    bool has_held;    /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
     int held;
     bool deaf;         /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */
     bool has_answered; /* at least one task */

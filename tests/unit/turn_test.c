@@ -1,0 +1,72 @@
+/* turn_test.c - base/turn.c: who gives way before he sleeps goes on with it while that pays, and seldom tries where it does not. */
+#include "harness.h"
+
+#include "base/clock.h"
+#include "base/turn.h"
+
+#include <sched.h>
+
+#define WAITS 10000
+
+static unsigned times;
+static uint64_t away_ns;
+
+/* Instead of the system's. */
+int sched_yield(void)
+{
+    times++;
+    for (uint64_t since = tdm_clock_ns(); tdm_clock_ns() - since < away_ns;) {
+    }
+    return 0;
+}
+
+static unsigned give_way_often(struct tdm_turn *turn, bool pays)
+{
+    times = 0;
+    for (int i = 0; i < WAITS; i++)
+        if (tdm_turn_give(turn) && pays) tdm_turn_paid(turn);
+    return times;
+}
+
+/* Unless the test itself was interrupted: it cannot tell that from others' time slices. */
+static void while_it_pays_each_wait_gives_way(void)
+{
+    struct tdm_turn turn = {0};
+    unsigned gave = give_way_often(&turn, true);
+    if (turn.away_ns < 200000) assert_int_equal(gave, WAITS);
+}
+
+static void in_vain_it_is_tried_ever_less(void)
+{
+    struct tdm_turn turn = {0};
+    assert_in_range(give_way_often(&turn, false), 1, 8 + WAITS / 256 + 1);
+}
+
+static void it_is_tried_again_and_then_may_pay(void)
+{
+    struct tdm_turn turn = {0};
+    give_way_often(&turn, false);
+    unsigned gave = give_way_often(&turn, true);
+    if (turn.away_ns < 200000) assert_in_range(gave, WAITS - 255, WAITS);
+}
+
+static void a_time_slice_is_paid_for_by_as_many_waits(void)
+{
+    struct tdm_turn turn = {0};
+    away_ns = 1000000;
+    unsigned gave = give_way_often(&turn, true);
+    away_ns = 0;
+    assert_in_range(gave, 1, 5);
+    assert_in_range(turn.late, WAITS / 4, 65535);
+}
+
+int main(int argc, char **argv)
+{
+    const struct harness_test tests[] = {
+        test(while_it_pays_each_wait_gives_way),
+        test(in_vain_it_is_tried_ever_less),
+        test(it_is_tried_again_and_then_may_pay),
+        test(a_time_slice_is_paid_for_by_as_many_waits),
+    };
+    return harness_main(argc, argv, tests, count_of(tests));
+}
