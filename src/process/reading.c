@@ -9,6 +9,7 @@
 #include "base/quick_clock.h"
 #include "process/reading_pipes.h"
 #include "process/replies.h"
+#include "process/ringing.h"
 #include "process/slot_inside.h"
 #include "process/slot_talk.h"
 
@@ -173,111 +174,11 @@ static void give(struct tdm_slot *slot, struct tdm_parked *next)
     tdm_futex_wake_all(&next->task->state);
 }
 
-/* With the lock held: it need not be told of each reply, for the worker has more to do, which is expected to take little. */
-static bool can_be_told_later(const struct tdm_slot *slot)
-{
-    return slot->in_hand > 2 && !slot->hasty && !tdm_slot_may_watch(slot);
-}
-
-/* Until then whoever would be told later looks by himself. */
-#define LATER_NS 200000u
-
-/* With the lock held.  The reactor looks at all slots of the lane, soon, and then forgets it. */
-static void have_it_looked_at(struct tdm_process_lane *lane)
-{
-    if (exchange_seq(&lane->looks, 1) == 0) tdm_reactor_set_timer(&lane->look_timer, tdm_clock_ns() + LATER_NS); /* [lane-looks] */
-}
-
-/* What it has in hand is done within some tens of microseconds, as far as is known. */
-#define BRIEF_NS 2000u
-
-/* With the lock held: has it a task in hand of which somebody is to be told who does not come for it?  Who waits here comes; who sleeps on a
- * task, or on one of many, has marked it, and who talks to it, too. */
-static bool owes_word(const struct tdm_slot *slot)
-{
-    const uint32_t looked_at = (uint32_t)(TDM_SHORT | TDM_TALKS | TDM_WAITED | TDM_WAITED_ANY);
-    for (const struct tdm_entry *entry = slot->entries; entry < slot->entries + TDM_IN_HAND; entry++)
-        if (entry->task && (load_seq(&entry->task->state) & looked_at) != TDM_SHORT) return true;
-    return false;
-}
-
-/* With the lock held: a thread that waits for one task of many like these waits for one of the next soon, and nobody else minds. */
-static bool is_brief(const struct tdm_slot *slot)
-{
-    return slot->in_hand > 0 && slot->usual_ns != 0 && slot->usual_ns <= BRIEF_NS && !owes_word(slot);
-}
-
-/* With the lock held: by a thread that came by while it submits, or waits for brief tasks one after the other.  It comes again soon; meanwhile
- * the reactor's wake-up, and what it keeps from that thread, would cost more than many a task.  True: all that the worker will publish is seen
- * to. */
-static bool leave_to_the_next(struct tdm_slot *slot)
-{
-    if (!tdm_way_has_ring(&slot->in) || slot->hasty || !tdm_slot_may_watch(slot)) return false;
-    slot->reader = TDM_NOBODY_READS;
-    slot->visited = true;
-    have_it_looked_at(slot->lane);
-    store_seq(&slot->in.rings->host_wish, TDM_HOST_BELL_UNLESS_PASSED); /* [ring-wish] */
-    return true;
-}
-
-/* Has the worker published something that has not been taken? */
-static bool is_there(const struct tdm_slot *slot)
-{
-    return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
-}
-
 /* With the lock held: the right is a thread's from now on. */
 static void read_by_thread(struct tdm_slot *slot)
 {
     slot->reader = TDM_THREAD_READS;
     if (!tdm_way_has_ring(&slot->in)) tdm_reading_hush_pipe(slot);
-}
-
-/* With the lock held: a worker that is ready and has no task says nothing; but one whose memory is looked at may say that it is tired. */
-static bool may_speak(const struct tdm_slot *slot)
-{
-    return slot->in_hand > 0 || slot->state != TDM_SLOT_READY || slot->lane->options->memory_per_worker != 0;
-}
-
-/* With the lock held: whoever was to come by may not do so for what is in hand now.  A bell that the worker owes already it rings before it begins
- * its next task. */
-static void count_on_nobody(struct tdm_slot *slot)
-{
-    uint32_t wish = TDM_HOST_BELL_UNLESS_PASSED;
-    if (tdm_way_has_ring(&slot->in)) cas_seq(&slot->in.rings->host_wish, &wish, TDM_HOST_BELL); /* [ring-wish] */
-}
-
-/* The thread that calls a task is just about to lead: it comes here for it unless the task has ended, and then nobody waits.
- * relaxed: the mark was there before it was queued */
-void tdm_reading_handed_over(struct tdm_slot *slot, const struct tdm_task *task)
-{
-    if (slot->reader != TDM_NOBODY_READS || task->called) return;
-    tdm_reading_listen_to_pipe(slot);
-    if (!(load_relaxed(&task->state) & TDM_SHORT)) count_on_nobody(slot);
-}
-
-void tdm_reading_expect(struct tdm_slot *slot, const struct tdm_task *first)
-{
-    bool leads = slot->in_hand == 0 && first->called; /* its caller, as above; there is no other */
-    if (slot->reader != TDM_NOBODY_READS || leads || !tdm_way_has_ring(&slot->in)) return;
-    _Atomic uint32_t *wish = &slot->in.rings->host_wish;
-    if (load_seq(wish) == TDM_HOST_AWAKE) store_release(wish, TDM_HOST_BELL); /* the worker sees it with the frame [ring-wish] */
-}
-
-/* With the lock held.  Nobody reads any more: the worker is to ring.  Has it published something before it could know? */
-static bool arm(struct tdm_slot *slot)
-{
-    slot->reader = TDM_NOBODY_READS;
-    if (!tdm_way_has_ring(&slot->in)) {
-        if (may_speak(slot)) tdm_reading_listen_to_pipe(slot);
-        return false;
-    }
-    if (!may_speak(slot))
-        return false; /* the wish is raised with its next task; each change costs the worker its copy of the word */
-    bool later = can_be_told_later(slot);
-    if (later) have_it_looked_at(slot->lane);
-    store_seq(&slot->in.rings->host_wish, later ? TDM_HOST_BELL_LATER : TDM_HOST_BELL); /* [ring-wish] */
-    return is_there(slot);
 }
 
 /* HAD_ENOUGH: there may be more, for whoever comes.  HAS_PASSED: the same, and the next comes soon. */
@@ -293,7 +194,7 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
     if (load_seq(&slot->look_up) != 0) store_seq(&slot->look_up, 0);    /* [look-up] */
     bool is_for_threads = !leave_it && !slot->unread && may_lead(slot); /* one may wait since the slot's last worker */
     struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
-    bool passes = why == HAS_PASSED || (!leave_it && (who == TDM_THREAD_READS ? is_brief(slot) : slot->came_by));
+    bool passes = why == HAS_PASSED || (!leave_it && (who == TDM_THREAD_READS ? tdm_ringing_is_brief(slot) : slot->came_by));
     slot->came_by = false;
     if (who == TDM_THREAD_READS && !tdm_outbox_empty(&slot->outbox)) tdm_reactor_post(&slot->attend);
     if (leave_it || (slot->unread && who == TDM_THREAD_READS)) {
@@ -302,13 +203,13 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
         tdm_reactor_post(&slot->attend);
     } else if (next) {
         give(slot, next);
-    } else if (passes && leave_to_the_next(slot)) {
+    } else if (passes && tdm_ringing_leave_to_next(slot)) {
         /* the right is free */
-    } else if (why == HAD_ENOUGH || (why == HAS_PASSED && is_there(slot))) {
+    } else if (why == HAD_ENOUGH || (why == HAS_PASSED && tdm_slot_has_news(slot))) {
         slot->reader = TDM_NOBODY_READS;
         slot->unlooked = true;
         tdm_reactor_post(&slot->attend);
-    } else if (arm(slot)) {
+    } else if (tdm_ringing_arm(slot)) {
         slot->reader = who;
         store_seq(&slot->in.rings->host_wish, TDM_HOST_AWAKE);
         result = READ_ON;
@@ -331,7 +232,7 @@ static bool pump(struct tdm_slot *slot, struct tdm_way *left_at, bool *later)
         if (left != 0 && left != -EAGAIN) tdm_reactor_post(&slot->attend);
         *left_at = slot->out;
     }
-    *later = left == 0 && can_be_told_later(slot);
+    *later = left == 0 && tdm_ringing_can_be_later(slot);
     tdm_slot_unlock(slot);
     return left == -EAGAIN;
 }
@@ -364,7 +265,7 @@ static void watch_and_sleep(struct tdm_slot *slot, const struct tdm_task *mine, 
     bool later, has_input = pump(slot, &out, &later);
     if (watch(slot, has_input ? &out : &slot->in, has_input)) return;
     uint32_t wish = later ? TDM_HOST_FUTEX_LATER : TDM_HOST_FUTEX;
-    uint64_t look_ns = tdm_clock_ns() + (later ? LATER_NS : LIE_NS);
+    uint64_t look_ns = tdm_clock_ns() + (later ? TDM_RINGING_LATER_NS : LIE_NS);
     /* One sleep for both: the worker, when it has made room, looks at the first of these, and then at the other. */
     if (has_input) store_seq(&out.rings->host_wants_room, TDM_ROOM_FUTEX); /* [ring-wish] */
     store_seq(word, wish);                                                 /* [ring-wish] */
@@ -577,30 +478,13 @@ static void pipe_ended(struct tdm_slot *slot)
         tdm_guards_expect_end(&slot->child);
 }
 
-/* Who reads now has looked, and will be told as he wishes.  One that was visited since the last look is looked at the next time, unless it has
- * word for somebody who does not come for it. */
-static void look(struct tdm_slot *slot)
-{
-    tdm_slot_lock(slot);
-    bool nobody = slot->state != TDM_SLOT_EMPTY && slot->reader == TDM_NOBODY_READS && tdm_way_has_ring(&slot->in);
-    uint32_t wish = nobody ? load_seq(&slot->in.rings->host_wish) : TDM_HOST_AWAKE;
-    bool later = wish == TDM_HOST_BELL_LATER || wish == TDM_HOST_BELL_UNLESS_PASSED;
-    bool visited = slot->visited && (later ? !owes_word(slot) : slot->reader == TDM_THREAD_READS);
-    slot->visited = false;
-    if (visited)
-        have_it_looked_at(slot->lane);
-    else if (later && !tdm_ring_has_news(&slot->in.ring, false))
-        slot->hasty = true;
-    tdm_slot_unlock(slot);
-    if (later && !visited) tdm_reading_now(slot);
-}
-
 /* Forgotten first: a slot that is left to be looked at from now on is seen below, or sets the timer again. */
 void tdm_reading_look(struct tdm_timer *timer)
 {
     struct tdm_process_lane *lane = container_of(timer, struct tdm_process_lane, look_timer);
     store_seq(&lane->looks, 0); /* [lane-looks] */
-    for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next) look(slot);
+    for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next)
+        if (tdm_ringing_look(slot)) tdm_reading_now(slot);
 }
 
 static void bell_rung(struct tdm_slot *slot)

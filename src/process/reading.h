@@ -30,11 +30,6 @@ bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t dea
 void tdm_reading_pass(struct tdm_slot *slot);
 void tdm_reading_pass_heard(struct tdm_slot *slot); /* only if it has had a task that may send messages */
 
-/* With the lock held: the worker is about to be given tasks, this one first.  Who reads its replies? */
-void tdm_reading_expect(struct tdm_slot *slot, const struct tdm_task *first);
-/* The same over pipes, where to listen takes a while: it has this one now. */
-void tdm_reading_handed_over(struct tdm_slot *slot, const struct tdm_task *task);
-
 /* With the lock held: the thread that reads is to look whether there is still something for it here. */
 void tdm_reading_look_up(struct tdm_slot *slot);
 

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/quick_clock.h"
 #include "process/reading.h"
+#include "process/ringing.h"
 #include "process/shared_memory.h"
 #include "process/slot_inside.h"
 #include "process/slot_talk.h"
@@ -133,7 +134,7 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     slot->handed++;
     slot->was_offered = true;
     slot->freed = false;
-    tdm_reading_handed_over(slot, private);
+    tdm_ringing_handed_over(slot, private);
     if (alone) {
         slot->oldest = entry;
         slot->suspect = false;
@@ -228,7 +229,7 @@ static enum tdm_offer offer_all(struct tdm_slot *slot, struct tdm_node *tasks, u
     uint64_t now_ns = tdm_quick_clock_now(); /* not before: the lock may take long, and a task's time begins now */
     enum tdm_offer result = TDM_OFFER_TAKEN;
     unsigned left = room(slot);
-    tdm_reading_expect(slot, container_of(tasks->next, struct tdm_task, link));
+    tdm_ringing_expect(slot, container_of(tasks->next, struct tdm_task, link));
     while (!tdm_list_empty(tasks) && result == TDM_OFFER_TAKEN) {
         struct tdm_node *first = tdm_list_pop_front(tasks);
         result = offer(slot, container_of(first, struct tdm_task, link), now_ns, left);

@@ -45,6 +45,12 @@ static inline bool tdm_slot_is(const struct tdm_slot *slot, const struct tdm_ent
     return tdm_control_is(slot->control, tdm_slot_index(slot, entry), entry->sequence, state);
 }
 
+/* Has the worker published something that has not been taken? */
+static inline bool tdm_slot_has_news(const struct tdm_slot *slot)
+{
+    return tdm_ring_has_news(&slot->in.ring, false) || tdm_inbox_has_header(&slot->inbox);
+}
+
 /* The one the worker has to answer next, or NULL. */
 static inline struct tdm_entry *tdm_slot_oldest(struct tdm_slot *slot) { return slot->oldest; }
 

@@ -7,7 +7,8 @@
  *
  * What is mirrored where:
  *   Thread   process/reading.c        tdm_reading_lead, read_by_thread (wait); read_plain (reads); let_go; tdm_reading_ready (reactor),
- *                                     tdm_reading_take (insist); tdm_reading_handed_over (hand_over)
+ *                                     tdm_reading_take (insist)
+ *            process/ringing.c        tdm_ringing_handed_over (hand_over)
  *            process/reading_pipes.c  tdm_reading_begin_at_pipe (begins), tdm_reading_sleep_on_pipe (sleeps), listen
  *            process/process_lane.c   submit, tdm_process_lane_put_back: whose task is called
  *   Outside  process/slot.c           take_back, for a cancel; child/guard.c: report_ends

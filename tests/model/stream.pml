@@ -13,7 +13,8 @@
  *                                     wake_reader (kick); tdm_reading_pass (over)
  *            process/replies.c        tdm_replies_take_plain
  *            process/slot_reactor.c   tdm_slot_bury, judge
- *            process/slot.c           tdm_slot_offer (hand_over, hand_over_shortly), tdm_reading_expect
+ *            process/slot.c           tdm_slot_offer (hand_over, hand_over_shortly)
+ *            process/ringing.c        tdm_ringing_expect, tdm_ringing_arm
  *            job/stream.c             the host's half: wake_worker, after_host_read (make_room)
  *   Worker   child/process_worker.c   take, reply
  *            job/stream.c             the worker's half: after_worker_write, tdm_channel_settle, wait_for_news.  That it puts a bell
