@@ -32,6 +32,14 @@ run_consumer() {
     [ $found = "$kind" ] || { echo "$program is $found"; exit 1; }
 }
 
+# configure FOLDER ARGUMENT...
+configure() {
+    into=$scratch/$1
+    shift
+    logged cmake -S "$here" -B "$into" -DWAY="$way" -DKIND="$kind" -DBUILD_SHARED_LIBS=$shared -DTANDEM_SOURCE="$root" \
+        -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$@"
+}
+
 # The consumer names no build type; his tandem is optimised all the same, and as small as the installed one.
 is_optimised() {
     commands=$scratch/build/compile_commands.json
@@ -39,12 +47,21 @@ is_optimised() {
     grep -q '"command".* -O[sz] .*/src/pool\.c' "$commands" || { echo "src/pool.c is not made small"; exit 1; }
 }
 
+# But what he says of it himself, in either way, holds.
+is_left_alone() {
+    for said in -DCMAKE_C_FLAGS=-O0 -DCONSUMER_OPTIONS=-O0; do
+        configure said$said $said
+        ! grep '"command".*/tandem_static.dir/' "$into/compile_commands.json" | grep -e '-O[^0]' -e '-fno-async' ||
+            { echo "these are not as $said says"; exit 1; }
+    done
+}
+
 by_cmake() {
     shared=OFF
     [ "$kind" = static ] || shared=ON
-    logged cmake -S "$here" -B "$scratch/build" -DWAY="$way" -DKIND="$kind" -DBUILD_SHARED_LIBS=$shared \
-        -DTANDEM_SOURCE="$root" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
-    [ "$way" = find_package ] || is_optimised
+    configure build
+    # The environment may name something, too.
+    [ "$way" = find_package ] || [ -n "${CFLAGS-}${CMAKE_BUILD_TYPE-}" ] || { is_optimised && is_left_alone; }
     logged cmake --build "$scratch/build" -j 2
     run_consumer "$scratch/build/consumer"
     run_consumer "$scratch/build/consumer_exact"
