@@ -4,9 +4,9 @@
  *   PREPARING -> QUEUED       all is filled in; back to where it came from if the lane refuses it
  *   QUEUED -> HELD            it was taken out of a queue: by its lane, a waiter, a canceller, a deadline
  *   HELD -> QUEUED            the lane that holds it could not start it after all
- *   QUEUED, HELD -> ENDED     tdm_task_finish, the last touch but for on_done.  From QUEUED if it was taken from the front part of a
- *                             thread lane's queue or from a hand: it can be had from nowhere then, and one more move would cost more
- *                             than it tells
+ *   QUEUED, HELD -> ENDED     tdm_task_finish and its short forms, the last touch but for on_done.  From QUEUED if it was taken
+ *                             from the front part of a thread lane's queue or from a hand: it can be had from nowhere then, and one
+ *                             more move would cost more than it tells
  *
  * The state word also carries marks that may be set at any time before the end: somebody sleeps on it, on_done is still owed. */
 #ifndef TDM_TASK_TASK_H
@@ -122,7 +122,7 @@ struct tdm_outcome {
  * on_done is called here if this is a pool thread and it is due on one, else put where it is run. */
 void tdm_task_finish(struct tdm_task *task, const struct tdm_outcome *outcome, struct tdm_tally *tally);
 
-/* The same for one with TDM_PLAIN and without TDM_TIMED that has left nothing and was not talked to; or was so only just now.  tally: the
+/* The same for one with TDM_PLAIN and without TDM_TIMED that has left nothing, and was not talked to before the caller looked.  tally: the
  * caller's own. */
 void tdm_task_finish_plainly(struct tdm_task *task, int status, int code, struct tdm_tally *tally);
 
