@@ -132,6 +132,7 @@ stream() {
     clean 'one waiter' -DWAITERS=1 -DCRASHES=1 -DCANCELS=1
     clean 'one waiter, a special' -DWAITERS=1 -DTASKS=1 -DSPECIALS=1 -DCRASHES=1 -DCANCELS=1
     clean 'one waiter, little room' -DWAITERS=1 -DPIECES=2 -DRING=1 -DCANCELS=1
+    clean 'one waiter, some room' -DWAITERS=1 -DPIECES=3 -DCANCELS=1
     clean 'two waiters, a cancel' -DCANCELS=1
     clean 'two waiters, a death' -DLIMITED=0 -DCRASHES=1
     clean 'two waiters, a special' -DLIMITED=0 -DIN_HAND=1 -DSPECIALS=1
@@ -160,6 +161,7 @@ stream() {
     mutant worker_looks_then_raises somebody_waits_for_ever
     mutant worker_looks_for_room_first somebody_waits_for_ever -DWAITERS=1 -DTASKS=1 -DPIECES=2 -DRING=1
     mutant room_before_head somebody_waits_for_ever -DWAITERS=1 -DTASKS=1 -DPIECES=2 -DRING=1
+    mutant alone_in_a_full_ring somebody_waits_for_ever -DWAITERS=1 -DTASKS=1 -DPIECES=2 -DRING=1
     mutant room_leaves_the_flag somebody_waits_for_ever -DWAITERS=1 -DTASKS=1 -DPIECES=2 -DRING=1
     mutant task_leaves_the_flag somebody_waits_for_ever
 }

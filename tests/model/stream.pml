@@ -15,7 +15,7 @@
  *            process/slot_reactor.c   tdm_slot_bury, judge
  *            process/slot.c           tdm_slot_offer (hand_over, hand_over_shortly)
  *            process/ringing.c        tdm_ringing_expect, tdm_ringing_arm
- *            job/stream.c             the host's half: wake_worker, after_host_read (make_room)
+ *            job/stream.c             the host's half: wake_worker, after_host_read (make_room), pull_single (alone)
  *   Worker   child/process_worker.c   take, reply
  *            job/stream.c             the worker's half: after_worker_write, tdm_channel_settle, wait_for_news.  That it puts a bell
  *                                     off looks as if it came late to the flag
@@ -57,6 +57,7 @@
  *   worker_looks_then_raises       it looks for tasks, then raises its flag
  *   worker_looks_for_room_first    it looks for room, then says that it wants some
  *   room_before_head               the reader looks whether room is wanted, then makes some
+ *   alone_in_a_full_ring           what is alone in a ring that has no room beside it is taken as if the worker did not wait for that
  *   room_leaves_the_flag           or wakes the worker without lowering its flag: it was just about to sleep
  *   task_leaves_the_flag           so does who hands a task over
  */
@@ -380,13 +381,19 @@ inline kick()
 #define FREE_FOR_ME      (reader == NOBODY && (IS_REACTOR || !owed))
 #define MAY_SPEAK        (in_hand > 0 || SPECIALS > 0)
 #define HAS_ENDED        (!IS_REACTOR && ended[me])
+/* A whole reply alone in its ring: the worker is not waiting for room, and if it does when this is taken, that is taken out yet. */
+#ifdef alone_in_a_full_ring
+#define IS_ALONE (len(replies) == 1)
+#else
+#define IS_ALONE (len(replies) == 1 && RING > 1 && it < TASKS)
+#endif
 #define NOTHING_FROM_NOW (HAS_ENDED || timed)
 
 /* A thread in tandem_wait, for the task of its number, or the reactor. */
 proctype Thread(byte me)
 {
     byte it, done;
-    bool timed, published, special, rung, wanted, enough, late;
+    bool timed, published, special, rung, wanted, enough, late, alone;
 
     if
     :: IS_REACTOR -> goto reactor
@@ -486,11 +493,14 @@ reads:
             if
             :: HAS_ENDED || (IS_REACTOR && !dead) -> it = 0; enough = true; goto let_go
             :: it == SPECIAL && !IS_REACTOR -> it = 0; special = true; goto let_go /* it stays where it is */
-            :: it != SPECIAL || IS_REACTOR -> MUST(reader == me, two_read_at_once); replies ? it
+            :: it != SPECIAL || IS_REACTOR -> MUST(reader == me, two_read_at_once); alone = IS_ALONE; replies ? it
             fi
         fi
     }
-    make_room();
+    if
+    :: alone -> alone = false
+    :: else -> make_room()
+    fi;
     if
     :: it == PIECE || it == SPECIAL -> it = 0
     :: else ->
