@@ -208,8 +208,8 @@ static void fetch_words(const struct tdm_slot *slot)
 }
 
 /* Who calls a task reads its answer himself, so nobody is woken by its end: that comes first, and the ledger is told of it together with what the
- * worker is given next.  While the worker has much in hand it gets nothing new, and then several tasks at once: to hand one over alone costs much beside such a task, both
- * sides. */
+ * worker is given next.  While the worker has much in hand it gets nothing new, and then several tasks at once: to hand one over alone costs much
+ * beside such a task, both sides. */
 static int take_replies(struct tdm_slot *slot)
 {
     struct answered answered[AT_ONCE];

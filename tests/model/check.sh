@@ -157,7 +157,7 @@ stream() {
     mutant kick_takes_back_the_bell not_armed -DWAITERS=1 -DCANCELS=1
     mutant kick_trusts_the_flag somebody_waits_for_ever -DWAITERS=1 -DTASKS=1 -DCRASHES=1
     mutant flag_before_tail somebody_waits_for_ever
-    mutant flag_read_then_cleared not_armed
+    mutant flag_read_then_cleared somebody_waits_for_ever
     mutant worker_looks_then_raises somebody_waits_for_ever
     mutant worker_looks_for_room_first somebody_waits_for_ever -DWAITERS=1 -DTASKS=1 -DPIECES=2 -DRING=1
     mutant room_before_head somebody_waits_for_ever -DWAITERS=1 -DTASKS=1 -DPIECES=2 -DRING=1
