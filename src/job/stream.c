@@ -104,6 +104,7 @@ static void after_worker_read(struct tdm_channel *channel)
 /* The other side may be waiting for this very processor, though there are more: after a moment it is let go first; at once, where it was so the
  * last time.  Where nobody waits that costs little. */
 #define YIELD_AFTER_NS 3000u
+#define AWAY_NS        1500u /* a round of looks and a yield take less, unless somebody else had the processor */
 
 enum found { NOTHING, FOUND, FOUND_LATE };
 
@@ -116,11 +117,11 @@ static enum found watch_for(const struct tdm_way *way, bool writes, uint64_t ns,
             if (tdm_ring_has_news(&way->ring, writes)) return found;
             tdm_pause();
         }
-        if (passed >= yield_after_ns) {
-            sched_yield();
-            found = FOUND_LATE;
-        }
+        uint64_t before = passed;
+        bool yields = before >= yield_after_ns;
+        if (yields) sched_yield();
         passed = tdm_clock_ns() - begun;
+        if (yields && passed - before > AWAY_NS) found = FOUND_LATE;
     } while (passed < ns);
     return NOTHING;
 }
