@@ -113,6 +113,7 @@ void tdm_ring_take_peeked(struct tdm_ring *ring, size_t size)
     store_release(&ring->counts->head, ring->own); /* [ring-take] */
 }
 
+void tdm_ring_publish_before_rmw(struct tdm_ring *ring) { store_before_rmw(&ring->counts->tail, ring->own); /* [ring-publish] */ }
 void tdm_ring_publish(struct tdm_ring *ring) { store_seq(&ring->counts->tail, ring->own); /* [ring-publish] */ }
 
 ssize_t tdm_ring_read(struct tdm_ring *ring, void *to, size_t size)

@@ -78,6 +78,7 @@ ssize_t tdm_ring_write(struct tdm_ring *ring, const struct iovec *parts, int cou
 /* The producer: copies all of it, without publishing it yet.  False: there is not so much room, or the other side has written nonsense. */
 bool tdm_ring_put(struct tdm_ring *ring, const void *header, size_t header_size, const void *rest, size_t size);
 void tdm_ring_publish(struct tdm_ring *ring);
+void tdm_ring_publish_before_rmw(struct tdm_ring *ring); /* the caller makes one before it looks whether the consumer sleeps */
 
 /* The producer: where what is put next would lie, if there is room for all of it there, as far as is known, in one piece that any type may lie
  * in; else NULL. */

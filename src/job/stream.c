@@ -546,9 +546,15 @@ bool tdm_channel_put_placed(struct tdm_channel *channel)
     const size_t size = sizeof(struct tdm_frame);
     if (tdm_fault(TDM_FAULT_worker_write) != 0 || tdm_fault_short(TDM_FAULT_worker_write, size) < size) return false;
     tdm_ring_put_placed(&channel->out.ring, size);
-    tdm_ring_publish(&channel->out.ring);
-    after_worker_write(channel);
+    tdm_ring_publish_before_rmw(&channel->out.ring);
+    channel->owes_look = true;
     return true;
+}
+
+void tdm_channel_look_after_rmw(struct tdm_channel *channel)
+{
+    if (channel->owes_look) after_worker_write(channel);
+    channel->owes_look = false;
 }
 
 int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame, const void *payload)

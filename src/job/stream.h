@@ -116,6 +116,7 @@ void tdm_inbox_clear(struct tdm_inbox *inbox);
 struct tdm_channel {
     struct tdm_way in, out;
     struct tdm_watch watch;
+    bool owes_look;        /* a reply is published, and not looked yet whether the host sleeps */
     bool owes_bell;        /* a reply is published and the reactor not called yet */
     bool lost;             /* its pipe is gone: the host cannot be called any more */
     uint64_t slept_ns;     /* ever */
@@ -145,8 +146,10 @@ bool tdm_channel_skip(struct tdm_channel *channel, size_t size);
 
 /* Where the next frame will lie, if it has no payload and can be made there; else NULL. */
 struct tdm_frame *tdm_channel_place(struct tdm_channel *channel);
-/* It has been made there, and is published.  False: nothing has happened. */
+/* It has been made there, and is published.  False: nothing has happened.  Nobody is woken for it yet: the caller goes on to a read-modify-write
+ * that it has to make anyway, and then calls the second. */
 bool tdm_channel_put_placed(struct tdm_channel *channel);
+void tdm_channel_look_after_rmw(struct tdm_channel *channel);
 
 /* 0 or -errno; the whole frame, or the channel is broken. */
 int tdm_channel_write(struct tdm_channel *channel, const struct tdm_frame *frame, const void *payload);
