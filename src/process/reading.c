@@ -7,6 +7,7 @@
 #include "base/fds.h"
 #include "base/futex.h"
 #include "base/quick_clock.h"
+#include "process/gathering.h"
 #include "process/reading_pipes.h"
 #include "process/replies.h"
 #include "process/ringing.h"
@@ -82,6 +83,7 @@ static enum plain read_plain(struct tdm_slot *slot, struct tdm_task *mine)
 {
     int left = REPLIES_MOST;
     while (load_seq(&slot->look_up) == 0) { /* [look-up] */
+        if (!waits_for_nothing(mine)) tdm_gathering_wait(slot);
         int result = pull(slot);
         if (result == -EAGAIN) return ALL_READ;
         int taken = result == 1 ? tdm_replies_take_plain(slot) : 0;
@@ -91,6 +93,7 @@ static enum plain read_plain(struct tdm_slot *slot, struct tdm_task *mine)
             return FOR_THE_REACTOR;
         }
         if (waits_for_nothing(mine) && (left -= taken) <= 0) return MORE_THERE;
+        if (mine && has_ended(mine) && tdm_gathering_goes_on(slot, taken)) return ALL_READ;
         if (!mine && !tdm_inbox_has_more(&slot->inbox)) return MORE_THERE; /* what comes meanwhile is for the next time */
         if (!tdm_way_has_ring(&slot->in) && !tdm_inbox_has_more(&slot->inbox)) return ALL_READ; /* as far as one read tells */
     }
@@ -185,6 +188,9 @@ static void read_by_thread(struct tdm_slot *slot)
 enum why { ALL_IS_READ, HAD_ENOUGH, HAS_PASSED, IS_FOR_THE_REACTOR };
 enum let_go { IS_FREE, READ_ON };
 
+/* With the lock held, for the reactor: a thread that submits, or waits for brief tasks, comes by again. */
+static bool is_come_by(const struct tdm_slot *slot) { return slot->came_by || (slot->visited && tdm_ringing_is_brief(slot)); }
+
 /* READ_ON: there is something again, and nobody else to read it; the right is the caller's still. */
 static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why why)
 {
@@ -194,7 +200,7 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
     if (load_seq(&slot->look_up) != 0) store_seq(&slot->look_up, 0);    /* [look-up] */
     bool is_for_threads = !leave_it && !slot->unread && may_lead(slot); /* one may wait since the slot's last worker */
     struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
-    bool passes = why == HAS_PASSED || (!leave_it && (who == TDM_THREAD_READS ? tdm_ringing_is_brief(slot) : slot->came_by));
+    bool passes = why == HAS_PASSED || (!leave_it && (who == TDM_THREAD_READS ? tdm_ringing_is_brief(slot) : is_come_by(slot)));
     slot->came_by = false;
     if (who == TDM_THREAD_READS && !tdm_outbox_empty(&slot->outbox)) tdm_reactor_post(&slot->attend);
     if (leave_it || (slot->unread && who == TDM_THREAD_READS)) {
@@ -478,33 +484,33 @@ static void pipe_ended(struct tdm_slot *slot)
         tdm_guards_expect_end(&slot->child);
 }
 
-/* Forgotten first: a slot that is left to be looked at from now on is seen below, or sets the timer again. */
-void tdm_reading_look(struct tdm_timer *timer)
-{
-    struct tdm_process_lane *lane = container_of(timer, struct tdm_process_lane, look_timer);
-    store_seq(&lane->looks, 0); /* [lane-looks] */
-    for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next)
-        if (tdm_ringing_look(slot)) tdm_reading_now(slot);
-}
-
-static void bell_rung(struct tdm_slot *slot)
-{
-    char bytes[64];
-    ssize_t got = tdm_fds_read(slot->replies, bytes, sizeof bytes);
-    tdm_reading_now(slot);
-    if (got == 0)
-        pipe_ended(slot);
-    else
-        tdm_reactor_post(&slot->attend); /* it may have rung because there is room */
-}
-
-/* It was listened to when something came, and by now a thread has it. */
+/* Somebody was to tell the reactor when something came, and by now a thread has the right: it sees that. */
 static bool is_read_by_thread(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);
     bool is = slot->reader == TDM_THREAD_READS;
     tdm_slot_unlock(slot);
     return is;
+}
+
+/* Forgotten first: a slot that is left to be looked at from now on is seen below, or sets the timer again. */
+void tdm_reading_look(struct tdm_timer *timer)
+{
+    struct tdm_process_lane *lane = container_of(timer, struct tdm_process_lane, look_timer);
+    store_seq(&lane->looks, 0); /* [lane-looks] */
+    for (struct tdm_slot *slot = lane->slots; slot; slot = slot->next)
+        if (tdm_ringing_look(slot) && !is_read_by_thread(slot)) tdm_reading_now(slot);
+}
+
+static void bell_rung(struct tdm_slot *slot)
+{
+    char bytes[64];
+    ssize_t got = tdm_fds_read(slot->replies, bytes, sizeof bytes);
+    if (got == 0 || !is_read_by_thread(slot)) tdm_reading_now(slot);
+    if (got == 0)
+        pipe_ended(slot);
+    else
+        tdm_reactor_post(&slot->attend); /* it may have rung because there is room */
 }
 
 void tdm_reading_ready(struct tdm_source *source, unsigned events)

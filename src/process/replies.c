@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "base/memory.h"
+#include "process/gathering.h"
 #include "process/slot_inside.h"
 #include "process/slot_talk.h"
 #include "task/report.h"
@@ -219,6 +220,7 @@ static int take_replies(struct tdm_slot *slot)
     int shorts = take_short_all(slot, plain), count = shorts > 0 ? shorts : take_out_all(slot, answered);
     bool refill = count > 0 && slot->in_hand < TDM_IN_HAND * 3 / 4;
     struct tdm_leeway leeway = tdm_slot_leeway_locked(slot);
+    tdm_gathering_note(slot);
     tdm_slot_unlock(slot);
     int called = shorts == 1 && plain->task->called;
     if (called) tdm_task_finish_plain_run(plain->task, plain->sampled, &slot->tally);

@@ -89,6 +89,7 @@ struct tdm_slot {
     struct tdm_inbox inbox;
     struct tdm_watch watch;
     uint64_t came_ns; /* when what it has brought last had come */
+    bool gathers;     /* its tasks are brief and many: see gathering.h */
     bool has_held;    /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
     int held;
     bool deaf;         /* nothing more it says is listened to: it has broken the protocol, or what it says cannot matter */

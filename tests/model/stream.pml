@@ -583,7 +583,7 @@ let_go: /* tdm_reading_let_go: to the reactor, if there is something that only i
             od;
             reader = NOBODY;
             if
-            :: enough || (!IS_REACTOR && in_hand > 0) -> /* the second: brief tasks, it will wait for the next */
+            :: enough || in_hand > 0 -> /* the second: brief tasks, who waits for one will wait for the next */
                 enough = false;
 #ifndef has_enough_and_tells_nobody
                 unlooked = true;
