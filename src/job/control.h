@@ -23,9 +23,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TDM_CONTROL_WORDS 16 /* tasks that one worker can have in hand */
+#define TDM_CONTROL_WORDS 32 /* tasks that one worker can have in hand */
 #define TDM_IN_HAND       TDM_CONTROL_WORDS
-#define TDM_CONTROL_SIZE  4096
+#define TDM_CONTROL_SIZE  8192
+#define TDM_PAGE          4096 /* as the smallest of any system */
 
 enum tdm_control_state { TDM_FREE = 0, TDM_OFFERED, TDM_CLAIMED, TDM_FINISHED, TDM_REVOKED, TDM_KILLING };
 
@@ -45,9 +46,9 @@ _Static_assert(sizeof(struct tdm_talk_words) == TDM_CACHE_LINE, "those of two ta
 /* Instead of how many: that the worker has begun the task.  It has descriptors for it, which it sends to none that might not [talk-taken]. */
 #define TDM_TELL_BEGUN UINT64_MAX
 
-/* In a line of its own: host and worker are each at another one, and what the worker has claimed it still has when it has finished. */
+/* Four to a line: of brief tasks each side comes for several at once, and each line that it comes for has to leave the other's processor. */
 struct tdm_control_word {
-    _Alignas(TDM_CACHE_LINE) _Atomic uint64_t now; /* every access but the offer is seq_cst [control-word] */
+    _Alignas(TDM_CACHE_LINE / 4) _Atomic uint64_t now; /* every access but the offer is seq_cst [control-word] */
 };
 
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */
@@ -62,8 +63,8 @@ struct tdm_control {
 
 /* The page, and behind it the rings, where the bytes go through rings. */
 struct tdm_shared_page {
-    _Alignas(TDM_CONTROL_SIZE) struct tdm_control control;
-    _Alignas(TDM_CONTROL_SIZE) struct tdm_rings rings;
+    _Alignas(TDM_PAGE) struct tdm_control control;
+    _Alignas(TDM_PAGE) struct tdm_rings rings;
 };
 
 static inline uint64_t tdm_control_word(uint64_t sequence, enum tdm_control_state state)

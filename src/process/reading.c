@@ -92,8 +92,9 @@ static enum plain read_plain(struct tdm_slot *slot, struct tdm_task *mine)
             slot->held = result;
             return FOR_THE_REACTOR;
         }
-        if (waits_for_nothing(mine) && (left -= taken) <= 0) return MORE_THERE;
-        if (mine && has_ended(mine) && tdm_gathering_goes_on(slot, taken)) return ALL_READ;
+        bool satisfied = waits_for_nothing(mine);
+        if (satisfied && (left -= taken) <= 0) return MORE_THERE;
+        if (satisfied && mine && tdm_gathering_goes_on(slot, taken)) return ALL_READ;
         if (!mine && !tdm_inbox_has_more(&slot->inbox)) return MORE_THERE; /* what comes meanwhile is for the next time */
         if (!tdm_way_has_ring(&slot->in) && !tdm_inbox_has_more(&slot->inbox)) return ALL_READ; /* as far as one read tells */
     }
@@ -188,8 +189,12 @@ static void read_by_thread(struct tdm_slot *slot)
 enum why { ALL_IS_READ, HAD_ENOUGH, HAS_PASSED, IS_FOR_THE_REACTOR };
 enum let_go { IS_FREE, READ_ON };
 
-/* With the lock held, for the reactor: a thread that submits, or waits for brief tasks, comes by again. */
-static bool is_come_by(const struct tdm_slot *slot) { return slot->came_by || (slot->visited && tdm_ringing_is_brief(slot)); }
+/* With the lock held: does a thread that submits, or waits for brief tasks, come by again? */
+static bool comes_again(const struct tdm_slot *slot, enum tdm_reader who)
+{
+    if (who == TDM_REACTOR_READS && slot->came_by) return true;
+    return (who == TDM_THREAD_READS || slot->visited) && tdm_ringing_is_brief(slot);
+}
 
 /* READ_ON: there is something again, and nobody else to read it; the right is the caller's still. */
 static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why why)
@@ -200,7 +205,7 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
     if (load_seq(&slot->look_up) != 0) store_seq(&slot->look_up, 0);    /* [look-up] */
     bool is_for_threads = !leave_it && !slot->unread && may_lead(slot); /* one may wait since the slot's last worker */
     struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
-    bool passes = why == HAS_PASSED || (!leave_it && (who == TDM_THREAD_READS ? tdm_ringing_is_brief(slot) : is_come_by(slot)));
+    bool passes = why == HAS_PASSED || (!leave_it && comes_again(slot, who));
     slot->came_by = false;
     if (who == TDM_THREAD_READS && !tdm_outbox_empty(&slot->outbox)) tdm_reactor_post(&slot->attend);
     if (leave_it || (slot->unread && who == TDM_THREAD_READS)) {

@@ -139,7 +139,7 @@ static bool is_talk(const struct tdm_frame *frame)
 }
 
 /* So many are taken under one lock. */
-#define AT_ONCE 8
+#define AT_ONCE 16
 
 /* With the lock held: as many as there are, of those that are as short as may be.  What cannot be taken is pulled again, as the
  * first. */
