@@ -1,7 +1,7 @@
 /* accept.c - a server whose host only accepts: each connection goes, with a message, to one of two isolated workers, which talks to the client.  A
- * client that crashes its worker loses its own connection; those that the other worker has go on, and a new worker takes its place.
+ * client that crashes its worker loses its own connection; those of the other worker carry on, and a new worker takes the crashed one's place.
  *
- *     accept [PORT]      with a port (0: any) it serves until it is killed; without, it is its own client, and ends
+ *     accept [PORT]      with a port (0: any) it serves until it is killed; without one, it is its own client, and ends
  */
 #include "tandem.h"
 
@@ -27,7 +27,7 @@ static void serve(int client)
     for (ssize_t length; (length = read(client, line, sizeof line)) > 0;) {
         if (length >= 5 && memcmp(line, "crash", 5) == 0) abort();
         for (ssize_t i = 0; i < length; i++) line[i] = (char)toupper((unsigned char)line[i]);
-        if (send(client, line, (size_t)length, MSG_NOSIGNAL) != length) break; /* it may have gone */
+        if (send(client, line, (size_t)length, MSG_NOSIGNAL) != length) break; /* the client may have gone */
     }
     close(client);
 }
@@ -38,7 +38,7 @@ static int work(tandem_context *context, void *input, size_t size)
     (void)input, (void)size;
     while (tandem_receive(context, &message, -1) == 0)
         for (size_t i = 0; i < message.fd_count; i++)
-            if (message.fds[i] >= 0) serve(message.fds[i]); /* an errno says why one did not come */
+            if (message.fds[i] >= 0) serve(message.fds[i]); /* a negative one says why it did not come */
     return 0;
 }
 
@@ -49,7 +49,7 @@ struct server {
     tandem_task workers[WORKERS];
     int listener;
     unsigned accepted;
-    _Atomic uint32_t ended[WORKERS]; /* 1: that worker has ended, and nobody has replaced it yet */
+    _Atomic uint32_t ended[WORKERS]; /* 1: that worker has ended and has not been replaced yet */
 };
 
 static void on_done(tandem_task *worker)
@@ -59,7 +59,7 @@ static void on_done(tandem_task *worker)
     tandem_atomic_notify(ended, UINT32_MAX);
 }
 
-/* Started at the beginning, and again when a client has crashed it. */
+/* Called at the start, and again when a client has crashed the worker. */
 static int start_worker(struct server *server, unsigned which)
 {
     tandem_task *worker = &server->workers[which];
@@ -74,7 +74,7 @@ static int start_worker(struct server *server, unsigned which)
     return tandem_submit(server->pool, worker);
 }
 
-/* To the next in turn; one that has ended is replaced first. */
+/* Goes to the next worker in turn; one that has ended is replaced first. */
 static int hand_over(struct server *server, int client)
 {
     unsigned which = server->accepted++ % WORKERS;
@@ -86,7 +86,7 @@ static int hand_over(struct server *server, int client)
         if (start_worker(server, which) != 0) return 1;
     }
     int error = tandem_post(&server->workers[which], &message, -1);
-    return error == 0 || error == -EPIPE ? 0 : 1; /* one that is ending just now: this client has to come again */
+    return error == 0 || error == -EPIPE ? 0 : 1; /* that worker is just ending: this client has to come again */
 }
 
 static int accept_all(struct server *server, unsigned most)
@@ -112,7 +112,7 @@ static int open_listener(uint16_t port, uint16_t *bound)
     return listener;
 }
 
-/* ---- a client, which is another program's part ---- */
+/* ---- a client, which would be another program ---- */
 
 static int connect_to(uint16_t port)
 {
@@ -121,7 +121,7 @@ static int connect_to(uint16_t port)
     return server >= 0 && connect(server, (struct sockaddr *)&address, sizeof address) == 0 ? server : -1;
 }
 
-/* What comes back; "": the connection has ended. */
+/* Checks what comes back; "": the connection has ended. */
 static int expect(int server, const char *said, const char *wanted)
 {
     char answer[256];
@@ -146,10 +146,10 @@ static void *be_client(void *argument)
     int failed;
     int first = connect_to(port), second = connect_to(port); /* one to each worker */
     failed = first < 0 || second < 0 || expect(first, "hello", "HELLO") || expect(second, "world", "WORLD");
-    failed = failed || expect(first, "crash", "");                 /* it ends for this client, */
-    failed = failed || expect(second, "still here", "STILL HERE"); /* not for that one, */
+    failed = failed || expect(first, "crash", "");                 /* the worker of this client ends, */
+    failed = failed || expect(second, "still here", "STILL HERE"); /* not that of the other, */
     while (!failed && atomic_load(&client->server->ended[0]) == 0) tandem_atomic_wait(&client->server->ended[0], 0, -1);
-    int third = failed ? -1 : connect_to(port); /* and the next finds a new worker */
+    int third = failed ? -1 : connect_to(port); /* and the next client gets a new worker */
     failed = failed || third < 0 || expect(third, "again", "AGAIN");
     close(first);
     close(second);

@@ -1,4 +1,4 @@
-/* chat.c - several workers in one room: what anybody says goes through a channel to the host, which says it again to all of them, by a broadcast.
+/* chat.c - several workers in one room: what anyone says goes through a channel to the host, which repeats it to all of them, by a broadcast.
  * Two of them are processes, one is a thread; they run the same function, and all hear the same, in the same order.
  *
  *     ada: good morning
@@ -16,7 +16,7 @@ enum { PEOPLE = 3, LINES = 4, LINE = 80 };
 
 /* What a worker is told: where to speak, and where to listen. */
 struct seat {
-    tandem_channel *desk, *room; /* they lie in shared memory, so these are good in every process */
+    tandem_channel *desk, *room; /* they lie in shared memory, so these pointers are good in every process */
     int subscriber;
     char name[16];
 };
@@ -29,7 +29,7 @@ static int say(const struct seat *seat, int number)
     return tandem_channel_send(seat->desk, line, (size_t)length, -1);
 }
 
-/* Says its next line when it has heard its last one; its reply is all that it has heard. */
+/* Says its next line once it has heard its last one; its reply is everything it has heard. */
 static int take_part(tandem_context *context, void *input, size_t size)
 {
     struct seat seat;
@@ -67,7 +67,7 @@ static int chat(tandem_pool *pool)
     tandem_channel *desk, *room;
     if (tandem_channel_create(pool, &desk, NULL) != 0) return 1;
     if (tandem_channel_create(pool, &room, &(tandem_channel_options){.message_size = LINE, .subscribers = PEOPLE}) != 0) return 1;
-    for (int i = 0; i < PEOPLE; i++) { /* before anybody speaks, so that all hear all */
+    for (int i = 0; i < PEOPLE; i++) { /* before anyone speaks, so that all hear everything */
         seats[i] = (struct seat){.desk = desk, .room = room, .subscriber = tandem_channel_subscribe(room)};
         snprintf(seats[i].name, sizeof seats[i].name, "%s", names[i]);
         if (seats[i].subscriber < 0) return 1;
@@ -86,7 +86,7 @@ static int chat(tandem_pool *pool)
     for (int i = 0; i < PEOPLE; i++) {
         int status = tandem_wait(&tasks[i]);
         printf("%s leaves: %s\n", names[i], tandem_status_name(status));
-        if (status != TANDEM_OK || strcmp(tasks[i].output, tasks[0].output) != 0) failed = 1; /* they have heard the same */
+        if (status != TANDEM_OK || strcmp(tasks[i].output, tasks[0].output) != 0) failed = 1; /* all must have heard the same */
     }
     for (int i = 0; i < PEOPLE; i++) tandem_task_clear(&tasks[i]);
     tandem_channel_destroy(desk);

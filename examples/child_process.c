@@ -1,4 +1,4 @@
-/* child_process.c - what fork() is in Node's child_process: a process that gets messages and answers them.  This one crashes when it is told to,
+/* child_process.c - what fork() is in Node's child_process: a process that receives messages and answers them.  This one crashes when told to,
  * and another takes its place.
  *
  *     child 1: the sum is 499999500000
@@ -19,7 +19,7 @@ static int child(tandem_context *context, void *input, size_t size)
     tandem_message message;
     (void)input, (void)size;
     while (tandem_receive(context, &message, -1) == 0) {
-        if (strcmp(message.data, "Start Processing") != 0) abort(); /* whatever it is, it cannot be borne */
+        if (strcmp(message.data, "Start Processing") != 0) abort(); /* anything else is unbearable */
         uint64_t sum = 0;
         for (uint64_t i = 0; i < 1000000; i++) sum += i;
         char answer[64];

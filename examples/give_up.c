@@ -6,7 +6,7 @@
  *     timeout in a process: timed out
  *     cancel in a process: cancelled
  *
- * A process is killed, whatever it is doing.  A thread is only asked, and its function must look whether it was. */
+ * A process is killed, whatever it is doing.  A thread is only asked, and its function must check whether it has been. */
 #include "tandem.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* pipeline.c - you will see the three commonest words of a text, counted by five programs that are connected by pipes, and how each ended.
+/* pipeline.c - you will see the three commonest words of a text, counted by five programs connected by pipes, and how each ended.
  *
  *           4 fox
  *           4 the
@@ -6,7 +6,7 @@
  *     tr: ok
  *     ...
  *
- * Each stage is a task of its own.  The text goes in at the front and is fed while the last one's output is read, so none of it can be too
+ * Each stage is a task of its own.  The text is fed in at the front while the last one's output is read, so no text is too
  * long. */
 #include "tandem.h"
 

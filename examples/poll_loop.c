@@ -1,7 +1,7 @@
 /* poll_loop.c - you will see how long a poll loop with a tick of 10 ms stands still while heavy work is done.
  *
- * It hardly does if the work is offloaded (to threads, or to processes if the first argument is --isolate); it does as
- * long as the work takes if that is done inline.
+ * Hardly at all if the work is offloaded (to threads, or to processes if the first argument is --isolate); for as long
+ * as the work takes if it is done inline.
  *
  *     longest gap offloaded: 11 ms
  *     longest gap inline: 180 ms
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
         if (tandem_submit(pool, &tasks[i]) != 0) return 1;
     }
     int offloaded = run_loop(pool);
-    int good = tasks_good == TASKS && ticks_amid > 0; /* how long the gaps are depends on what else the machine does */
+    int good = tasks_good == TASKS && ticks_amid > 0; /* how long the gaps are depends on what else the machine is doing */
     int inline_gap = run_loop(NULL);
     good = good && tasks_good == TASKS;
     tandem_pool_destroy(pool);

@@ -1,4 +1,4 @@
-/* run_commands.c - you will see shell commands, one a line of a file, run a few at a time, a bar that grows meanwhile, and a table of how they ended.
+/* run_commands.c - you will see shell commands, one per line of a file, run a few at a time, a bar that grows meanwhile, and a table of how they ended.
  *
  *     run_commands [--jobs N] [--timeout MS] [--fail-fast] [FILE]
  *
@@ -10,8 +10,8 @@
  *       3  crashed, signal 9  kill -9 $$
  *     4 commands, 2 ended badly
  *
- * Without FILE it runs these four.  --fail-fast cancels the rest when one has ended badly.  The exit status is 0 if all ended well, 1 if not, 2 for
- * bad use.  The bar is drawn on standard error, if that is a terminal. */
+ * Without FILE it runs these four.  --fail-fast cancels the rest as soon as one has ended badly.  The exit status is 0 if all ended well, 1 if not, 2 for
+ * a usage error.  The bar is drawn on standard error if that is a terminal. */
 #define _POSIX_C_SOURCE 200809L
 #include "tandem.h"
 
@@ -22,7 +22,7 @@
 
 enum { WIDTH = 10, LONGEST = 4096 };
 
-/* One line, as a task.  The line is the command's, until the task has ended. */
+/* One line, as a task.  The line belongs to the command until the task has ended. */
 struct job {
     tandem_command command;
     tandem_task task;
@@ -82,7 +82,7 @@ static void draw_bar(size_t done, size_t count)
             done == count ? "\n" : "");
 }
 
-/* The last 2 KB of what a command says are enough for a table. */
+/* The last 2 KB of a command's output are enough for a table. */
 static int submit_all(tandem_pool *pool, const struct options *options, struct job *jobs, size_t count, tandem_group *group)
 {
     for (size_t i = 0; i < count; i++) {
@@ -150,7 +150,7 @@ static int run(const struct options *options, struct job *jobs, size_t count)
     if (tandem_pool_create(&pool, &wanted) != 0) return 1;
     int result = submit_all(pool, options, jobs, count, &group);
     if (result == 0) result = await_all(options, jobs, count, &group);
-    tandem_pool_destroy(pool); /* ends what could not be waited for */
+    tandem_pool_destroy(pool); /* ends whatever could not be waited for */
     if (result == 0 && print_table(jobs, count) > 0) result = 1;
     for (size_t i = 0; i < count; i++) tandem_task_clear(&jobs[i].task);
     return result == 0 ? 0 : 1;

@@ -1,10 +1,10 @@
 /* scan.c - measures every file of a tree, each as one task: on threads, or with --isolate in processes.
  *
- * You will see a progress bar, then a table with a row for each file, where it was scanned and how that went, and
- * one line that sums up.  With --isolate --poison three more tasks crash, loop for ever and eat memory, and nothing
- * else is harmed.
+ * You will see a progress bar, then a table with a row for each file that says where it was scanned and how that went,
+ * and one line that sums up.  With --isolate --poison three more tasks are added, of which one crashes, one loops for
+ * ever and one eats memory, and nothing else is harmed.
  *
- * The work is in scan_file.c.  This file shows how a program hands work over, bounds it, and lives on meanwhile. */
+ * The work is in scan_file.c.  This file shows how a program hands work over, limits it, and carries on meanwhile. */
 #define _XOPEN_SOURCE 700
 #include "scan_json.h"
 #include "scan_poison.h"
@@ -197,7 +197,7 @@ static bool parse(struct settings *settings, int argc, char **argv)
     return true;
 }
 
-/* Its files are shown by their names below it. */
+/* The files of the default tree are shown by their names below it. */
 static void collect_default_tree(struct scan_list *list)
 {
     static const char prefix[] = SCAN_DEFAULT_TREE "/";
@@ -213,7 +213,7 @@ static void collect(struct scan *scan)
     for (int i = 0; i < settings->path_count; i++) scan_walk(&scan->list, settings->paths[i]);
     if (settings->path_count == 0) collect_default_tree(&scan->list);
     if (!settings->poison) return;
-    scan->first = scan->list.count; /* the poison goes first, so that all files meet its consequences */
+    scan->first = scan->list.count; /* the poison goes first, so that all files are exposed to it */
     for (size_t i = 0; i < SCAN_POISONS; i++) {
         struct scan_row *row = scan_list_add(&scan->list, NULL);
         row->poison = scan_poisons[i].name;

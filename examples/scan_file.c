@@ -1,4 +1,4 @@
-/* scan_file.c - reads one file once, and measures all there is to measure on the way. */
+/* scan_file.c - reads a file once, and measures everything on the way. */
 #define _XOPEN_SOURCE 700
 #include "scan_file.h"
 

@@ -9,7 +9,7 @@
 #define BITE         ((size_t)1 << 20)
 #define MEMORY_LIMIT ((size_t)128 << 20)
 
-/* These deaths are meant: no core file shall tell of them. */
+/* These deaths are meant: they need no core file. */
 static void leave_no_core(void) { setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); }
 
 static int crash(tandem_context *context, void *input, size_t input_size)
@@ -28,8 +28,8 @@ static int loop_for_ever(tandem_context *context, void *input, size_t input_size
     return 0;
 }
 
-/* Takes memory until the system refuses, then gives up as a program without a plan for that does.  The limit is this
- * worker's alone and keeps the machine out of harm; the count does where a system does not heed RLIMIT_AS. */
+/* Takes memory until the system refuses, then gives up, as a program with no plan for that does.  The limit is this
+ * worker's alone and keeps the machine safe; where a system ignores RLIMIT_AS, the count does. */
 static int eat_memory(tandem_context *context, void *input, size_t input_size)
 {
     (void)context, (void)input, (void)input_size;

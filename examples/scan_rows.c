@@ -1,4 +1,4 @@
-/* scan_rows.c - a growing list of rows, and what they say in words and in sum. */
+/* scan_rows.c - a growing list of rows, what each says in words, and what they add up to. */
 #define _XOPEN_SOURCE 700
 #include "scan_rows.h"
 

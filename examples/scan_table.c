@@ -9,7 +9,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
-#define WIDEST_NAME  44 /* a longer one stands on a line of its own */
+#define WIDEST_NAME  44 /* a longer one gets a line of its own */
 #define BAR_WIDTH    40
 #define BAR_EVERY_MS 50
 
@@ -67,7 +67,7 @@ static char *printable(const char *name, size_t *width)
 
 enum column { WHERE, STATUS, TIME, SIZE, LINES, ENTROPY, COLUMNS };
 
-/* One row as it will stand there. */
+/* One row as it will be printed. */
 struct line {
     char *name;
     size_t name_width;

@@ -1,4 +1,4 @@
-/* scan_walk.c - the walk over files and folders, which meets anything and stops at nothing. */
+/* scan_walk.c - the walk over files and folders, which may meet anything and stops at nothing. */
 #define _XOPEN_SOURCE 700
 #include "scan_walk.h"
 

@@ -1,7 +1,7 @@
 /* scan_words.h - counts the words of a text as it streams by, and names the most frequent.
  *
- * A word is a run of 2 to 31 ASCII letters; upper and lower case are the same.  Of a text with more than 262144
- * different words, those that come up first are counted, so that no file makes its task hold much more than 20 MiB. */
+ * A word is a run of 2 to 31 ASCII letters; upper and lower case are the same.  In a text with more than 262144
+ * different words, only the first ones to appear are counted, so that no file makes its task hold much more than 20 MiB. */
 #ifndef SCAN_WORDS_H
 #define SCAN_WORDS_H
 
@@ -21,7 +21,7 @@ struct scan_words {
     struct scan_word *slots; /* a hash table with open addressing, at most half full */
     size_t room;             /* slots there are: a power of 2, or 0 */
     size_t different;
-    size_t length; /* letters of the word that has begun, also those beyond the longest */
+    size_t length; /* letters of the word so far, including those beyond the longest */
     char word[SCAN_WORD_LONGEST + 1];
 };
 

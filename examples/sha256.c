@@ -1,4 +1,4 @@
-/* sha256.c - SHA-256 as FIPS 180-4 writes it down, plain and in one pass. */
+/* sha256.c - SHA-256 as FIPS 180-4 sets it out, plain and in one pass. */
 #include "sha256.h"
 
 #include <string.h>
@@ -70,7 +70,7 @@ static void compress(uint32_t state[8], const unsigned char block[64])
 
 void sha256_begin(struct sha256 *sha)
 {
-    /* The same of the square roots of the first 8 primes (section 5.3.3). */
+    /* The same for the square roots of the first 8 primes (section 5.3.3). */
     *sha =
         (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }

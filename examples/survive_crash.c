@@ -1,4 +1,4 @@
-/* survive_crash.c - you will see a task die of a bad pointer, and the next one answer as if nothing had been.
+/* survive_crash.c - you will see a task die of a bad pointer, and the next one answer as if nothing had happened.
  *
  *     parse "12" ended ok: 24
  *     parse crashed: SIGSEGV (worker 1, pid 4711, after 0.4 ms)
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An old parser, as they are: it looks for a number and goes wherever its pointer leads when there is none. */
+/* A typical old parser: it looks for a number, and when there is none it goes wherever its pointer leads. */
 static int parse(tandem_context *context, void *input, size_t size)
 {
     (void)size;

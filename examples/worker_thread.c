@@ -1,4 +1,4 @@
-/* worker_thread.c - what `new Worker()` is in Node: a thread that gets messages, answers them, and counts in memory that both sides see.
+/* worker_thread.c - what `new Worker()` is in Node: a thread that receives messages, answers them, and counts in memory that both sides see.
  *
  *     main: started
  *     worker: counted to 1000
