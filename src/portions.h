@@ -1,8 +1,8 @@
 /* portions.h - a range of indices that threads share out among themselves while they work on it.
  *
- * Nobody knows beforehand how long an index takes, and the next may take longer than the last.  So each thread begins with one, and from
- * then on takes as many as should last it a moment, by what its last ones took; and never more than a small part of what is left, so that
- * nobody is still busy long after the others have found nothing more. */
+ * Nobody knows beforehand how long an index takes, and the next may take longer than the last.  So each thread begins with one, and from then
+ * on takes as many as should last it a moment, judging by its last ones; and never more than a small part of what is left, so that nobody is
+ * still busy long after the others have run out. */
 #ifndef TDM_PORTIONS_H
 #define TDM_PORTIONS_H
 

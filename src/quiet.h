@@ -1,5 +1,5 @@
-/* quiet.h - calls that the host must not notice: they leave errno as it was, and cannot be cancelled half-way: a lock would stay locked,
- * a guard half started. */
+/* quiet.h - calls that the host must not notice: they leave errno as it was, and cannot be cancelled half-way, which would leave a lock
+ * locked or a guard half started. */
 #ifndef TDM_QUIET_H
 #define TDM_QUIET_H
 

@@ -1,4 +1,5 @@
-/* submission.h - the steps of a task's way from submit to its lane, for who submits several that depend on each other.  All in dispatcher.c. */
+/* submission.h - the steps of a task's way from submit to its lane, for code that submits several that depend on each other.  All in
+ * dispatcher.c. */
 #ifndef TDM_SUBMISSION_H
 #define TDM_SUBMISSION_H
 

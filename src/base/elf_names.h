@@ -1,6 +1,6 @@
 /* elf_names.h - the functions that an ELF file names, by their place in the file.
  *
- * The file is believed in nothing: it may be damaged, be cut while it is read, or be no ELF file at all.  It is read, not mapped, for a
+ * Nothing in the file is trusted: it may be damaged, be cut while it is read, or be no ELF file at all.  It is read, not mapped, because a
  * mapping of a file that somebody cuts is a SIGBUS. */
 #ifndef TDM_BASE_ELF_NAMES_H
 #define TDM_BASE_ELF_NAMES_H

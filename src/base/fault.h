@@ -1,7 +1,7 @@
-/* fault.h - places where a test can have the library fail, be cut short, be killed or be stopped, by name and count.
+/* fault.h - places where a test can make the library fail, be cut short, be killed or be stopped, by name and count.
  *
- * A place asks tdm_fault() before it does what may fail.  In a normal build the answer is the constant 0 and no code is left of it.
- * Only with TANDEM_FAULTS defined, which is a library of the tests' own, there is something to answer. */
+ * A place asks tdm_fault() before it does what may fail.  In a normal build the answer is the constant 0 and no code is left of it.  Only
+ * with TANDEM_FAULTS defined, in a library of the tests' own, is there anything to answer. */
 #ifndef TDM_BASE_FAULT_H
 #define TDM_BASE_FAULT_H
 

@@ -1,4 +1,4 @@
-/* groups.h - the control groups that this process lies in: their limits hold for all in them together. */
+/* groups.h - the control groups that this process lies in: their limits hold for all their processes together. */
 #ifndef TDM_BASE_GROUPS_H
 #define TDM_BASE_GROUPS_H
 

@@ -1,4 +1,4 @@
-/* memory.h - malloc and its kin as the library calls them: a test can have any of them fail.  free() is the C library's own. */
+/* memory.h - malloc and its kin as the library calls them: a test can make any of them fail. free() is the C library's own. */
 #ifndef TDM_BASE_MEMORY_H
 #define TDM_BASE_MEMORY_H
 

@@ -1,6 +1,6 @@
-/* parcel.h - descriptors on their way to another process: some at a time, with a number, over a local socket.
+/* parcel.h - descriptors on their way to another process: a few at a time, with a number, over a local socket.
  *
- * The number says what they belong to, which goes another way.  Nothing here is a cancellation point, or raises SIGPIPE. */
+ * The number says what they belong to, which travels another way.  Nothing here is a cancellation point, or raises SIGPIPE. */
 #ifndef TDM_BASE_PARCEL_H
 #define TDM_BASE_PARCEL_H
 

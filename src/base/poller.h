@@ -1,4 +1,5 @@
-/* poller.h - which of many descriptors is ready: poller_epoll.c or poller_poll.c.  Used by one thread, the reactor's, but where it says so. */
+/* poller.h - which of many descriptors is ready: poller_epoll.c or poller_poll.c.  Used by one thread, the reactor's, except where it says
+ * otherwise. */
 #ifndef TDM_BASE_POLLER_H
 #define TDM_BASE_POLLER_H
 

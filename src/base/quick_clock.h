@@ -1,8 +1,8 @@
-/* quick_clock.h - the monotonic clock for those who ask it once for each small task.
+/* quick_clock.h - the monotonic clock for callers that ask it once for each small task.
  *
  * A call of the system's clock costs more than many a step of a task, most of all because it waits until all memory that was asked for before
  * has come.  Where that clock is the processor's counter of cycles, the counter itself is read, and counted on from the last call of the
- * clock for some microseconds.  It may lag by some tens of nanoseconds.  Elsewhere this is the system's clock. */
+ * clock for a few microseconds.  It may lag by some tens of nanoseconds.  Elsewhere this is the system's clock. */
 #ifndef TDM_BASE_QUICK_CLOCK_H
 #define TDM_BASE_QUICK_CLOCK_H
 

@@ -1,7 +1,7 @@
-/* symbols.h - what code is called: the name of the function at an address, static ones too, out of the program's own files.
+/* symbols.h - what code is called: the name of the function at an address, static ones too, from the program's own files.
  *
- * For reports, not for hot paths: files are read, under one lock.  Where nobody tells (no /proc, no ELF, a deleted or damaged file, code
- * that was made at run time) there are only numbers.  A worker's addresses are its host's, for all that was loaded when the zygote was
+ * For reports, not for hot paths: files are read, under one lock.  Where no name can be found (no /proc, no ELF, a deleted or damaged file,
+ * code made at run time) there are only numbers.  A worker's addresses are its host's, for everything that was loaded when the zygote was
  * forked. */
 #ifndef TDM_BASE_SYMBOLS_H
 #define TDM_BASE_SYMBOLS_H

@@ -1,5 +1,5 @@
-/* thread.h - how every thread of the library is started: all signals blocked, so that the host's handlers stay on the host's threads; and
- * not to be cancelled. */
+/* thread.h - how every thread of the library is started: with all signals blocked, so that the host's handlers stay on the host's threads,
+ * and with cancellation disabled. */
 #ifndef TDM_BASE_THREAD_H
 #define TDM_BASE_THREAD_H
 

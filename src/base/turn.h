@@ -1,9 +1,9 @@
-/* turn.h - who waits for another process gives way to it once before he sleeps.
+/* turn.h - a side that waits for another process gives way to it once before it sleeps.
  *
- * Where both have one processor, to give way until the other side has done its part costs far less than to be put to sleep and woken; and the
- * other side, which gives way too, need not be woken either.  Where that was in vain, for the other side is on another processor or takes
- * longer, the next waits sleep at once, twice as many each time.  Where others have had the processor meanwhile, each for a time slice that
- * has to be paid for, far more of them do; and if that comes again before as many have paid, yet more. */
+ * Where both share one processor, giving way until the other side has done its part costs far less than being put to sleep and woken; and the
+ * other side, which gives way too, need not be woken either.  Where that was in vain, because the other side is on another processor or takes
+ * longer, the next waits sleep at once, twice as many each time.  Where others had the processor meanwhile, each for a time slice that has to
+ * be paid for, far more of them do; and if that happens again before as many have paid, yet more. */
 #ifndef TDM_BASE_TURN_H
 #define TDM_BASE_TURN_H
 

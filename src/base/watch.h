@@ -1,7 +1,7 @@
 /* watch.h - how long it pays to look at a word again and again before sleeping on it.
  *
- * A sleeper is woken in tens of microseconds, a word is seen in a fraction of one.  So who waits looks for a while first.  How long is learned:
- * half as long after it was in vain, twice as long after a sleep that was shorter than the looking could have been. */
+ * Waking a sleeper takes tens of microseconds, seeing a word change a fraction of one.  So a waiter looks for a while first.  How long is
+ * learned: half as long after looking in vain, twice as long after a sleep that was shorter than the looking could have been. */
 #ifndef TDM_BASE_WATCH_H
 #define TDM_BASE_WATCH_H
 

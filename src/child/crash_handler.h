@@ -1,4 +1,4 @@
-/* crash_handler.h - a worker that crashes writes down where, and dies of it all the same. */
+/* crash_handler.h - a worker that crashes writes down where, and then dies of the crash all the same. */
 #ifndef TDM_CHILD_CRASH_HANDLER_H
 #define TDM_CHILD_CRASH_HANDLER_H
 

@@ -1,4 +1,4 @@
-/* exec_child.h - the zygote's start of an external program. */
+/* exec_child.h - how the zygote starts an external program. */
 #ifndef TDM_CHILD_EXEC_CHILD_H
 #define TDM_CHILD_EXEC_CHILD_H
 

@@ -1,9 +1,9 @@
 /* guard.h - the two processes between host and workers: the zygote forks the workers and starts programs, the keeper stands by.
  *
- * Both are single-threaded, run no user code, and run the same loop over one socket to the host each, with messages of fixed size.
- * The keeper is the host's child and the zygote's parent.  Each replaces the other: a keeper whose zygote dies forks another and inherits
- * the workers, so that their ends are still told truly; a zygote whose keeper dies becomes the keeper, and forks a zygote.  The host's
- * death is the end of the sockets; they then kill every worker and end. */
+ * Both are single-threaded, run no user code, and run the same loop over one socket to the host each, with messages of fixed size.  The
+ * keeper is the host's child and the zygote's parent.  Each replaces the other: a keeper whose zygote dies forks another and inherits the
+ * workers, so that their ends are still reported truly; a zygote whose keeper dies becomes the keeper, and forks a zygote.  When the host
+ * dies the sockets end; the guards then kill every worker, and end too. */
 #ifndef TDM_CHILD_GUARD_H
 #define TDM_CHILD_GUARD_H
 

@@ -1,8 +1,8 @@
-/* roll.h - the pids of all workers, zygotes and programs, in memory that host and guards share: who inherits them must know whose groups it may
- * kill, and whose zombies are for it to collect.
+/* roll.h - the pids of all workers, zygotes and programs, in memory that host and guards share: a guard that inherits them must know whose
+ * groups it may kill, and whose zombies it has to collect.
  *
- * Only pids that are children of the process that asks mean anything.  An entry goes when its process has been collected; a guard that
- * takes over drops those that a dead one had no time for. */
+ * Only pids that are children of the process that asks mean anything.  An entry goes when its process has been collected; a guard that takes
+ * over drops those that a dead one had no time for. */
 #ifndef TDM_CHILD_ROLL_H
 #define TDM_CHILD_ROLL_H
 

@@ -1,4 +1,4 @@
-/* task_limits.h - what one task may use of the worker it runs in; lifted before the next. */
+/* task_limits.h - the resources one task may use in its worker; the limits are lifted before the next task. */
 #ifndef TDM_CHILD_TASK_LIMITS_H
 #define TDM_CHILD_TASK_LIMITS_H
 

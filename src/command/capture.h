@@ -1,4 +1,4 @@
-/* capture.h - one output of a command that is kept: read as it comes, up to a limit, and what then.  The reactor's, but for the opening. */
+/* capture.h - one output of a command that is kept: read as it comes, up to a limit, and what then.  The reactor's, except for the opening. */
 #ifndef TDM_COMMAND_CAPTURE_H
 #define TDM_COMMAND_CAPTURE_H
 

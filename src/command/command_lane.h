@@ -1,4 +1,4 @@
-/* command_lane.h - run that program: a pool's commands and the queue before them. */
+/* command_lane.h - run that program: a pool's commands and the queue in front of them. */
 #ifndef TDM_COMMAND_COMMAND_LANE_H
 #define TDM_COMMAND_COMMAND_LANE_H
 

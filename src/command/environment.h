@@ -1,4 +1,4 @@
-/* environment.h - the environment of a submit, for commands that begin later: a copy that those with the same one share. */
+/* environment.h - the environment at a submit, for commands that begin later: a copy, shared by those that have the same one. */
 #ifndef TDM_COMMAND_ENVIRONMENT_H
 #define TDM_COMMAND_ENVIRONMENT_H
 

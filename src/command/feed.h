@@ -1,4 +1,4 @@
-/* feed.h - the bytes that a command reads from its standard input: handed over as there is room in a pipe, never waited for. */
+/* feed.h - the bytes that a command reads from its standard input: passed on as there is room in a pipe, never waited for. */
 #ifndef TDM_COMMAND_FEED_H
 #define TDM_COMMAND_FEED_H
 

@@ -1,4 +1,4 @@
-/* spill.h - an output that is too large for memory: it goes to a file without a name, and is mapped when it has ended. */
+/* spill.h - an output that is too large for memory: it goes to an unnamed file, which is mapped when the output has ended. */
 #ifndef TDM_COMMAND_SPILL_H
 #define TDM_COMMAND_SPILL_H
 

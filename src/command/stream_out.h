@@ -1,4 +1,4 @@
-/* stream_out.h - the outputs of a command that on_output gets: one piece at a time, and meanwhile nothing more is read. */
+/* stream_out.h - the outputs of a command that go to on_output: one piece at a time, and meanwhile nothing more is read. */
 #ifndef TDM_COMMAND_STREAM_OUT_H
 #define TDM_COMMAND_STREAM_OUT_H
 

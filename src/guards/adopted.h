@@ -1,8 +1,8 @@
-/* adopted.h - what dead guards leave to a program that gets what its descendants leave (it is a subreaper, or the first process of a
+/* adopted.h - what dead guards leave behind to a program that adopts its descendants' orphans (it is a subreaper, or the first process of a
  * container): workers and zygotes of ours whose ends nobody else collects.
  *
- * The workers that the host knows collect themselves when they are buried; this is for those that a guard had forked and not told of, or
- * told of and not collected, when it died. */
+ * The workers that the host knows are collected when they are buried; this is for those that a guard had forked and not reported, or reported
+ * and not collected, when it died. */
 #ifndef TDM_GUARDS_ADOPTED_H
 #define TDM_GUARDS_ADOPTED_H
 

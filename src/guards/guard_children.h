@@ -1,4 +1,5 @@
-/* guard_children.h - workers and programs as the guards know them: asks for them, has them signalled, hears of their ends.  All on the reactor's thread. */
+/* guard_children.h - workers and programs as the guards know them: asking for them, having them signalled, hearing of their ends.  All on the
+ * reactor's thread. */
 #ifndef TDM_GUARDS_CHILDREN_H
 #define TDM_GUARDS_CHILDREN_H
 

@@ -1,5 +1,5 @@
-/* guard_inside.h - what the two sides of the guards share: guard_link.c (they themselves) and guard_children.c (the workers by them).  The
- * reactor's, or while there is none start's and stop's. */
+/* guard_inside.h - what the two halves of the host's side share: guard_link.c (the guards themselves) and guard_children.c (their
+ * children).  Used by the reactor, or while there is none by start and stop. */
 #ifndef TDM_GUARDS_INSIDE_H
 #define TDM_GUARDS_INSIDE_H
 

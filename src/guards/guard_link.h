@@ -1,8 +1,8 @@
-/* guard_link.h - the host's end of the lines to keeper and zygote: starts and ends them, hears what they say, and keeps track of who is
- * who when one of the two dies.  (What they are asked to do, and what becomes of their children: guard_children.h.)
+/* guard_link.h - the host's end of the lines to keeper and zygote: starts and ends them, hears what they say, and keeps track of which is
+ * which when one of the two dies.  (What they are asked to do, and what becomes of their children: guard_children.h.)
  *
- * One pair of guards a program, whatever the number of pools.  Start and stop are for the roof, one at a time; all else happens on the
- * reactor's thread, so there is no lock. */
+ * There is one pair of guards per program, whatever the number of pools.  Start and stop are for the roof, one at a time; all else happens on
+ * the reactor's thread, so there is no lock. */
 #ifndef TDM_GUARDS_LINK_H
 #define TDM_GUARDS_LINK_H
 

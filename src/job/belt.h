@@ -1,21 +1,21 @@
 /* belt.h - a channel's memory: places for messages, who has taken what, who sleeps.  Any member of a pool's shared memory uses it.
  *
- * All but the closing happens under one lock that names its holder (word_lock.h), and each call has one store that makes it so:
+ * Everything but the closing happens under one lock that names its holder (word_lock.h), and each call takes effect by one store:
  *   send     copies the message into the place behind the last, then raises `sent`
  *   receive  copies a message out, then raises the reader's `taken`
- * So whoever is killed within leaves nothing to be repaired: before that store nothing has happened, after it all has.  What may be left
- * undone is a wake-up.  Therefore the host, when it buries a worker, opens the lock, lets the worker's readers go, and wakes all who
- * sleep here; they look again.
+ * So a process that is killed in the middle leaves nothing to repair: before that store nothing has happened, after it everything has.  What
+ * may be left undone is a wake-up.  Therefore the host, when it buries a worker, opens the lock, lets the worker's readers go, and wakes all
+ * who sleep here; they look again.
  *
- * Wake-ups.  Who may have to wait reads the bell of its side before it looks at anything else, counts itself in under the lock, opens it and
- * sleeps as long as the bell is the same.  Who brings about what others wait for rings the bell if more of them are waiting than
- * have been called, and wakes one, or all of a broadcast.  Who is back, for whatever reason, counts one call as answered, then itself out.  So
- * `waiting - called` is never less than the number of those who sleep and were not called.  A waiter that dies leaves it too large, which costs a
- * wake-up in vain; a caller that dies between counting and waking leaves it too small, until the host wakes all: from then on nobody sleeps who was
- * counted before, and each that comes back takes one call along.
+ * Wake-ups.  A caller that may have to wait reads the bell of its side before it looks at anything else, counts itself in under the lock,
+ * opens the lock and sleeps as long as the bell is the same.  A caller that brings about what others wait for rings the bell if more of them
+ * are waiting than have been called, and wakes one, or all of a broadcast.  A caller that is back, for whatever reason, counts one call as
+ * answered, then itself out.  So `waiting - called` is never less than the number of those who sleep and were not called.  A waiter that dies
+ * leaves it too large, which costs a wake-up in vain; a caller that dies between counting and waking leaves it too small, until the host
+ * wakes all: from then on nobody sleeps who was counted before, and each that comes back takes one call along.
  *
- * Before all that who finds nothing looks for a while, without the lock.  He is not waiting then: nobody counts him, calls him or relies on him, and
- * when he comes back he is like one who comes for the first time.
+ * Before all that, a caller that finds nothing looks for a while, without the lock.  It is not waiting then: nobody counts it, calls it or
+ * relies on it, and when it comes back it is like one that comes for the first time.
  *
  * The host believes nothing here but the messages: the shape is its own copy, and each index is read once and then brought into range. */
 #ifndef TDM_JOB_BELT_H

@@ -1,4 +1,4 @@
-/* control.h - the page that host and worker share: one word a task handed over, so that it is always known who has it.
+/* control.h - the page that host and worker share: one word for each task handed over, so that it is always known who has it.
  *
  * A word is sequence << 16 | state.  Who moves it:
  *   -> OFFERED             host    before the task's frame is written
@@ -6,9 +6,8 @@
  *   CLAIMED -> FINISHED    worker  the last byte of the reply is in the pipe
  *   OFFERED -> REVOKED     host    taken back: it never ran there and never will
  *   CLAIMED -> KILLING     host    its end is decided: the worker must not touch anything more, and is killed
- * Each move but the first is a compare-and-swap, so of two that meet exactly one wins, and both sides know which.  A worker that
- * dies leaves the word at the last move it made.  The worker may write anything here at any time: the host believes a word only
- * together with its own record. */
+ * Each move but the first is a compare-and-swap, so when two meet exactly one wins, and both sides know which.  A worker that dies leaves the
+ * word at the last move it made.  The worker may write anything here at any time: the host believes a word only together with its own record. */
 #ifndef TDM_JOB_CONTROL_H
 #define TDM_JOB_CONTROL_H
 

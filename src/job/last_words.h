@@ -1,9 +1,9 @@
 /* last_words.h - what a worker writes down about itself in the page it shares with its host.
  *
- * The host reads it after the worker's death: it copies everything first and checks then, for a worker may write anything here at any
+ * The host reads it after the worker's death: it first copies everything and then checks it, because a worker may write anything here at any
  * time.  What the process's status says about its signal comes first:
  *   - the noted signal: that is how it died
- *   - SIGALRM: looking for the frames did not come to an end, and the handler's own alarm ended it: it died of the noted signal
+ *   - SIGALRM: the search for the frames did not come to an end, and the handler's own alarm ended it: it died of the noted signal
  *   - another one of those noted here: the handler itself failed, or another thread did meanwhile; the noted one came first
  *   - anything else, SIGKILL above all: it was killed while it was dying */
 #ifndef TDM_JOB_LAST_WORDS_H

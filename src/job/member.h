@@ -1,7 +1,7 @@
 /* member.h - which member of a pool's shared memory is this process, and which locks there does it hold?
  *
- * What lies in shared memory and belongs to one process for a while says so by that process's number: the host's, or that of a worker,
- * which is never used again within its pool.  So a worker that has died is told from all others, whoever has its process id by then. */
+ * Whatever lies in shared memory and belongs to one process for a while says so by that process's number: the host's, or that of a worker,
+ * which is never used again within its pool.  So a dead worker cannot be mistaken for another, whoever has its process id by then. */
 #ifndef TDM_JOB_MEMBER_H
 #define TDM_JOB_MEMBER_H
 

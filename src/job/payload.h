@@ -1,7 +1,7 @@
-/* payload.h - memory for inputs and outputs: malloc() and free(), but for large ones.
+/* payload.h - memory for inputs and outputs: malloc() and free(), except for large ones.
  *
- * The first touch of fresh memory costs several times what copying to it does.  So large payloads come in large pages where the system has
- * them; and a worker keeps what its last task had of them for its next one, if that follows soon. */
+ * The first touch of fresh memory costs several times as much as copying to it.  So large payloads come in large pages where the system has
+ * them; and a worker keeps the memory of its last task's large payloads for its next task, if that follows soon. */
 #ifndef TDM_JOB_PAYLOAD_H
 #define TDM_JOB_PAYLOAD_H
 

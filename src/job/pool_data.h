@@ -1,5 +1,5 @@
-/* pool_data.h - what tandem_pool_set_data() has set: all keys and values of a pool in one piece of memory, which never changes; a set makes
- * another. */
+/* pool_data.h - what tandem_pool_set_data() has set: all keys and values of a pool in one piece of memory, which never changes; setting
+ * something makes a new one. */
 #ifndef TDM_JOB_POOL_DATA_H
 #define TDM_JOB_POOL_DATA_H
 

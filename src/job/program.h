@@ -1,8 +1,8 @@
-/* program.h - an external program as the zygote is told of it: one block of memory behind a descriptor, which host, zygote and the new process
- * map, with all strings that exec needs, and a word that says how far it has come.
+/* program.h - an external program as described to the zygote: one block of memory behind a descriptor, mapped by host, zygote and the new
+ * process, with all strings that exec needs, and a word that says how far it has come.
  *
- * The word decides what becomes of a program whose zygote has died over it.  Who moves it from WAITS decides: the new process, which is then
- * about to exec; or the host, for which it then never was, and which may have it started elsewhere. */
+ * The word decides what becomes of a program whose zygote has died over it.  Whoever moves it from WAITS decides: the new process, which is
+ * then about to exec; or the host, in which case the program never ran, and may be started elsewhere. */
 #ifndef TDM_JOB_PROGRAM_H
 #define TDM_JOB_PROGRAM_H
 

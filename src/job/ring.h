@@ -1,12 +1,12 @@
 /* ring.h - bytes in one direction between host and worker, in memory that both map.
  *
- * One producer, one consumer.  tail counts the bytes that were ever published, head those that were ever taken; each is written by one
- * side only, so there is nothing to lock and a side that dies leaves nothing half-done: what was published is whole.  The other side may
- * write anything anywhere at any time.  So each side goes by its own copy of its own count, believes the other's only if it has not gone
- * back and lies within the ring, and copies bytes out before it looks at them.
+ * One producer, one consumer. tail counts the bytes that were ever published, head those that were ever taken; each is written by one side
+ * only, so there is nothing to lock and a side that dies leaves nothing half-done: what was published is whole.  The other side may write
+ * anything anywhere at any time.  So each side goes by its own copy of its own count, believes the other's only if it has not gone back and
+ * lies within the ring, and copies bytes out before it looks at them.
  *
- * Who sleeps says so in a word, looks at the ring once more, and sleeps; who publishes looks at the word afterwards.  All of these are
- * seq_cst, so one of the two sees the other [ring-wish].  A wish is taken back by whoever fulfils it. */
+ * A side that goes to sleep says so in a word, looks at the ring once more, and sleeps; a side that publishes looks at the word
+ * afterwards.  All of these are seq_cst, so one of the two sees the other [ring-wish].  A wish is taken back by whoever fulfils it. */
 #ifndef TDM_JOB_RING_H
 #define TDM_JOB_RING_H
 

@@ -1,6 +1,6 @@
 /* setup.h - what a worker is told first: what the pool wants of it, and the surroundings that it takes over from the program as it is now.
  *
- * The worker is a fork of the program as it was at tandem_init(); of what has changed since, it follows what a program would expect of a
+ * The worker is a fork of the program as it was at tandem_init().  Of what has changed since, it takes over what one would expect of a
  * process started now: environment, working directory, umask, resource limits, CPU affinity. */
 #ifndef TDM_JOB_SETUP_H
 #define TDM_JOB_SETUP_H

@@ -1,7 +1,7 @@
 /* stream.h - frames between host and worker: the host's side never blocks, the worker's always does.
  *
- * The bytes go through a pair of pipes, or through a pair of rings in shared memory.  Then the pipe of replies is only the bell, rung
- * when the reactor sleeps; a thread of the host's that waits, and the worker, sleep on words beside the rings. */
+ * The bytes go through a pair of pipes, or through a pair of rings in shared memory.  With rings, the pipe of replies is only the bell, rung
+ * when the reactor sleeps; a waiting thread of the host's, and the worker, sleep on words beside the rings. */
 #ifndef TDM_JOB_STREAM_H
 #define TDM_JOB_STREAM_H
 

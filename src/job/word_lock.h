@@ -1,12 +1,12 @@
 /* word_lock.h - a lock in one word of shared memory, whose holder may be killed at any instruction.
  *
- * The word names the holder's process (member.h), so one compare-and-swap takes the lock and says whose it is: there is no moment in which
- * it is taken and nobody's.  When a worker has died, the host buries it in each lock that it may have held or waited for: if the word names
- * it, the lock is opened, and says so to the next who takes it.  In any case all that sleep are woken, for the dead one may have been the
- * one that a wake-up was spent on, or have died between opening the lock and waking.  Nobody else looks whether a holder still lives.
+ * The word names the holder's process (member.h), so one compare-and-swap takes the lock and says whose it is: there is no moment at which it
+ * is taken but nobody's.  When a worker has died, the host buries it in each lock that it may have held or waited for: if the word names it,
+ * the lock is opened, and says so to whoever takes it next.  In any case all sleepers are woken, because the dead worker may have been the
+ * one that a wake-up was spent on, or may have died between opening the lock and waking.  Nobody else checks whether a holder is still alive.
  *
- * The list of robust futexes that the kernel keeps for a thread is not used: there is one for each thread, the C library's; its links lie beside
- * the words, where any process could have the host follow them anywhere. */
+ * The list of robust futexes that the kernel keeps for a thread is not used: there is one for each thread, the C library's; its links lie
+ * beside the words, where any process could have the host follow them anywhere. */
 #ifndef TDM_JOB_WORD_LOCK_H
 #define TDM_JOB_WORD_LOCK_H
 

@@ -1,6 +1,6 @@
-/* belt_book.h - the channels that this process has made: where they lie, and what they are.
+/* belt_book.h - the channels made by this process: where they lie, and what they are.
  *
- * In the host's private memory: what a worker has written to a channel's memory cannot lead the host out of it. */
+ * In the host's private memory: whatever a worker has written to a channel's memory, it cannot lead the host out of it. */
 #ifndef TDM_PROCESS_BELT_BOOK_H
 #define TDM_PROCESS_BELT_BOOK_H
 

@@ -1,5 +1,5 @@
-/* plain.h - process tasks that ask for nothing but to be run: no time limits, no callbacks, no group, no flags.  Most of what others need done
- * for each of them is done for these once for several, or not at all. */
+/* plain.h - process tasks that ask for nothing but to be run: no time limits, no callbacks, no group, no flags.  Most of what is done for
+ * each of the others is done for these once for several, or not at all. */
 #ifndef TDM_PROCESS_PLAIN_H
 #define TDM_PROCESS_PLAIN_H
 

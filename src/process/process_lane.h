@@ -1,4 +1,4 @@
-/* process_lane.h - run it there: a pool's worker processes and the queue before them. */
+/* process_lane.h - run it there: a pool's worker processes and the queue in front of them. */
 #ifndef TDM_PROCESS_PROCESS_LANE_H
 #define TDM_PROCESS_PROCESS_LANE_H
 

@@ -1,17 +1,17 @@
 /* reading.h - a worker's replies: who reads them.
  *
- * One thread at a time has the right to read a worker's replies; who it is stands in the slot, under its lock.  A thread that waits for a
- * task of that worker takes the right if it is free, watches the ring, and sleeps on a word beside it.  Others that wait park on their own
- * task.  Who lets the right go hands it to one that is parked; else the worker is to ring the bell, at which the reactor takes it.  So while
- * somebody waits no other thread needs to wake up, and while nobody does the reactor does the reading.
+ * One thread at a time has the right to read a worker's replies; which one is written in the slot, under its lock.  A thread that waits for a
+ * task of that worker takes the right if it is free, watches the ring, and sleeps on a word beside it.  Other waiters park on their own
+ * task.  A thread that lets the right go hands it to one that is parked; if there is none, the worker is to ring the bell, at which the
+ * reactor takes it.  So while somebody waits no other thread needs to wake up, and while nobody does the reactor does the reading.
  *
- * Over pipes that thread sleeps on the pipe itself, and on a bell of the slot's by which it is called.  The reactor listens only while
+ * Over pipes that thread sleeps on the pipe itself, and on a bell of the slot's by which it can be called.  The reactor listens only while
  * something may come that no thread reads; it hears of the pipe's end at any time.
  *
- * A thread takes plain replies only.  Whatever is less simple - the first and last words of a worker, damage, a worker that is to be
- * killed or to be buried - it leaves to the reactor, and lets go.
+ * A thread takes plain replies only.  Whatever is less simple - the first and last words of a worker, damage, a worker that is to be killed
+ * or buried - it leaves to the reactor, and lets go.
  *
- * tests/model/stream.pml is a model of this, and pipes.pml of what pipes are read by. */
+ * tests/model/stream.pml is a model of this, and pipes.pml of reading over pipes. */
 #ifndef TDM_PROCESS_READING_H
 #define TDM_PROCESS_READING_H
 

@@ -1,6 +1,6 @@
 /* reading_pipes.h - a worker's replies that come over a pipe: what the thread that reads them sleeps on, and when the reactor listens.
  *
- * What a thread sleeps on the reactor is not to listen to.  tests/model/pipes.pml is a model of this. */
+ * The reactor must not listen to what a thread sleeps on. tests/model/pipes.pml is a model of this. */
 #ifndef TDM_PROCESS_READING_PIPES_H
 #define TDM_PROCESS_READING_PIPES_H
 

@@ -1,6 +1,6 @@
-/* replies.h - what a worker's replies bring: a task's end, its own start, what was wrong with it.
+/* replies.h - what a worker's replies bring: a task's end, the worker's own start, what was wrong with it.
  *
- * For the one who has the right to read (reading.h), once the inbox has a frame. */
+ * For the thread that has the right to read (reading.h), once the inbox has a frame. */
 #ifndef TDM_PROCESS_REPLIES_H
 #define TDM_PROCESS_REPLIES_H
 

@@ -1,7 +1,7 @@
-/* ringing.h - what is wished of a worker while nobody reads its replies: to ring for each, later, or only if nobody comes by.
+/* ringing.h - what is asked of a worker while nobody reads its replies: to ring for each, later, or only if nobody comes by.
  *
- * The wish stands in a word beside the rings, which the worker looks at after each reply; see ring.h for what may stand there.  Over pipes, where
- * there is no such word, it is the reactor that listens or not.  All with the slot's lock held. */
+ * The wish stands in a word beside the rings, which the worker looks at after each reply; see ring.h for what may stand there.  Over pipes,
+ * where there is no such word, the reactor listens or does not.  All with the slot's lock held. */
 #ifndef TDM_PROCESS_RINGING_H
 #define TDM_PROCESS_RINGING_H
 

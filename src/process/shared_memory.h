@@ -1,12 +1,12 @@
-/* shared_memory.h - a pool's shared memory: a file without a name, at the same addresses in the host and in each of the pool's workers.
+/* shared_memory.h - a pool's shared memory: an unnamed file, at the same addresses in the host and in each of the pool's workers.
  *
- * The file's room in the region is its window: byte n of the file lies n bytes behind the window's start.  A pool without a limit of its
- * own has the whole region for its window, and borrows parts of it from the region as it needs them; no two pools have the same part in
- * the host, and no worker knows any file but its pool's.  A pool with a limit has its window for itself.
+ * The file's room in the region is its window: byte n of the file lies n bytes behind the window's start.  A pool without a limit of its own
+ * has the whole region as its window, and borrows parts of it from the region as it needs them; no two pools have the same part in the host,
+ * and no worker knows any file but its pool's.  A pool with a limit has its window to itself.
  *
- * The file is no longer than it was ever needed: a worker that goes beyond that dies of SIGBUS.
+ * The file is never longer than was needed so far: a worker that goes beyond that dies of SIGBUS.
  *
- * All but the file is the host's private memory: which block is whose no worker can change. */
+ * All but the file is in the host's private memory: no worker can change which block is whose. */
 #ifndef TDM_PROCESS_SHARED_MEMORY_H
 #define TDM_PROCESS_SHARED_MEMORY_H
 

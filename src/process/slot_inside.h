@@ -1,5 +1,5 @@
-/* slot_inside.h - what the parts of a slot share: slot.c, reading.c and replies.c (any thread), slot_start.c and slot_reactor.c
- * (the reactor).  All with the lock held unless said. */
+/* slot_inside.h - what the parts of a slot share: slot.c, reading.c and replies.c (any thread), slot_start.c and slot_reactor.c (the
+ * reactor).  All with the lock held unless stated otherwise. */
 #ifndef TDM_PROCESS_SLOT_INSIDE_H
 #define TDM_PROCESS_SLOT_INSIDE_H
 

@@ -1,4 +1,4 @@
-/* slot_talk.h - what a worker is written to beside tasks, and what it sends beside replies: messages. */
+/* slot_talk.h - what is written to a worker besides tasks, and what it sends besides replies: messages. */
 #ifndef TDM_PROCESS_SLOT_TALK_H
 #define TDM_PROCESS_SLOT_TALK_H
 

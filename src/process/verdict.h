@@ -1,4 +1,4 @@
-/* verdict.h - how a task ends whose worker has died. */
+/* verdict.h - how a task ends when its worker has died. */
 #ifndef TDM_PROCESS_VERDICT_H
 #define TDM_PROCESS_VERDICT_H
 

@@ -1,5 +1,5 @@
-/* worker_output.h - what a worker writes to its standard output and error, for on_worker_output: read as it comes, up to a limit, and called
- * with a piece at a time. */
+/* worker_output.h - what a worker writes to its standard output and error, for on_worker_output: read as it comes, up to a limit, and passed
+ * on a piece at a time. */
 #ifndef TDM_PROCESS_WORKER_OUTPUT_H
 #define TDM_PROCESS_WORKER_OUTPUT_H
 

@@ -1,8 +1,8 @@
-/* hand.h - tasks that a worker has taken from the queue a few at once, and not begun: still anybody's who gets hold of them.
+/* hand.h - tasks that a worker has taken from the queue a few at a time, and not begun: anyone may still take them.
  *
  * Each place is emptied by one compare-and-swap, so a task goes to exactly one of: the owner, who runs it next; another worker that has
- * nothing; a waiter or canceller that takes it back.  A place is filled only by the owner, under the front lock of its lane, and only
- * while it is empty.  Whoever has emptied it holds the task; its state stays QUEUED, for nobody can take it any more. */
+ * nothing; a waiter or canceller that takes it back.  A place is filled only by the owner, under the front lock of its lane, and only while
+ * it is empty.  Whoever has emptied it holds the task; its state stays QUEUED, because nobody can take it any more. */
 #ifndef TDM_TASK_HAND_H
 #define TDM_TASK_HAND_H
 

@@ -1,4 +1,4 @@
-/* ledger.h - a pool's books: how many tasks were taken, wait, are open, have ended how; and who must wait for room or for quiet.
+/* ledger.h - a pool's books: how many tasks were taken, are waiting, are open, have ended how; and who must wait for room or for quiet.
  *
  * Its lock also guards the queues of both lanes, so that what is counted and what is queued never differ. */
 #ifndef TDM_TASK_LEDGER_H

@@ -1,7 +1,7 @@
 /* mailbox.h - a task's messages in the host, both ways: those posted and not yet received, those sent and not yet handed over.
  *
- * It is apart from the task, because a thread that waits for room in it must be able to find out that the task has ended when the task is
- * gone.  The task has a reference until it ends, its callbacks have it from then on, each poster that waits has one. */
+ * It is separate from the task, because a thread that waits for room in it must be able to find out that the task has ended even when the
+ * task is gone.  The task has a reference until it ends, its callbacks have it from then on, and each waiting poster has one. */
 #ifndef TDM_TASK_MAILBOX_H
 #define TDM_TASK_MAILBOX_H
 

@@ -1,7 +1,7 @@
-/* ranks.h - tasks of another priority than the usual one: two queues beside a lane's own, and whose turn it is.
+/* ranks.h - tasks of other than the usual priority: two queues beside a lane's own, and whose turn it is.
  *
- * The high go before the usual ones, those before the low.  That none waits for ever, each is overtaken a limited number of times: so
- * often that what overtakes is hardly slower for it.  Where no task has a priority nothing here is touched but a count that is 0. */
+ * The high go before the usual ones, and those before the low.  So that none waits for ever, each is overtaken a limited number of times:
+ * often enough that what overtakes is hardly slower for it.  Where no task has a priority nothing here is touched but a count that is 0. */
 #ifndef TDM_TASK_RANKS_H
 #define TDM_TASK_RANKS_H
 

@@ -1,4 +1,4 @@
-/* report.h - what is known of how a task ran. */
+/* report.h - what is known about how a task ran. */
 #ifndef TDM_TASK_REPORT_H
 #define TDM_TASK_REPORT_H
 

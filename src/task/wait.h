@@ -1,4 +1,4 @@
-/* wait.h - what other rooms need of waiting. */
+/* wait.h - what other rooms need from waiting. */
 #ifndef TDM_TASK_WAIT_H
 #define TDM_TASK_WAIT_H
 

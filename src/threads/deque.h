@@ -1,11 +1,11 @@
 /* deque.h - the branches that a worker has spawned and not joined: it takes the newest, thieves take the oldest.
  *
  * A split deque: what lies between `top` and `split` is public, what lies between `split` and `bottom` is the owner's alone.  There the owner
- * puts in and takes out with plain loads and stores.  `top` and `split` are one word, moved by compare-and-swap only: by a thief that
- * takes the oldest, by the owner that makes some public because somebody wants them, or takes some back.  So what is public is given to
- * exactly one.  A thief reads its place after it has won it, then empties it; the owner fills only places that are empty.
+ * puts in and takes out with plain loads and stores.  `top` and `split` are one word, moved by compare-and-swap only: by a thief that takes
+ * the oldest, by the owner that makes some public because somebody wants them, or takes some back.  So what is public goes to exactly one.  A
+ * thief reads its place after it has won it, then empties it; the owner fills only places that are empty.
  *
- * What is public bears a mark in its place, so that the owner sees by one look whether the newest is his alone.  Places are used from the
+ * What is public bears a mark in its place, so that the owner sees at one look whether the newest is its alone.  Places are used from the
  * first one on; when there is nothing at all, the owner begins there again. */
 #ifndef TDM_THREADS_DEQUE_H
 #define TDM_THREADS_DEQUE_H

@@ -1,4 +1,4 @@
-/* fork_join.h - workers that have nothing to do take branches that others have spawned. */
+/* fork_join.h - how workers with nothing to do take branches that others have spawned. */
 #ifndef TDM_THREADS_FORK_JOIN_H
 #define TDM_THREADS_FORK_JOIN_H
 

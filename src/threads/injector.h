@@ -1,14 +1,14 @@
-/* injector.h - the queue before a pool's threads: anybody puts tasks in, without a lock; who takes them out has one.
+/* injector.h - the queue in front of a pool's threads: anyone puts tasks in, without a lock; whoever takes them out holds one.
  *
- * The tasks themselves are the links; nothing is allocated.  One word points to the newest.  A submitter notes in his task which one was the
- * newest before, puts his own in its place by one compare-and-swap, then tells the other one that it has a newer neighbour (or, if there was
- * none, tells the queue which is the oldest).  Between these two steps the chain has a gap from the old end, and none from the new one.
+ * The tasks themselves are the links; nothing is allocated.  One word points to the newest.  A submitter notes in its task which one was the
+ * newest before, puts its own in that place by one compare-and-swap, then tells the other task that it has a newer neighbour (or, if there
+ * was none, tells the queue which is the oldest).  Between these two steps the chain has a gap from the old end, and none from the new one.
  *
- * All else is done under the owner's lock (the lane's front lock): the oldest is taken out, or any other.  Who comes to a gap there waits for the
- * submitter that is about to close it.  A submitter's last touch of another's task is that closing, and no task leaves the queue
- * before it knows its newer neighbour or is the newest itself, so no task is touched by others after it was taken out.
+ * All else is done under the owner's lock (the lane's front lock): the oldest is taken out, or any other.  A thread that comes to a gap there
+ * waits for the submitter that is about to close it.  A submitter's last touch of another's task is that closing, and no task leaves the
+ * queue before it knows its newer neighbour or is the newest itself, so no task is touched by others after it was taken out.
  *
- * The lowest bits of the word are what a submitter has to know, and he learns it by the same step that puts the task there:
+ * The lowest bits of the word are what a submitter has to know, and it learns them by the same step that puts the task there:
  *   CALL   workers sleep, and none is on its way to the queue: whoever takes this bit off calls one
  *   LOOK   there is something in the queue under the ledger's lock
  *   ASK    nothing comes in this way: the ledger decides, under its lock (a queue with a limit, a pool that takes no more) */

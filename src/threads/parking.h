@@ -1,4 +1,4 @@
-/* parking.h - workers that have nothing to do: who sleeps, who looks out, whom to call.
+/* parking.h - workers that have nothing to do: which sleep, which keep looking, which to call.
  *
  * Calls are made under a lock of the owner's (the lane's front lock) unless they say otherwise. */
 #ifndef TDM_THREADS_PARKING_H

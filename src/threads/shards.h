@@ -1,8 +1,8 @@
-/* shards.h - the queue before a pool's threads in several parts, so that threads which submit at once do not meet.
+/* shards.h - the queue in front of a pool's threads, in several parts, so that threads which submit at once do not meet.
  *
- * Each is an injector; a thread that submits puts all it brings into one and the same, so what it brings begins in its order.  A pool of one thread,
- * or on one processor, has one part.  What comes in through the ledger, and LOOK, is in the first one; CALL and ASK are in each.  Calls are
- * made under the owner's lock (the lane's front lock) unless they say otherwise. */
+ * Each is an injector; a thread that submits puts everything it brings into the same one, so its tasks begin in its order.  A pool of one
+ * thread, or on one processor, has one part.  What comes in through the ledger, and LOOK, is in the first one; CALL and ASK are in
+ * each.  Calls are made under the owner's lock (the lane's front lock) unless they say otherwise. */
 #ifndef TDM_THREADS_SHARDS_H
 #define TDM_THREADS_SHARDS_H
 

@@ -1,4 +1,4 @@
-/* thread_lane.h - run it here: a pool's threads and the queue before them. */
+/* thread_lane.h - run it here: a pool's threads and the queue in front of them. */
 #ifndef TDM_THREADS_THREAD_LANE_H
 #define TDM_THREADS_THREAD_LANE_H
 
