@@ -32,7 +32,7 @@ int tdm_clock_milliseconds_until(uint64_t deadline_ns)
 #define LOOKS          16 /* between two looks at the clock */
 #define YIELD_AFTER_NS 3000u
 
-/* Other side: whoever changes the word, which is his own pair; nothing is read on the strength of this look. */
+/* Other side: whoever changes the word, which is a pair of its own; nothing is read on the strength of this look. */
 bool tdm_clock_watch(const _Atomic uint32_t *word, uint32_t seen, uint64_t ns)
 {
     if (ns == 0) return load_seq(word) != seen;

@@ -44,8 +44,8 @@ int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key, const _Atomi
     return epoll_ctl(epoll, how, fd, &event) == 0 ? 0 : -errno;
 }
 
-/* With nothing wanted the system still tells of the end, and wakes nobody for anything else.  Who waits need not be called for what is wanted
- * again: if it is there already, this wakes him.  One that is no longer watched stays so. */
+/* With nothing wanted the system still tells of the end, and wakes nobody for anything else.  A waiter need not be called for what is wanted
+ * again: if it is there already, this wakes the waiter.  One that is no longer watched stays so. */
 bool tdm_poller_hush(int fd, void *key, const _Atomic uint32_t *hushed)
 {
     struct epoll_event event = event_for(load_seq(hushed) ? 0 : TDM_POLL_IN, key); /* [source-hushed] */

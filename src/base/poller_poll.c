@@ -75,7 +75,7 @@ int tdm_poller_set(int fd, unsigned was, unsigned wants, void *key, const _Atomi
     return 0;
 }
 
-/* One that waits has been given the events as they were; what is not wanted any more wakes him once. */
+/* One that waits has been given the events as they were; what is no longer wanted wakes it once. */
 bool tdm_poller_hush(int fd, void *key, const _Atomic uint32_t *hushed)
 {
     (void)fd, (void)key;

@@ -90,7 +90,7 @@ void tdm_reactor_hush(struct tdm_source *source, bool hushed)
 {
     store_seq(&source->hushed, hushed); /* [source-hushed] */
     if (!tdm_poller_hush(source->fd, source, &source->hushed)) return;
-    lock(); /* who is not asleep looks at it before he sleeps */
+    lock(); /* a thread not asleep looks at it before it sleeps */
     bool ring = must_ring();
     unlock();
     if (ring) tdm_fds_ring(reactor.bell);

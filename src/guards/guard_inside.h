@@ -33,7 +33,7 @@ struct tdm_line {
 
 extern struct tdm_line tdm_line; /* guard_link.c */
 
-/* Somebody was asked something; should the answer not come, he is pressed for it. */
+/* A guard was asked something; if the answer does not come, the guard is pressed for it. */
 void tdm_guards_look_later(void);
 
 /* ---- guard_children.c ---- */

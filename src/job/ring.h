@@ -26,11 +26,11 @@ enum tdm_host_wish {
     TDM_HOST_BELL,  /* a byte in the pipe of replies: the reactor sleeps there */
     TDM_HOST_FUTEX, /* a wake-up: a thread that waits for its task sleeps on the word */
     /* the same, but not before the worker begins the last task it has: where workers need every processor, a host that wakes up for each reply
-     * costs more than it brings.  Who wishes so looks by himself after a while, for that task may never end */
+     * costs more than it brings.  Whoever wishes so looks unprompted after a while, because that task may never end */
     TDM_HOST_BELL_LATER,
     TDM_HOST_FUTEX_LATER,
     /* the bell, but a thread that submits comes by again and again: only when the worker has had nothing to do for so long that it seems not to.
-     * Who wishes so has somebody look after a while, for the task that is running may never end */
+     * Whoever wishes so has somebody look after a while, because the running task may never end */
     TDM_HOST_BELL_UNLESS_PASSED
 };
 
@@ -53,10 +53,10 @@ struct tdm_ring_counts {
 struct tdm_rings {
     struct tdm_ring_counts requests, replies;
     _Alignas(TDM_CACHE_LINE) _Atomic uint32_t
-        host_wish; /* raised by who reads replies; taken back by him, or by the worker [ring-wish] */
+        host_wish; /* raised by the reader of replies; taken back by it, or by the worker [ring-wish] */
     _Alignas(TDM_CACHE_LINE) _Atomic uint32_t worker_wish; /* raised by the worker, taken back by either [ring-wish] */
     _Alignas(TDM_CACHE_LINE) _Atomic uint32_t
-        host_wants_room; /* raised by who hands an input over; taken back by him, or by the worker [ring-wish] */
+        host_wants_room; /* raised by whoever hands an input over, and taken back there, or by the worker [ring-wish] */
     _Alignas(TDM_CACHE_LINE) unsigned char bytes[2][TDM_RING_SIZE]; /* requests, replies */
 };
 

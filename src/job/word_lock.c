@@ -12,7 +12,7 @@
 
 static bool is_open(uint32_t seen) { return (seen & TDM_WORD_HELD_BY) == TDM_MEMBER_NONE; }
 
-/* Who gives up has seen to it that the word says that somebody may sleep: the wake-up that was spent on him is owed to another. */
+/* A caller that gives up has seen to it that the word says that somebody may sleep: the wake-up spent on that caller is owed to another. */
 int tdm_word_take(_Atomic uint32_t *word, uint32_t me, uint64_t deadline_ns, void (*sleeps)(bool begins))
 {
     uint32_t seen = load_seq(word), others = 0;

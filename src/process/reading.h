@@ -39,7 +39,7 @@ void tdm_reading_look_up(struct tdm_slot *slot);
 bool tdm_reading_take(struct tdm_slot *slot);
 
 void tdm_reading_ready(struct tdm_source *source, unsigned events); /* the worker has rung, or its pipe has ended */
-void tdm_reading_look(struct tdm_timer *timer);                     /* a lane's: who wanted to be told later looks himself */
+void tdm_reading_look(struct tdm_timer *timer);                     /* a lane's: the reactor looks, rung for or not */
 void tdm_reading_attend(struct tdm_slot *slot);                     /* what a thread has left to be read, or to be buried */
 void tdm_reading_now(struct tdm_slot *slot);                        /* what is there, if nobody else reads */
 

@@ -17,7 +17,7 @@ void tdm_reading_hush_pipe(struct tdm_slot *slot)
     if (!is_hushed(slot)) tdm_reactor_hush(&slot->reply_source, true);
 }
 
-/* Who is called looks whether he is to look up after he has emptied the bell. */
+/* A thread that is called first empties the bell, then looks whether it is to look up. */
 void tdm_reading_sleep_on_pipe(struct tdm_slot *slot, uint64_t deadline_ns)
 {
     if (load_seq(&slot->look_up) != 0) return; /* [look-up] */

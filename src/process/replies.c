@@ -208,7 +208,7 @@ static void fetch_words(const struct tdm_slot *slot)
     for (size_t i = 0; i < more && i < AT_ONCE; i++) tdm_prefetch(&slot->control->words[(at + i) % TDM_IN_HAND]);
 }
 
-/* Who calls a task reads its answer himself, so nobody is woken by its end: that comes first, and the ledger is told of it together with what the
+/* A thread that calls a task reads its answer itself, so nobody is woken by its end: that comes first, and the ledger is told of it together with what the
  * worker is given next.  While the worker has much in hand it gets nothing new, and then several tasks at once: to hand one over alone costs much
  * beside such a task, both sides. */
 static int take_replies(struct tdm_slot *slot)

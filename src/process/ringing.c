@@ -104,7 +104,7 @@ bool tdm_ringing_arm(struct tdm_slot *slot)
 
 /* ---- the reactor ---- */
 
-/* Who reads now has looked, and will be told as he wishes.  One that was visited since the last look is looked at the next time, unless it has
+/* Whoever reads now has looked, and will be told as it wishes.  One that was visited since the last look is looked at the next time, unless it has
  * word for somebody who does not come for it. */
 bool tdm_ringing_look(struct tdm_slot *slot)
 {

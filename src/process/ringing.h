@@ -7,7 +7,7 @@
 
 #include "process/slot.h"
 
-/* Who is told later looks by himself after that time; see tdm_reading_look. */
+/* A reader that is told later looks unprompted after that time; see tdm_reading_look. */
 #define TDM_RINGING_LATER_NS 200000u
 
 /* The worker is about to be given tasks, this one first. */

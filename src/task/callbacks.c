@@ -27,8 +27,8 @@ int tdm_callbacks_open(struct tdm_callbacks *callbacks, const struct tdm_core *c
 
 /* ---- what is to be called ---- */
 
-/* With the lock held, and after what changes count: the bell says whether there is something that could be called now.  Who looks takes his mark
- * off and then reads count and bell, so either he is seen here, or he sees what was left to him [callback-look]. */
+/* With the lock held, and after what changes count: the bell says whether there is something that could be called now.  A thread that looks takes its
+ * mark off and then reads count and bell, so either it is seen here, or it sees what was left to it [callback-look]. */
 static void set_bell(struct tdm_callbacks *callbacks)
 {
     bool ready = !tdm_list_empty(&callbacks->calls) || !tdm_list_empty(&callbacks->waiting) || !tdm_list_empty(&callbacks->talking);
@@ -239,7 +239,7 @@ void tdm_callbacks_begin_look(struct tdm_callbacks *callbacks) { store_seq(&call
 
 #define WATCH_NS 5000u
 
-/* Who has been handed a message, and comes again, is most likely waiting for the next in a loop.  While he is here he need not be rung for.
+/* A thread that was handed a message, and comes again, is most likely waiting for the next in a loop.  While it is here, no bell is needed.
  * Relaxed: these are hints, what is there is found below. */
 void tdm_callbacks_watch(struct tdm_callbacks *callbacks)
 {

@@ -40,7 +40,7 @@ static void wake_if(bool wakes, struct tdm_mail_bell *bell)
     if (wakes) tdm_futex_wake_all(&bell->count);
 }
 
-/* The wish comes first: who is not in sleepers yet sees it when he is about to sleep. */
+/* The wish comes first: a thread not in sleepers yet sees it when it is about to sleep. */
 void tdm_mailbox_wake(struct tdm_mailbox *mailbox)
 {
     wake_if(tdm_mail_ring(&mailbox->to_receive), &mailbox->to_receive);
@@ -169,7 +169,7 @@ void tdm_mailbox_put_back(struct tdm_mailbox *mailbox, struct tdm_mail_queue *re
 
 /* ---- answers ---- */
 
-/* With the lock held.  After the store he may be gone; the wake uses the address only. */
+/* With the lock held.  After the store the asker may be gone; the wake uses the address only. */
 static void tell(struct tdm_asking *asking, struct tdm_mail *answer)
 {
     tdm_list_remove(&asking->link);

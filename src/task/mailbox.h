@@ -25,7 +25,7 @@ struct tdm_mail_bell {
 /* ANSWERED: it is off the list, and all is said. */
 enum { TDM_ASKED = 0, TDM_ANSWERED, TDM_ASLEEP };
 
-/* Somebody who waits for the answer to what he has posted; on his stack, in the mailbox's list until it comes. */
+/* A thread that waits for the answer to what it has posted; on its stack, in the mailbox's list until the answer comes. */
 struct tdm_asking {
     struct tdm_node link;
     uint32_t request;
@@ -90,12 +90,12 @@ struct tdm_mailbox *tdm_mailbox_make(struct tdm_task *task, uint32_t watch_ns);
 void tdm_mailbox_keep(struct tdm_mailbox *mailbox);
 void tdm_mailbox_let_go(struct tdm_mailbox *mailbox); /* also NULL */
 
-/* 0: it is taken, and who asks by it, if anybody, is in the list.  -EAGAIN: there is no room; -EPIPE: nothing is taken any more. */
+/* 0: it is taken, and whoever asks by it, if anyone, is in the list.  -EAGAIN: there is no room; -EPIPE: nothing is taken any more. */
 int tdm_mailbox_post(struct tdm_mailbox *mailbox, struct tdm_mail *mail, struct tdm_asking *asking);
 
-/* The answer to a request becomes his who asked; false: he waits no more. */
+/* Gives the answer to a request to whoever asked; false: the asker no longer waits. */
 bool tdm_mailbox_answer(struct tdm_mailbox *mailbox, uint32_t request, struct tdm_mail *mail);
-/* Whose request has been received waits in vain: it died with its receiver. */
+/* An asker whose request has been received waits in vain: it died with its receiver. */
 void tdm_mailbox_lose_requests(struct tdm_mailbox *mailbox);
 
 /* By the task itself: the next that was posted; NULL: there is none, and if closed there will be none. */

@@ -49,7 +49,7 @@ static void sleep_until_answered(struct tdm_mailbox *mailbox, struct tdm_asking 
     watch_ns = tdm_watch_after_nap(watch_ns, mailbox->watch_ns, tdm_clock_ns() - since);
 }
 
-/* Who asked is off the list when he leaves.  0; -EPIPE: there will be no answer; -ETIMEDOUT. */
+/* An asker is off the list when it leaves.  0; -EPIPE: there will be no answer; -ETIMEDOUT. */
 static int await(struct tdm_mailbox *mailbox, struct tdm_asking *asking, uint64_t deadline_ns)
 {
     if (!is_answered(asking)) watch(mailbox, asking, deadline_ns);

@@ -19,8 +19,8 @@ void tdm_talk_wake(struct tdm_task *task);
 int tdm_talk_post(tandem_task *task, const tandem_message *message, struct tdm_asking *asking, struct tdm_mailbox **mailbox,
                   int64_t timeout_ms);
 
-/* Who waits for room is woken when half of what there may be has been taken; should the other side stop before, he finds room by looking
- * himself, more and more seldom. */
+/* A waiter for room is woken when half of what there may be has been taken; if the other side stops before, it finds room by looking
+ * unprompted, less and less often. */
 #define TDM_TALK_LOOK_NS      ((uint64_t)100000)
 #define TDM_TALK_LOOK_MOST_NS ((uint64_t)10000000)
 

@@ -1,9 +1,9 @@
 /* fork_join.c - tandem_spawn and tandem_join: a running task splits itself.
  *
  * A worker keeps what it has spawned in its deque, and takes it out again when it joins: a few plain loads and stores.  Only when another
- * worker has nothing to do does it make some public, points that out in the queue, and calls a sleeper.  No branch needs a thief: who joins it
- * finds it, or finds who runs it.  While it waits for that one it takes work from him alone (leapfrogging): what he has spawned is part of what
- * it waits for, so it never sits on something unrelated and long. */
+ * worker has nothing to do does it make some public, points that out in the queue, and calls a sleeper.  No branch needs a thief: the thread that
+ * joins it finds it, or finds the thief that runs it.  While it waits for the thief it takes work from that one alone (leapfrogging): what the thief
+ * has spawned is part of what it waits for, so it never sits on something unrelated and long. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/fork_join.h"
 
@@ -19,7 +19,7 @@
 struct TDM_MAY_ALIAS branch {
     const tandem_context *origin; /* of who spawned it */
     _Atomic uint32_t
-        state; /* 0, then by who runs it elsewhere: his number, and that it is done; by who joins it: that he sleeps on it
+        state; /* 0, then by the thief that runs it: its number, and that it is done; by the joiner: that it sleeps on this
                                      [branch-state] */
 };
 
@@ -154,7 +154,7 @@ void tandem_spawn(tandem_context *context, tandem_branch *public)
 
 /* ---- joining ---- */
 
-/* While the thief is at work: takes from him what he has spawned, looks, and sleeps ever longer. */
+/* While the thief is at work: takes what the thief has spawned, looks, and sleeps ever longer. */
 #define FIRST_NAP_NS   50000
 #define LONGEST_NAP_NS 1000000
 

@@ -22,7 +22,7 @@ bool tdm_injector_ask_for_call(struct tdm_injector *injector)
     uintptr_t word = load_relaxed(&injector->word);
     do {
         if (tdm_injector_newest(word) || word & TDM_INJECTOR_LOOK) return false;
-        if (word & TDM_INJECTOR_CALL) return true;                        /* also if somebody has taken it off since: he calls */
+        if (word & TDM_INJECTOR_CALL) return true;                        /* also if somebody has taken it off since and calls */
     } while (!cas_seq(&injector->word, &word, word | TDM_INJECTOR_CALL)); /* [injector] */
     return true;
 }

@@ -9,8 +9,8 @@
  * tests/model/parking.pml goes through all of it.
  *
  * The last worker that has nothing looks out for a while before it sleeps: see watch.h.  On the only processor it gives that to others once
- * instead.  Who is woken goes before who wakes him, there: a submitter would be interrupted for each task, or few.  Who has only given way finds
- * what the submitter had time for.  But where others want the processor, too, each of them may have it for a time slice first, and who is woken would
+ * instead.  There, a woken thread goes before the one that wakes it: a submitter would be interrupted for every task or few.  One that has only given
+ * way finds what the submitter had time for.  But where others want the processor, too, each of them may have it for a time slice first, and a woken thread would
  * go before them; so one that was away for long, for no more than one task, sleeps the next times. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/parking.h"

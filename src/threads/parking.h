@@ -22,7 +22,7 @@ struct tdm_parking {
     struct tdm_node idle;                /* those that sleep, the latest first: its stack and caches are still warm */
     bool on_the_way;                     /* one has been called, or looks out, and will look at the queue */
     uint64_t watch_ns, longest_watch_ns; /* how long it pays to look out before sleeping, learned; 0: never */
-    bool one_processor;                  /* there, who finds nothing gives way to others before he sleeps; */
+    bool one_processor;                  /* there, one that finds nothing gives way before it sleeps; */
     unsigned sleeps, still_to_sleep;     /* but not so many times, learned; that are left of them */
 };
 

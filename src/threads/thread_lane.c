@@ -127,7 +127,7 @@ static void begin_end(struct tdm_lane *base)
     tdm_lane_cancel_waiting(base);
 }
 
-/* Who looks out sees the bit; who sleeps is called by his own word; one that is busy finds the lane stopping when it comes back. */
+/* A thread that looks out sees the bit; one that sleeps is called by its own word; one that is busy finds the lane stopping when it comes back. */
 static void end(struct tdm_lane *base)
 {
     struct tdm_thread_lane *lane = tdm_thread_lane_of(base);

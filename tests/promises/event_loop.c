@@ -221,7 +221,7 @@ static void note_message(tandem_task *task, const tandem_message *message)
     loop.calls++;
 }
 
-/* promise 7.  Who looks and finds nothing polls next; what comes just then must not be taken for what he has seen. */
+/* promise 7.  A thread that looks and finds nothing polls next; what comes just then must not be taken for what it has seen. */
 static void a_message_that_comes_while_nothing_is_found_makes_it_readable(int isolation)
 {
     const int count = (int)scaled(20000);

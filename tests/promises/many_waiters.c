@@ -280,7 +280,7 @@ static void a_large_input_arrives_though_who_waited_has_left(void)
     free(bytes);
 }
 
-/* Who waited has read the replies himself; what comes when nobody does is heard of all the same. */
+/* The waiter has read the replies itself; what comes when nobody waits is heard of all the same. */
 static void a_task_that_nobody_waits_for_ends_after_others_that_were_waited_for(void)
 {
     tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);

@@ -1,4 +1,4 @@
-/* requests.c - a task is asked from outside and answers: each asker gets his own answer, or is told why there is none. */
+/* requests.c - a task is asked from outside and answers: each asker gets its own answer, or is told why there is none. */
 #include "harness.h"
 
 #include <errno.h>

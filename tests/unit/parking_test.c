@@ -32,7 +32,7 @@ static void nobody_is_called_while_one_is_on_the_way(void)
     for (int i = 0; i < 2; i++) tdm_parking_lie_down(&parking, &parkers[i]);
     assert_non_null(tdm_parking_choose(&parking));
     assert_null(tdm_parking_choose(&parking));
-    assert_false(tdm_parking_may_watch(&parking)); /* he who is on the way looks at the queue anyway */
+    assert_false(tdm_parking_may_watch(&parking)); /* the one on the way looks at the queue anyway */
     tdm_parking_awake(&parking, 0);
     assert_ptr_equal(tdm_parking_choose(&parking), &parkers[0]);
 }

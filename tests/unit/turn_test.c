@@ -1,4 +1,4 @@
-/* turn_test.c - base/turn.c: who gives way before he sleeps goes on with it while that pays, and seldom tries where it does not. */
+/* turn_test.c - base/turn.c: a side that gives way before it sleeps keeps doing so while that pays, and seldom tries where it does not. */
 #include "harness.h"
 
 #include "base/clock.h"
