@@ -9,7 +9,7 @@
 
 uint64_t tdm_clock_ns(void);
 
-/* Looks at the word until it differs or the time is over; false: it has not.  After a moment others go first, for who is to change it may wait for
+/* Looks at the word until it differs or the time is over; false: it has not.  After a moment others go first, because whoever is to change it may wait for
  * this very processor. */
 bool tdm_clock_watch(const _Atomic uint32_t *word, uint32_t seen, uint64_t ns);
 

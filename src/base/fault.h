@@ -57,7 +57,7 @@
     X(parcel_receive)                                                                                                              \
     X(parcel_rights) /* the last of them does not arrive */
 
-/* Steps of the protocol: a process can be killed or stopped there.  The name says what has just been done, but for the two
+/* Steps of the protocol: a process can be killed or stopped there.  The name says what has just been done, except for the two
  * *_fork_*, which can fail too. */
 #define TDM_FAULT_STEPS(X)                                                                                                         \
     X(worker_set_up)                                                                                                               \

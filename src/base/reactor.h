@@ -19,7 +19,7 @@ void tdm_reactor_release(void);
 /* Drops what a fork left of the parent's reactor. */
 void tdm_reactor_reset(void);
 
-/* A descriptor that is watched.  Zeroed with fd and ready set: not watched.  On the reactor's thread only, but for tdm_reactor_hush. */
+/* A descriptor that is watched.  Zeroed with fd and ready set: not watched.  On the reactor's thread only, except for tdm_reactor_hush. */
 struct tdm_source {
     int fd;
     unsigned wants;

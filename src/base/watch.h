@@ -27,7 +27,7 @@ static inline uint64_t tdm_watch_after_sleep(uint64_t ns, uint64_t longest_ns, u
     return longer < longest_ns ? longer : longest_ns;
 }
 
-/* The same for who waits for what takes a microsecond or so, most often: a step of one would be in vain again and again. */
+/* The same for waits that mostly take a microsecond or so: a step of one would be in vain again and again. */
 static inline uint64_t tdm_watch_after_nap(uint64_t ns, uint64_t longest_ns, uint64_t slept_ns)
 {
     return slept_ns < longest_ns ? longest_ns : ns;

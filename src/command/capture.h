@@ -49,7 +49,7 @@ struct tdm_kept {
 struct tdm_kept tdm_capture_take(struct tdm_capture *capture);
 void tdm_capture_drop(struct tdm_capture *capture);
 
-/* ---- for who reads a pipe in another way ---- */
+/* ---- for code that reads a pipe in another way ---- */
 
 /* Bytes read, into memory of the reactor's that is good until the next call; 0 at the end; or -errno. */
 ssize_t tdm_capture_read_aside(int fd, char **bytes);

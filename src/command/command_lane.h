@@ -16,7 +16,7 @@ struct tdm_command_lane {
 
     /* guarded by the ledger's lock */
     uint64_t alive;        /* taken from the queue, or never in it, and not ended */
-    uint32_t seated;       /* those of them that count; at most `processes`, but for pipelines */
+    uint32_t seated;       /* those of them that count; at most `processes`, except for pipelines */
     uint64_t pipelines;    /* ever: their numbers */
     bool is_short;         /* one could not be started for lack of descriptors or memory: none is until another has ended */
     struct tdm_node begun; /* runs that the reactor has not seen yet */

@@ -7,7 +7,7 @@
 
 struct tdm_run;
 
-/* Zeroed with both descriptors -1: none.  The reactor's, but for the opening and what the call reads. */
+/* Zeroed with both descriptors -1: none.  The reactor's, except for the opening and what the call reads. */
 struct tdm_stream_out {
     struct tdm_run *run;
     struct tdm_source sources[2]; /* fd -1: read to its end */

@@ -33,7 +33,7 @@ struct tdm_shape {
     uint32_t watch_ns;  /* how long who would have to sleep looks before, at most; 0: not at all */
 };
 
-/* What one reader, or all receivers together, have taken.  Under the lock, but for one thing: the host frees the place of a member that has
+/* What one reader, or all receivers together, have taken.  Under the lock, except for one thing: the host frees the place of a member that has
  * died without it [belt-owner]. */
 struct tdm_reader_place {
     _Atomic uint64_t taken; /* messages before this one */

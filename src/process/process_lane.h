@@ -31,7 +31,7 @@ struct tdm_process_lane {
     struct tdm_lane lane;
     const tandem_options *options; /* the pool's resolved copy */
     _Atomic uint32_t
-        busy; /* workers that have a task; written under their slots' locks, a hint for who wants to watch [lane-busy] */
+        busy; /* workers that have a task; written under their slots' locks, a hint for whoever wants to watch [lane-busy] */
     _Atomic uint32_t talkers;  /* workers that had a task that may send messages; written under their slots' locks [lane-talkers] */
     _Atomic uint32_t looks;    /* 1: the reactor will soon look for replies that it is told of later [lane-looks] */
     uint32_t processors;       /* constant */
@@ -84,7 +84,7 @@ void tdm_process_lane_look(struct tdm_process_lane *lane);
 
 #define TDM_HOST_LEAVES (1u << 31)
 
-/* ---- for its slots, on the reactor's thread but for put_back and refill ---- */
+/* ---- for its slots, on the reactor's thread except for put_back and refill ---- */
 
 struct tdm_setup;
 

@@ -200,7 +200,7 @@ static int take_short_all(struct tdm_slot *slot, struct plain_answer *taken)
     return count;
 }
 
-/* The words that go with the replies that have been read, but for the last, which the worker is perhaps to move to FINISHED just now: they
+/* The words that go with the replies that have been read, except for the last, which the worker is perhaps to move to FINISHED just now: they
  * will be written soon, and the worker's processor has them. */
 static void fetch_words(const struct tdm_slot *slot)
 {

@@ -15,7 +15,7 @@ void tdm_ringing_expect(struct tdm_slot *slot, const struct tdm_task *first);
 /* It has this one now: over pipes, where to listen takes a while; and of a task that is not like others. */
 void tdm_ringing_handed_over(struct tdm_slot *slot, const struct tdm_task *task);
 
-/* Who has read lets go, and nobody else reads. */
+/* The reader lets go, and nobody else reads. */
 bool tdm_ringing_can_be_later(const struct tdm_slot *slot);
 bool tdm_ringing_is_brief(const struct tdm_slot *slot);
 bool tdm_ringing_leave_to_next(struct tdm_slot *slot);

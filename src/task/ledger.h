@@ -43,7 +43,7 @@ struct tdm_ledger {
     uint32_t wait_samples[TDM_SAMPLES], run_samples[TDM_SAMPLES]; /* microseconds would lose, so nanoseconds cut at 4 s */
     uint64_t samples;
     /* atomic */
-    _Atomic uint64_t entered;   /* tasks that ever waited; written under lock, a hint for who looks without [ledger-waiting] */
+    _Atomic uint64_t entered;   /* tasks that ever waited; written under lock, a hint for whoever looks without [ledger-waiting] */
     char apart[TDM_CACHE_LINE]; /* submitters write what is before, workers what is behind */
     _Atomic uint64_t taken;     /* those of them that wait no more; any thread adds [ledger-waiting] */
     _Atomic uint64_t

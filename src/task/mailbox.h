@@ -16,7 +16,7 @@
 
 struct tdm_task;
 
-/* Who sleeps until something changes in one direction, and what changes then. */
+/* The threads that sleep until something changes in one direction, and what changes then. */
 struct tdm_mail_bell {
     _Atomic uint32_t count;    /* of changes; slept on; written by who makes one [mail-bell] */
     _Atomic uint32_t sleepers; /* or about to be; written by them, before they look once more [mail-bell] */
@@ -30,7 +30,7 @@ struct tdm_asking {
     struct tdm_node link;
     uint32_t request;
     struct tdm_mail *answer; /* NULL: there will be none */
-    _Atomic uint32_t done;   /* one of these; slept on; written under the mailbox's lock, but for who goes to sleep [asking-done] */
+    _Atomic uint32_t done;   /* one of these; slept on; written under the mailbox's lock, except to go to sleep [asking-done] */
 };
 
 struct tdm_mailbox {

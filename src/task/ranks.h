@@ -14,10 +14,10 @@
 #define TDM_HIGH_BEFORE_USUAL 16
 #define TDM_OTHERS_BEFORE_LOW 64
 
-/* Guarded by the ledger's lock, but for looks at count. */
+/* Guarded by the ledger's lock, except for looks at count. */
 struct tdm_ranks {
     struct tdm_node high, low;
-    _Atomic uint32_t count;            /* of tasks in both; a hint for who looks without the lock [ranks-count] */
+    _Atomic uint32_t count;            /* of tasks in both; a hint for whoever looks without the lock [ranks-count] */
     unsigned usual_passed, low_passed; /* how often they have been overtaken since one of them had its turn */
 };
 

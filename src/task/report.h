@@ -30,7 +30,7 @@ uint64_t tdm_report_now(void); /* when such a task is submitted, for one whose r
 
 /* Memory for the reports of the tasks of one lane, a pad of some at a time: one allocation for all of them, freed with the last.  So little is
  * done for each when its task is submitted, and nothing is written there until the task is handed over: what is submitted long before would
- * have left the caches meanwhile.  Who has this sees to it that one thread at a time uses it. */
+ * have left the caches meanwhile.  Whoever has this sees to it that one thread at a time uses it. */
 struct tdm_report_pad;
 struct tdm_report_pads {
     struct tdm_report_pad *open; /* that of which some are not taken yet; NULL: none */

@@ -21,7 +21,7 @@ struct tdm_inside {
 void tdm_self_enter(struct tdm_inside *inside, const struct tdm_core *core, const tandem_task *task, const tandem_group *group);
 void tdm_self_leave(const struct tdm_inside *inside);
 
-/* The same for who knows the place of what this thread is inside of, which takes a while to find. */
+/* The same for callers that know the place of what this thread is inside of, which takes a while to find. */
 struct tdm_inside **tdm_self_place(void);
 static inline void tdm_self_enter_at(struct tdm_inside **place, struct tdm_inside *inside, const struct tdm_core *core,
                                      const tandem_task *task, const tandem_group *group)

@@ -4,7 +4,7 @@
  *   PREPARING -> QUEUED       all is filled in; back to where it came from if the lane refuses it
  *   QUEUED -> HELD            it was taken out of a queue: by its lane, a waiter, a canceller, a deadline
  *   HELD -> QUEUED            the lane that holds it could not start it after all
- *   QUEUED, HELD -> ENDED     tdm_task_finish and its short forms, the last touch but for on_done.  From QUEUED if it was taken
+ *   QUEUED, HELD -> ENDED     tdm_task_finish and its short forms, the last touch except for on_done.  From QUEUED if it was taken
  *                             from the front part of a thread lane's queue or from a hand: it can be had from nowhere then, and one
  *                             more move would cost more than it tells
  *

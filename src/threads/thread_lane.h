@@ -60,7 +60,7 @@ struct tdm_thread_lane {
     struct tdm_shards shards;   /* the queue; see there */
     _Atomic uint32_t forks;     /* 1: a task of this pool has spawned a branch; written by who does [lane-forks] */
     _Atomic uint32_t stopping;  /* 1: no task is begun any more; written by begin_end under the front lock [lane-stopping] */
-    struct tdm_lock front_lock; /* rank FRONT; the injectors', for who takes out */
+    struct tdm_lock front_lock; /* rank FRONT; the injectors', for whoever takes out */
     struct tdm_parking parking; /* guarded by front_lock */
     bool pointed_out;           /* LOOK was on, perhaps for a branch, and nobody has looked for one since; guarded by front_lock */
     bool in_hands;              /* some may be in workers' hands; guarded by front_lock */

@@ -3,7 +3,7 @@
  * A pool begins with one thread.  The records of those that it may have beside it lie in the list of sleepers, behind those that do sleep; who
  * chooses one of them to be called starts its thread, which then is on the way like one that was woken.  So the next thread is started where
  * there is something to do and nobody idle to do it, and the argument of parking.c holds for it too.  A thread that has slept for idle_ms
- * takes its record off the list and ends, but for the last; when it has nothing more to do with the record it puts it back, for another
+ * takes its record off the list and ends, except for the last; when it has nothing more to do with the record it puts it back, for another
  * thread, and looks once more at what has come meanwhile, as one does that lies down.
  *
  * WHO JOINS THEM.  A thread, a spare's too, is joined by the next that has its record, before that one does anything else with it, or by the pool's

@@ -148,7 +148,7 @@ static bool watch(struct tdm_thread_lane *lane)
     return saw;
 }
 
-/* For idle_ms at most, but for the last of the pool's threads.  False: nobody called it, and it ends. */
+/* For idle_ms at most, except for the last of the pool's threads.  False: nobody called it, and it ends. */
 static bool sleep_until_called(struct tdm_thread_lane *lane, struct tdm_thread_worker *worker)
 {
     if (worker->is_spare && tdm_life_retires(worker)) return false;
