@@ -515,7 +515,8 @@ static uint64_t run(const struct tdm_frame *task, void *input)
 /* What the host has written last, and will be written here: its reply, and the word of the task after it. */
 static void expect_next(const struct tdm_frame *task)
 {
-    worker.channel.next_word = &worker.control->words[(task->entry + 1) % TDM_IN_HAND];
+    worker.channel.next_word = &worker.control->words[(task->entry + 1) % TDM_IN_HAND].now;
+    worker.channel.next_offer = tdm_control_word(task->sequence + 1, TDM_OFFERED);
     if (tdm_way_has_ring(&worker.channel.out)) tdm_ring_expect(&worker.channel.out.ring, sizeof *task);
 }
 

@@ -473,17 +473,29 @@ void tdm_channel_settle_soon(struct tdm_channel *channel)
         tdm_channel_settle(channel);
 }
 
+/* Has the host begun to hand the next task over?  To know it from the pipe would take a call of the system.
+ * relaxed: a hint; who is misled by it sleeps until there is something to read */
+static bool is_on_its_way(const struct tdm_channel *channel) { return load_relaxed(channel->next_word) == channel->next_offer; }
+
+static void give_way_at_pipe(struct tdm_channel *channel)
+{
+    if (is_on_its_way(channel) || !tdm_turn_give(&channel->watch.turn)) return;
+    if (is_on_its_way(channel)) tdm_turn_paid(&channel->watch.turn);
+}
+
 /* At least a byte; 0 or less: the host is gone.  Of a pipe, what it takes counts as a sleep. */
 static ssize_t read_at_last(struct tdm_channel *channel, void *to, size_t size, bool amid)
 {
     ssize_t got;
-    uint64_t before = tdm_way_has_ring(&channel->in) ? 0 : tdm_quick_clock_now();
-    while ((got = read_some(TDM_FAULT_worker_read, &channel->in, to, size)) == -EAGAIN && tdm_way_has_ring(&channel->in)) {
+    bool has_ring = tdm_way_has_ring(&channel->in);
+    uint64_t before = has_ring ? 0 : tdm_quick_clock_now();
+    if (!has_ring && !amid && channel->next_word) give_way_at_pipe(channel);
+    while ((got = read_some(TDM_FAULT_worker_read, &channel->in, to, size)) == -EAGAIN && has_ring) {
         wait_for_news(channel, &channel->in, false, amid, TDM_FOREVER);
         if (channel->lost) return 0;
         if (channel->next_word) tdm_prefetch(channel->next_word);
     }
-    if (!tdm_way_has_ring(&channel->in))
+    if (!has_ring)
         channel->slept_ns += tdm_quick_clock_now() - before;
     else if (got > 0)
         after_worker_read(channel);

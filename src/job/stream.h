@@ -116,12 +116,13 @@ void tdm_inbox_clear(struct tdm_inbox *inbox);
 struct tdm_channel {
     struct tdm_way in, out;
     struct tdm_watch watch;
-    bool owes_look;        /* a reply is published, and not looked yet whether the host sleeps */
-    bool owes_bell;        /* a reply is published and the reactor not called yet */
-    bool lost;             /* its pipe is gone: the host cannot be called any more */
-    uint64_t slept_ns;     /* ever */
-    size_t start, end;     /* of what is in the buffer */
-    const void *next_word; /* will be written as soon as the next frame has come, most likely; NULL: not known */
+    bool owes_look;                    /* a reply is published, and not looked yet whether the host sleeps */
+    bool owes_bell;                    /* a reply is published and the reactor not called yet */
+    bool lost;                         /* its pipe is gone: the host cannot be called any more */
+    uint64_t slept_ns;                 /* ever */
+    size_t start, end;                 /* of what is in the buffer */
+    const _Atomic uint64_t *next_word; /* will be written before the next frame, most likely; NULL: not known */
+    uint64_t next_offer;               /* by the host, which then writes that frame: this */
     char buffer[16384];
 };
 

@@ -519,6 +519,54 @@ static void a_host_that_can_wait_is_told_when_the_last_task_begins(void)
     assert_true(is_told(TDM_HOST_FUTEX_LATER, 65, 64)); /* or some of it */
 }
 
+/* ---- giving way at a pipe ---- */
+
+#define NEXT  7
+#define READS 20
+
+static _Atomic uint64_t next_word;
+static bool offers; /* the host, as soon as the worker lets it have the processor */
+static unsigned gave_way;
+
+/* Instead of the system's. */
+int sched_yield(void)
+{
+    gave_way++;
+    if (offers) atomic_store(&next_word, NEXT);
+    return 0;
+}
+
+/* So many single bytes, each of which is there already: before how many does the worker give way?  Asked anew where the test was interrupted
+ * meanwhile, which looks like others' time slice. */
+static unsigned read_bytes(const _Atomic uint64_t *word, uint64_t is)
+{
+    static struct tdm_channel channel;
+    do {
+        int wire[2];
+        char byte = 0;
+        open_wire(wire, OUT);
+        channel = (struct tdm_channel){.in.fd = wire[0], .next_word = word, .next_offer = NEXT};
+        gave_way = 0;
+        for (int i = 0; i < READS; i++) {
+            atomic_store(&next_word, is);
+            write_raw(wire[1], &byte, 1);
+            assert_true(tdm_channel_read(&channel, &byte, 1));
+        }
+        close_wire(wire);
+    } while (channel.watch.turn.late > 0);
+    return gave_way;
+}
+
+static void a_worker_gives_way_at_a_pipe_unless_a_task_is_on_its_way(void)
+{
+    offers = true;
+    assert_int_equal(read_bytes(&next_word, NEXT), 0);
+    assert_int_equal(read_bytes(NULL, NEXT - 1), 0);           /* it could not tell what has come of it */
+    assert_int_equal(read_bytes(&next_word, NEXT - 1), READS); /* for it pays, each time */
+    offers = false;
+    assert_in_range(read_bytes(&next_word, NEXT - 1), 1, READS / 2);
+}
+
 int main(int argc, char **argv)
 {
     static const struct harness_test tests[] = {
@@ -537,6 +585,7 @@ int main(int argc, char **argv)
         test(no_watch_is_longer_than_it_may_be),
         test(after_some_watches_that_found_it_late_one_is_left_out),
         test(a_host_that_can_wait_is_told_when_the_last_task_begins),
+        test(a_worker_gives_way_at_a_pipe_unless_a_task_is_on_its_way),
     };
     return harness_main(argc, argv, tests, count_of(tests));
 }
