@@ -7,13 +7,11 @@
 
 #define FEW       4    /* so many are worth coming for */
 #define GATHER_NS 600u /* within that they are there; nobody waits longer for one that is there already */
-#define BRIEF_NS  500u
-#define IN_HAND   6 /* more than few, and what is left of the most that are taken together */
+#define IN_HAND   6    /* more than few, and what is left of the most that are taken together */
 
 void tdm_gathering_note(struct tdm_slot *slot)
 {
-    slot->gathers = slot->in_hand >= IN_HAND && slot->usual_ns <= BRIEF_NS && tdm_way_has_ring(&slot->in) &&
-                    slot->watch.most_ns != 0 && tdm_slot_may_watch(slot);
+    slot->gathers = slot->in_hand >= IN_HAND && tdm_slot_is_tiny(slot) && tdm_way_has_ring(&slot->in) && slot->watch.most_ns != 0;
 }
 
 /* Where both sides are on one processor nothing comes while this one looks. */

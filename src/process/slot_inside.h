@@ -27,10 +27,16 @@ static inline unsigned tdm_slot_index(const struct tdm_slot *slot, const struct 
     return (unsigned)(entry - slot->entries);
 }
 
-/* Is there a processor for the host?  Workers that have something to do come first. */
+/* Do its tasks take less than the host needs for each of them?  Also whoever reads its replies may ask, without the lock. */
+#define TDM_TINY_NS 500u
+static inline bool tdm_slot_is_tiny(const struct tdm_slot *slot) { return slot->usual_ns != 0 && slot->usual_ns <= TDM_TINY_NS; }
+
+/* Is there a processor for the host?  Workers that have something to do come first; but of tiny tasks they have done all before a host that
+ * sleeps has been woken. */
 static inline bool tdm_slot_may_watch(const struct tdm_slot *slot)
 {
-    return load_seq(&slot->lane->busy) < slot->lane->processors; /* [lane-busy] */
+    unsigned processors = slot->lane->processors;
+    return load_seq(&slot->lane->busy) < processors || (processors > 1 && tdm_slot_is_tiny(slot)); /* [lane-busy] */
 }
 
 /* One move of the entry's word; true if this call made it. */
