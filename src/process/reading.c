@@ -141,15 +141,21 @@ void tdm_reading_look_up(struct tdm_slot *slot)
     wake_reader(slot);
 }
 
-/* One who was given the right and has not noticed yet has lost nothing if it is taken away again.  It still waits, so its task is there. */
+/* With the lock held, by whoever takes the right.  A thread that was given it and has not noticed yet loses nothing: it still waits, so its task is
+ * there, and until it has woken up another could have read that task's end. */
+static void take_back(struct tdm_slot *slot)
+{
+    if (slot->given) and_seq(&slot->given->task->state, ~(uint32_t)TDM_GIVEN);
+    slot->given = NULL;
+}
+
 bool tdm_reading_take(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);
     bool can = slot->reader != TDM_THREAD_READS;
     if (can) {
-        if (slot->given) and_seq(&slot->given->task->state, ~(uint32_t)TDM_GIVEN);
+        take_back(slot);
         slot->reader = TDM_REACTOR_READS;
-        slot->given = NULL;
         slot->unread = false;
     } else {
         slot->unread = true;
@@ -389,11 +395,13 @@ bool tdm_reading_lead(struct tdm_slot *slot, struct tdm_task *task, uint64_t dea
     struct tdm_parked me = {.task = task};
     tdm_slot_lock(slot);
     bool here = holds(slot, task) && may_lead(slot);
-    bool reads = here && slot->reader == TDM_NOBODY_READS && !slot->unread;
-    if (reads)
+    bool reads = here && slot->reader <= TDM_RIGHT_GIVEN && !slot->unread;
+    if (reads) {
+        take_back(slot);
         read_by_thread(slot);
-    else if (here)
+    } else if (here) {
         push_parked(slot, &me);
+    }
     tdm_slot_unlock(slot);
     if (!here) return false;
     if (reads || park(slot, &me, deadline)) read_until(slot, task, deadline);

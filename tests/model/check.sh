@@ -144,6 +144,7 @@ stream() {
     mutant arms_after_freeing not_armed
     mutant leaves_with_the_right somebody_waits_for_ever
     mutant given_beside_the_word somebody_waits_for_ever
+    mutant taken_over_in_silence two_read_at_once
     mutant leaves_it_and_tells_nobody somebody_waits_for_ever -DSPECIALS=1
     mutant has_enough_and_tells_nobody not_armed -DWAITERS=1
     mutant reactor_asks_once somebody_waits_for_ever -DCRASHES=1

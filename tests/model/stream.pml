@@ -38,6 +38,7 @@
  *   arms_after_freeing             the right is free before the flag says BELL: the next reader's wish is overwritten
  *   leaves_with_the_right          a waiter was handed the right just when its time was over, and goes home
  *   given_beside_the_word          what it sleeps on does not change when it is handed the right: it falls asleep with it
+ *   taken_over_in_silence          who was given the right, and has not noticed that another has taken it since, reads too
  *   leaves_it_and_tells_nobody     a waiter lets go because of what is only for the reactor, and does not post it
  *   has_enough_and_tells_nobody    who has what it wanted lets go though there is more, and does not post the reactor
  *   reactor_asks_once              the right was taken when the reactor came for it; who lets go does not post the reactor
@@ -430,6 +431,13 @@ wait: /* tdm_reading_take.  A right that the reactor is owed is not free.  A tas
         if
         :: ended[me] -> goto over
         :: !ended[me] && IN_WORKER(me) && FREE_FOR_ME -> reader = me; goto holds
+        :: !ended[me] && IN_WORKER(me) && !owed && reader < WAITERS && given[reader] -> /* who has not noticed: it waits on */
+            waiting[reader] = true;
+#ifndef taken_over_in_silence
+            given[reader] = false;
+#endif
+            reader = me;
+            goto holds
         :: else -> waiting[me] = true
         fi
     }
