@@ -26,8 +26,8 @@
 #define cas_seq(object, expected, desired)                                                                                         \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, memory_order_seq_cst)
 
-/* As store_seq, by a thread that makes a read-modify-write before it looks at anything that others write: on x86 that one has what the store is
- * about seen by all, so the store itself need not wait until it is. */
+/* As store_seq, by a thread that makes a read-modify-write before it looks at anything that others write: on x86 the read-modify-write waits until
+ * all can see what was stored, so the store itself need not. */
 #if defined(__x86_64__) || defined(__i386__)
 #define store_before_rmw(object, value) store_release(object, value)
 #else

@@ -3,7 +3,7 @@
  * A word is sequence << 16 | state.  Who moves it:
  *   -> OFFERED             host    before the task's frame is written
  *   OFFERED -> CLAIMED     worker  it has read the frame's header, and nothing of the payload yet
- *   CLAIMED -> FINISHED    worker  the last byte of the reply is in the pipe
+ *   CLAIMED -> FINISHED    worker  the last byte of the reply is in the pipe or the ring
  *   OFFERED -> REVOKED     host    taken back: it never ran there and never will
  *   CLAIMED -> KILLING     host    its end is decided: the worker must not touch anything more, and is killed
  * Each move but the first is a compare-and-swap, so when two meet exactly one wins, and both sides know which.  A worker that dies leaves the
@@ -47,7 +47,7 @@ _Static_assert(sizeof(struct tdm_talk_words) == TDM_CACHE_LINE, "those of two ta
 
 /* Four to a line: of brief tasks each side comes for several at once, and each line that it comes for has to leave the other's processor. */
 struct tdm_control_word {
-    _Alignas(TDM_CACHE_LINE / 4) _Atomic uint64_t now; /* every access but the offer is seq_cst [control-word] */
+    _Alignas(TDM_CACHE_LINE / 4) _Atomic uint64_t now; /* all but the offer, and looks for a hint, are seq_cst [control-word] */
 };
 
 /* Shared between two processes.  The host copies what the worker has written, and then looks at the copy. */

@@ -6,7 +6,8 @@
  * lies within the ring, and copies bytes out before it looks at them.
  *
  * A side that goes to sleep says so in a word, looks at the ring once more, and sleeps; a side that publishes looks at the word
- * afterwards.  All of these are seq_cst, so one of the two sees the other [ring-wish].  A wish is taken back by whoever fulfils it. */
+ * afterwards.  All of these are seq_cst (or have a read-modify-write between the publishing and the look), so one of the two sees the other
+ * [ring-wish].  A wish is taken back by whoever fulfils it. */
 #ifndef TDM_JOB_RING_H
 #define TDM_JOB_RING_H
 

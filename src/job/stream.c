@@ -474,7 +474,7 @@ void tdm_channel_settle_soon(struct tdm_channel *channel)
 }
 
 /* Has the host begun to hand the next task over?  To know it from the pipe would take a call of the system.
- * relaxed: a hint; who is misled by it sleeps until there is something to read */
+ * relaxed: a hint; a worker misled by it sleeps until there is something to read */
 static bool is_on_its_way(const struct tdm_channel *channel) { return load_relaxed(channel->next_word) == channel->next_offer; }
 
 static void give_way_at_pipe(struct tdm_channel *channel)

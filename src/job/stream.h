@@ -116,13 +116,13 @@ void tdm_inbox_clear(struct tdm_inbox *inbox);
 struct tdm_channel {
     struct tdm_way in, out;
     struct tdm_watch watch;
-    bool owes_look;                    /* a reply is published, and not looked yet whether the host sleeps */
+    bool owes_look;                    /* a reply is published; whether the host sleeps is still to be looked at */
     bool owes_bell;                    /* a reply is published and the reactor not called yet */
     bool lost;                         /* its pipe is gone: the host cannot be called any more */
     uint64_t slept_ns;                 /* ever */
     size_t start, end;                 /* of what is in the buffer */
-    const _Atomic uint64_t *next_word; /* will be written before the next frame, most likely; NULL: not known */
-    uint64_t next_offer;               /* by the host, which then writes that frame: this */
+    const _Atomic uint64_t *next_word; /* most likely the one that the host writes before the next frame; NULL: not known */
+    uint64_t next_offer;               /* and what it writes there */
     char buffer[16384];
 };
 
@@ -148,7 +148,7 @@ bool tdm_channel_skip(struct tdm_channel *channel, size_t size);
 /* Where the next frame will lie, if it has no payload and can be made there; else NULL. */
 struct tdm_frame *tdm_channel_place(struct tdm_channel *channel);
 /* It has been made there, and is published.  False: nothing has happened.  Nobody is woken for it yet: the caller goes on to a read-modify-write
- * that it has to make anyway, and then calls the second. */
+ * that it has to make anyway, and then calls tdm_channel_look_after_rmw. */
 bool tdm_channel_put_placed(struct tdm_channel *channel);
 void tdm_channel_look_after_rmw(struct tdm_channel *channel);
 

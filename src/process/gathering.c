@@ -6,15 +6,15 @@
 #include "process/slot_inside.h"
 
 #define FEW       4    /* so many are worth coming for */
-#define GATHER_NS 600u /* within that they are there; nobody waits longer for one that is there already */
-#define IN_HAND   6    /* more than few, and what is left of the most that are taken together */
+#define GATHER_NS 600u /* mostly they are there within that; nobody waits longer, for one may be there already */
+#define IN_HAND   6    /* with so many left the worker has more than FEW to answer */
 
 void tdm_gathering_note(struct tdm_slot *slot)
 {
     slot->gathers = slot->in_hand >= IN_HAND && tdm_slot_is_tiny(slot) && tdm_way_has_ring(&slot->in) && slot->watch.most_ns != 0;
 }
 
-/* Where both sides are on one processor nothing comes while this one looks. */
+/* Where both sides are on one processor nothing comes while this side looks. */
 static bool gathers(const struct tdm_slot *slot)
 {
     return slot->gathers && slot->watch.late == 0 && !tdm_inbox_has_more(&slot->inbox);

@@ -25,8 +25,8 @@ void tdm_reading_sleep_on_pipe(struct tdm_slot *slot, uint64_t deadline_ns)
     if (tdm_fds_wait(slot->in.fd, slot->call[0], deadline_ns)) tdm_fds_empty(slot->call);
 }
 
-/* After a reply the next one is known, and so is the word that the worker moves when it has written it.  A worker that lies about it has one
- * read in vain, or one that waits first. */
+/* After one reply it is known which comes next, and which word the worker moves when it has written that.  If a worker lies about it, this thread
+ * reads in vain once, or sleeps first. */
 static bool may_have_come(const struct tdm_slot *slot)
 {
     const struct tdm_frame *last = &slot->inbox.frame;
@@ -34,7 +34,7 @@ static bool may_have_come(const struct tdm_slot *slot)
     return tdm_control_is(slot->control, (last->entry + 1u) % TDM_IN_HAND, last->sequence + 1, TDM_FINISHED);
 }
 
-/* A look in vain costs as much as the reply: where one is not expected, the sleep tells. */
+/* A look in vain costs as much as the reply: where none is expected yet, the sleep tells when it has come. */
 void tdm_reading_begin_at_pipe(struct tdm_slot *slot, uint64_t deadline_ns)
 {
     tdm_turn_paid(&slot->watch.turn); /* what was given way for last has come */

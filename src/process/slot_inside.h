@@ -1,5 +1,5 @@
-/* slot_inside.h - what the parts of a slot share: slot.c, reading.c and replies.c (any thread), slot_start.c and slot_reactor.c (the
- * reactor).  All with the lock held unless stated otherwise. */
+/* slot_inside.h - what the parts of a slot share: slot.c, slot_talk.c, reading.c, ringing.c, gathering.c and replies.c (any thread), slot_start.c
+ * and slot_reactor.c (the reactor).  All with the lock held unless stated otherwise. */
 #ifndef TDM_PROCESS_SLOT_INSIDE_H
 #define TDM_PROCESS_SLOT_INSIDE_H
 
@@ -27,12 +27,12 @@ static inline unsigned tdm_slot_index(const struct tdm_slot *slot, const struct 
     return (unsigned)(entry - slot->entries);
 }
 
-/* Do its tasks take less than the host needs for each of them?  Also whoever reads its replies may ask, without the lock. */
+/* Do its tasks take less than the host needs for each of them?  The reader of its replies may also ask without the lock: only it changes this. */
 #define TDM_TINY_NS 500u
 static inline bool tdm_slot_is_tiny(const struct tdm_slot *slot) { return slot->usual_ns != 0 && slot->usual_ns <= TDM_TINY_NS; }
 
-/* Is there a processor for the host?  Workers that have something to do come first; but of tiny tasks they have done all before a host that
- * sleeps has been woken. */
+/* Is there a processor for the host?  Workers that have something to do come first; but where their tasks are tiny they have done them all before a
+ * host that sleeps has been woken.  Also without the lock, as above. */
 static inline bool tdm_slot_may_watch(const struct tdm_slot *slot)
 {
     unsigned processors = slot->lane->processors;
