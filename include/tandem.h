@@ -158,9 +158,9 @@ struct tandem_task {
     const tandem_command *command; /* or this external program; exactly one of the two is NULL */
     void *input;               /* its argument, or what a command reads from its standard input; it stays the caller's, who keeps it alive and
                                   unchanged until the task has ended */
-    size_t input_size;         /* in a process at most UINT32_MAX, unless it lies in shared memory.  If it is not 0, input must not be NULL; if
-                                  it is 0, the pointer is passed on a thread or if it points into shared memory, and otherwise, in a process,
-                                  NULL */
+    size_t input_size;         /* in a process at most UINT32_MAX, unless input lies in shared memory.  If the size is not 0, input must not be
+                                  NULL; if it is 0, the function gets input as it is, but in a process NULL if that does not point into shared
+                                  memory */
     int32_t isolation;         /* a tandem_isolation; a command is a process, whatever this says */
     uint32_t flags;            /* TANDEM_DEDICATED, TANDEM_NO_HELP, ... */
     int32_t priority;          /* among tasks waiting to start, all of 1 (high) go before all of 0 (usual), and these before all of -1 (low);
@@ -281,9 +281,9 @@ enum {
  * It runs in a process group of its own, with default signal dispositions and no signal blocked, with no descriptor but its three standard
  * streams, and with the working directory, umask, resource limits and CPU affinity that your program has by then.  It is started by the
  * process that tandem_init() made, not by a fork of your program, whose size and number of threads do not matter.  So it needs tandem_init()
- * as process tasks do, and a pool with processes; at most that many commands run at once, besides the worker processes.  Unless detached it
- * ends with your program: should that die, it is killed with its process group.  When it ends by itself, whatever it started is left alone;
- * when it is stopped, its whole process group is killed with it.
+ * as process tasks do, and a pool with processes; at most tandem_options.processes commands run at once, besides the worker processes.  Unless
+ * detached, the command ends with your program: should that die, it is killed with its process group.  When it ends by itself, whatever it
+ * started is left alone; when it is stopped, its whole process group is killed with it.
  *
  * TANDEM_RETRY and TANDEM_NO_HELP mean nothing for a command, nor does its isolation. */
 struct tandem_command {
@@ -361,11 +361,12 @@ TANDEM_API int tandem_pool_destroy(tandem_pool *pool);
  * processes, it may take in some of their answers on the way: tens of microseconds, or a few megabytes of output.)  An output and report left
  * from an earlier run are freed.  Returns 0.  -EINVAL: pool or task NULL, neither run nor command or both, unknown isolation, flags or
  * priority, input_size without input, a process task or command with a pool that has no processes, or a thread task with one that has no
- * threads; a command with neither argv nor shell or both, an argv without argv[0], an entry of env without "=", a value that is not one of
- * those named at its field, STDIO_FD with a descriptor that is not open, STREAM without on_output, an input although in leads elsewhere,
- * detached with what that cannot have, or on_message; on_message of a process task with TANDEM_RETRY.  -EBUSY: the task has been submitted and
- * has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be started for what the task needs.  -ESHUTDOWN: the pool
- * is draining.  -EMSGSIZE: input of a process task is larger than UINT32_MAX and not in shared memory.  -ENOMEM: no memory for its report. */
+ * threads; a command with neither argv nor shell or both, an argv without argv[0], an entry of env without "=", one of env or env_change without
+ * a name, a value that is not one of those named at its field, STDIO_FD with a descriptor that is not open, STREAM without on_output, an input
+ * where command->in is not DEFAULT, what a detached one cannot have, or on_message; on_message of a process task with TANDEM_RETRY.  -EBUSY: the
+ * task has been submitted and has not ended.  -EAGAIN: the queue is full (TANDEM_FULL_REFUSE), or no thread could be started for what the task
+ * needs.  -ESHUTDOWN: the pool is draining.  -EMSGSIZE: input of a process task is larger than UINT32_MAX and not in shared memory.  -ENOMEM: no
+ * memory for its report. */
 TANDEM_API int tandem_submit(tandem_pool *pool, tandem_task *task);
 
 /* Submits tasks[0] to tasks[count - 1] in order.  Returns how many were taken before the first was refused; if that was the very
@@ -483,10 +484,10 @@ TANDEM_API int tandem_join(tandem_context *context, tandem_branch *branch);
  *
  * A message may carry up to 128 descriptors.  They are duplicated when it is sent or posted, so the sender's remain the sender's to close.  The
  * receiver's are its own, too, and close-on-exec: whoever receives a message closes them; what a task has not closed when it ends stays open
- * in its worker, like a file that it has opened.  If nobody receives a message, because the task ends, is cancelled, or its process dies, its
- * descriptors are closed.  Where the receiving process has no room for a descriptor, its entry is -EMFILE, and the message arrives all the
- * same; another negative errno says that the system would not carry it.  A descriptor counts as 4096 bytes of its direction.  Descriptors are
- * not sent to a process before it has begun the task.
+ * in its worker, like a file that it has opened.  If nobody receives a message, because the task ends, is cancelled, or its process dies, the
+ * message's descriptors are closed.  Where the receiving process has no room for a descriptor, its entry is -EMFILE, and the message arrives all
+ * the same; another negative errno says that the system would not carry it.  A descriptor counts as 4096 bytes of its direction.  Descriptors
+ * are not sent to a process before it has begun the task.
  *
  * What was sent before the task ended is delivered, even when its process has crashed.  What was posted and not received is lost when the task
  * ends; with TANDEM_RETRY the second run gets what had not yet been sent to the first.  A process task with TANDEM_RETRY has no on_message:
