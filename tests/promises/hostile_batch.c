@@ -1,6 +1,6 @@
 /* hostile_batch.c - a worker that has been handed many tasks at once and lies about all of them in one piece.
  *
- * The host takes up to eight replies under one lock, so each of them has to be judged there as if it had come alone.  What must become of the tasks
+ * The host takes up to sixteen replies under one lock, so each of them has to be judged there as if it had come alone.  What must become of the tasks
  * is told by a model of that: a frame that answers the oldest task which the worker has claimed is believed, the first that does not is the
  * worker's end; then what it has claimed has crashed, and what it has not runs elsewhere. */
 #include "hostile_trial.h"
