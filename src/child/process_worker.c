@@ -547,7 +547,7 @@ static void take(const struct tdm_frame *task)
         send_plain(TDM_FRAME_REFUSED, task, ENOMEM, NULL);
     if (!tdm_control_move(worker.control, task->entry, task->sequence, TDM_CLAIMED, TDM_FINISHED) &&
         tdm_control_is(worker.control, task->entry, task->sequence, TDM_KILLING))
-        _exit(TDM_EXIT_LEFT); /* who waits for it is told by the host, which has decided its end */
+        _exit(TDM_EXIT_LEFT); /* whoever waits for it is told by the host, which has decided its end */
     tdm_channel_look_after_rmw(&worker.channel);
     tdm_fault(TDM_FAULT_worker_finished);
     if (!is_in_shared(task)) tdm_payload_free(input);

@@ -456,7 +456,7 @@ static void lost(struct tdm_slot *slot, bool was_deaf)
     tdm_slot_set_dying(slot, was_deaf ? NULL : tdm_slot_broken);
 }
 
-/* Who waits would be told of it again and again. */
+/* Otherwise whoever waits would be told of it again and again. */
 static void note_end(struct tdm_slot *slot)
 {
     tdm_slot_lock(slot);

@@ -78,7 +78,7 @@ struct tdm_slot {
     bool came_by;             /* a thread that submits has come by while the reactor read: it will again */
     bool visited;             /* a thread that will come by again has read since the reactor last looked */
     bool ended;               /* pipes: that of the replies has, though its worker may go on; no thread waits there any more */
-    bool unlooked;            /* who read had had enough: if nobody else does, the reactor is to go on */
+    bool unlooked;            /* the reader had had enough: if nobody else reads, the reactor is to go on */
     _Atomic uint32_t look_up; /* not 0: the thread that reads is to let go; also looked at without the lock [look-up] */
     bool is_dead;             /* and is to be buried as soon as the reactor may read; how: */
     struct tdm_death death;

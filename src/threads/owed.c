@@ -2,7 +2,7 @@
  *
  * All others may sleep meanwhile in calls of the program's own, and nobody bring a task: so it is the reactor that tries again, after a while, and
  * goes on doing so until nothing is owed.  A pool that has had no need of the reactor starts it for this.  Where that cannot be either, it is
- * left to who comes next: for a thread of the pool to another that looks for a task, or to who brings one; for one that is to stand in to the next
+ * left to whoever comes next: a thread of the pool to another that looks for a task, or to whoever brings one; one that is to stand in to the next
  * that sleeps in the middle of a task. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads/owed.h"
