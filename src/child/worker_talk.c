@@ -1,8 +1,8 @@
 /* worker_talk.c - a task in a worker process sends and receives.
  *
- * There is one stream.  A task that waits for a message, or for room to send one, reads on in it: messages of this task go to its queue, tasks that come
- * next are put aside in order, and taken up when this one has ended, before the stream is read again; what was meant for a task that has
- * ended is thrown away.  So what comes always gets through, whatever is full in the other direction. */
+ * There is one stream.  A task that waits for a message, or for room to send one, reads on in it: messages of this task go to its queue, tasks
+ * that come next are put aside in order, and taken up when this one has ended, before the stream is read again; what was meant for a task that
+ * has ended is thrown away.  So what comes always gets through, whatever is full in the other direction. */
 #include "child/worker_talk.h"
 
 #include "base/clock.h"

@@ -1,7 +1,7 @@
 /* worker_output.c - what a worker writes to its standard output and error, for on_worker_output.
  *
- * The reader never waits for the function that is called, so a slow one holds up nothing here but, in the end, the worker that writes so much.  When the pool
- * ends there is no limit any more: then nobody may be there to call until all workers have ended. */
+ * The reader never waits for the function that is called, so a slow one holds up nothing here but, in the end, the worker that writes so much.
+ * When the pool ends there is no limit any more: then nobody may be there to call until all workers have ended. */
 #include "process/worker_output.h"
 
 #include "base/fds.h"
