@@ -208,7 +208,8 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
     enum let_go result = IS_FREE;
     bool leave_it = why == IS_FOR_THE_REACTOR;
     tdm_slot_lock(slot);
-    if (load_seq(&slot->look_up) != 0) store_seq(&slot->look_up, 0);    /* [look-up] */
+    bool called = load_seq(&slot->look_up) != 0;                        /* to where its task is by now, perhaps [look-up] */
+    if (called) store_seq(&slot->look_up, 0);                           /* [look-up] */
     bool is_for_threads = !leave_it && !slot->unread && may_lead(slot); /* one may wait since the slot's last worker */
     struct tdm_parked *next = is_for_threads ? next_parked(slot) : NULL;
     bool passes = why == HAS_PASSED || (!leave_it && comes_again(slot, who));
@@ -222,7 +223,7 @@ static enum let_go let_go(struct tdm_slot *slot, enum tdm_reader who, enum why w
         give(slot, next);
     } else if (passes && tdm_ringing_leave_to_next(slot)) {
         /* the right is free */
-    } else if (why == HAD_ENOUGH || (why == HAS_PASSED && tdm_slot_has_news(slot))) {
+    } else if (why == HAD_ENOUGH || called || (why == HAS_PASSED && tdm_slot_has_news(slot))) {
         slot->reader = TDM_NOBODY_READS;
         slot->unlooked = true;
         tdm_reactor_post(&slot->attend);
