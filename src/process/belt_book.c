@@ -118,7 +118,8 @@ bool tdm_belt_book_find(const struct tdm_belt *belt, struct tdm_shape *shape)
 void tdm_belt_book_bury(const struct tdm_shared *shared, uint32_t dead)
 {
     lock();
-    for (struct entry *entry = book.entries; entry < book.entries + book.count; entry++) {
+    for (size_t i = 0; i < book.count; i++) {
+        struct entry *entry = book.entries + i;
         if (entry->shared != shared) continue;
         tdm_belt_bury(entry->belt, &entry->shape, dead);
         if (entry->ended) tdm_belt_close(entry->belt);
@@ -129,7 +130,8 @@ void tdm_belt_book_bury(const struct tdm_shared *shared, uint32_t dead)
 void tdm_belt_book_close(const struct tdm_shared *shared)
 {
     lock();
-    for (struct entry *entry = book.entries; entry < book.entries + book.count; entry++) {
+    for (size_t i = 0; i < book.count; i++) {
+        struct entry *entry = book.entries + i;
         if (entry->shared != shared) continue;
         entry->ended = true;
         tdm_belt_close(entry->belt);
