@@ -438,7 +438,7 @@ static void make_reply(struct tdm_frame *frame, const struct tdm_frame *task, co
 
 static void reply(const struct tdm_frame *task, tandem_context *context, int code, const struct tdm_use *use)
 {
-    struct tdm_frame frame, *place = context->output_size == 0 ? tdm_channel_place(&worker.channel) : NULL;
+    struct tdm_frame frame, *place = context->output ? NULL : tdm_channel_place(&worker.channel);
     make_reply(place ? place : &frame, task, context, code, use);
     tdm_fault(TDM_FAULT_worker_reply_begun);
     if (place && tdm_channel_put_placed(&worker.channel)) return;
@@ -508,6 +508,8 @@ static uint64_t run(const struct tdm_frame *task, void *input)
     else
         reply(task, &context, code, &use);
     tdm_fault(TDM_FAULT_worker_replied);
+    if (context.output && context.release != tdm_payload_free)
+        tdm_channel_settle(&worker.channel); /* it may wait for the task's end */
     tdm_context_drop_output(&context);
     return ran_ns;
 }

@@ -413,8 +413,15 @@ bool tdm_channel_has_more(const struct tdm_channel *channel)
 /* And so long for one that comes by. */
 #define PASS_NS 20000u
 
+/* Who let go just after a reply had been published, and counts on coming by, was not told of that one. */
+static bool has_left_some(const struct tdm_channel *channel)
+{
+    return load_seq(&channel->out.rings->host_wish) == TDM_HOST_BELL_UNLESS_PASSED && !tdm_ring_is_taken(&channel->out.ring);
+}
+
 static void watch_with_bell_owed(struct tdm_channel *channel, const struct tdm_way *way, bool writes)
 {
+    if (!writes && has_left_some(channel)) channel->owes_bell = true;
     if (channel->owes_bell && !writes) {
         bool passed = load_seq(&way->rings->host_wish) == TDM_HOST_BELL_UNLESS_PASSED;
         if (channel->watch.most_ns != 0)

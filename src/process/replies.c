@@ -72,6 +72,17 @@ static void learn(struct tdm_slot *slot, uint64_t ran_ns)
     slot->usual_ns = usual_ns - usual_ns / 8 + counted_ns / 8 + 1;
 }
 
+/* Of replies that were read together the last has come just now, and those before it when their tasks had run as long as the worker says, if that
+ * leaves some time for those behind them: this side may have been held up between two looks at the clock.  One that lies may have replied before it could have begun. */
+static TDM_APART uint64_t end_of(const struct tdm_slot *slot, const struct tdm_entry *oldest)
+{
+    uint64_t begun_ns = oldest->begun_ns, came_ns = slot->came_ns, ran_ns = slot->inbox.frame.use.ran_ns;
+    uint64_t behind = (slot->inbox.end - slot->inbox.start) / sizeof slot->inbox.frame;
+    if (came_ns <= begun_ns + behind) return begun_ns;
+    uint64_t most_ns = came_ns - begun_ns - behind;
+    return begun_ns + (behind > 0 && ran_ns < most_ns ? ran_ns : most_ns);
+}
+
 /* A task whose reply has been read: in nobody's hands. */
 struct answered {
     struct tdm_task *task;
@@ -109,8 +120,7 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     set_outcome(slot, &answered->outcome, &answered->facts);
     slot->inbox.payload = NULL;
     answered->outcome.started_ns = oldest->begun_ns;
-    answered->outcome.ended_ns =
-        slot->came_ns > oldest->begun_ns ? slot->came_ns : oldest->begun_ns; /* one that lies may have replied before */
+    answered->outcome.ended_ns = end_of(slot, oldest);
     if (timed && !by_thread) tdm_reactor_clear_timer(&slot->timer);
     slot->hasty = false;
     tdm_slot_drop(slot, oldest, answered->outcome.ended_ns);
@@ -176,7 +186,7 @@ static bool is_short(struct tdm_slot *slot, const struct tdm_entry *oldest)
 static void take_short(struct tdm_slot *slot, struct tdm_entry *oldest, struct plain_answer *answer)
 {
     const struct tdm_use *use = &slot->inbox.frame.use;
-    uint64_t begun_ns = oldest->begun_ns, ended_ns = slot->came_ns > begun_ns ? slot->came_ns : begun_ns;
+    uint64_t begun_ns = oldest->begun_ns, ended_ns = end_of(slot, oldest);
     learn(slot, use->ran_ns);
     answer->task = oldest->task;
     answer->sampled = oldest->sequence <= ALWAYS_SAMPLED || oldest->sequence % SAMPLED_OF == 0;

@@ -249,6 +249,46 @@ static void an_owned_reply_is_released_exactly_once(int isolation)
     assert_int_equal(atomic_load(releases), 10);
 }
 
+static _Atomic uint32_t *told;
+
+static void release_when_told(void *data)
+{
+    (void)data;
+    while (atomic_load(told) == 0) moment();
+}
+
+static int reply_and_wait_task(tandem_context *context, void *input, size_t size)
+{
+    (void)input;
+    return tandem_reply_owned(context, (void *)(uintptr_t) "owned", size > 1 ? 5 : 0, release_when_told);
+}
+
+static void tell_release(tandem_task *task)
+{
+    (void)task;
+    atomic_store(told, 1);
+}
+
+/* There it is called when the reply has been sent.  Whoever waits for the task, or is called back, must not wait for that. */
+static void what_releases_a_reply_in_a_process_may_wait_for_the_task_to_be_told(void)
+{
+    told = shared(sizeof *told);
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    for (int i = 0; i < 4; i++) {
+        char text[2] = {0};
+        tandem_task task = task_of(TANDEM_PROCESS, reply_and_wait_task, text, i % 2 == 0 ? 2 : 1);
+        atomic_store(told, 0);
+        if (i < 2) task.on_done = tell_release;
+        assert_int_equal(tandem_submit(pool, &task), 0);
+        if (i >= 2) expect_end(&task, TANDEM_OK);
+        atomic_fetch_or(told, i >= 2);
+        wait_until(atomic_load(told) == 1);
+        expect_end(&task, TANDEM_OK);
+        tandem_task_clear(&task);
+    }
+    end_pool(pool);
+}
+
 static void an_owned_reply_is_released_when_the_task_is_submitted_again(void)
 {
     begin_owned();
@@ -346,6 +386,7 @@ int main(int argc, char **argv)
         test(a_reply_larger_than_a_frame_can_say_is_refused),
         test(input_larger_than_a_frame_can_say_is_refused_untouched),
         both(an_owned_reply_is_released_exactly_once),
+        test(what_releases_a_reply_in_a_process_may_wait_for_the_task_to_be_told),
         test(an_owned_reply_is_released_when_the_task_is_submitted_again),
         both(a_later_reply_releases_an_earlier_one),
         test(a_reply_of_no_use_is_released_and_not_given_out),

@@ -513,6 +513,33 @@ static void a_task_that_was_cleared_runs_anywhere(void)
     end_pool(pool);
 }
 
+/* Their replies are read many at once. */
+static void a_report_tells_when_each_of_many_brief_tasks_ran(void)
+{
+    enum { TASKS = 200 };
+    static tandem_task tasks[TASKS];
+    tandem_pool *pool = pool_of(TANDEM_PROCESS, 1, NULL);
+    int unknown = 0;
+    for (int round = 0; round < 10; round++) {
+        uint64_t ended_ns = 0;
+        for (int i = 0; i < TASKS; i++) {
+            if (round == 0) tasks[i] = task_of(TANDEM_PROCESS, nothing_task, NULL, 0);
+            assert_int_equal(tandem_submit(pool, &tasks[i]), 0);
+        }
+        for (int i = 0; i < TASKS; i++) expect_end(&tasks[i], TANDEM_OK);
+        for (int i = 0; i < TASKS; i++) {
+            const tandem_report *report = tasks[i].report;
+            assert_true(report->started_ns <= report->ended_ns);
+            assert_true(ended_ns <= report->started_ns);
+            unknown += report->started_ns == report->ended_ns;
+            ended_ns = report->ended_ns;
+        }
+    }
+    assert_in_range(unknown, 0, TASKS); /* of ten times as many: where this side was held up */
+    for (int i = 0; i < TASKS; i++) assert_int_equal(tandem_task_clear(&tasks[i]), 0);
+    end_pool(pool);
+}
+
 static atomic_int released;
 
 static void count_release(void *data)
@@ -575,6 +602,7 @@ int main(int argc, char **argv)
         both(a_code_of_its_own_makes_a_task_failed),
         both(a_report_tells_the_times_in_order),
         test(a_report_tells_of_the_last_run_only),
+        test(a_report_tells_when_each_of_many_brief_tasks_ran),
         test(tasks_that_run_again_have_reports_of_their_own),
         test(a_task_that_was_cleared_runs_anywhere),
         test(an_output_left_from_a_thread_is_freed_by_a_run_in_a_process),
