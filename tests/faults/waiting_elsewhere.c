@@ -63,7 +63,7 @@ static int64_t one_round(struct gate **gates, tandem_pool *pool)
     assert_true(await(&gates[BEFORE]->left, 1));
     wait_until(thread_sleeps(worker)); /* it has replied */
     atomic_store(&is_let_go, 1);
-    for (int i = 0; i < 20; i++) moment();
+    wait_until(thread_sleeps(atomic_load(&waiter.tid)));
     const int64_t opened_ms = now_ms();
     atomic_store(&gates[MINE]->opened, 1);
     assert_int_equal(pthread_join(thread, NULL), 0);
