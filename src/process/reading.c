@@ -544,7 +544,7 @@ void tdm_reading_end(struct tdm_slot *slot)
     tdm_inbox_clear(&slot->inbox);
     tdm_slot_lock(slot);
     slot->reader = TDM_NOBODY_READS;
-    slot->has_held = slot->unread = slot->unlooked = slot->came_by = slot->visited = false;
+    slot->has_held = slot->gathers = slot->unread = slot->unlooked = slot->came_by = slot->visited = false;
     store_seq(&slot->look_up, 0);
     tdm_slot_unlock(slot);
 }

@@ -72,15 +72,23 @@ static void learn(struct tdm_slot *slot, uint64_t ran_ns)
     slot->usual_ns = usual_ns - usual_ns / 8 + counted_ns / 8 + 1;
 }
 
-/* Of replies that were read together the last has come just now, and those before it when their tasks had run as long as the worker says, if that
- * leaves some time for those behind them: this side may have been held up between two looks at the clock.  One that lies may have replied before it could have begun. */
-static TDM_APART uint64_t end_of(const struct tdm_slot *slot, const struct tdm_entry *oldest)
+struct span {
+    uint64_t begun_ns, ended_ns;
+};
+
+/* When the oldest task ran, for its report.  Of replies that were read together the last has come just now, and those before it when their tasks
+ * had run as long as the worker says, if that leaves some time for those behind them: this side may have been held up between two looks at the
+ * clock.  A worker that lies may have replied before it could have begun.  What limits the time of the next task goes by when the replies were
+ * read: nobody knows how long the worker has been asleep before the first. */
+static TDM_APART struct span span_of(struct tdm_slot *slot, const struct tdm_entry *oldest)
 {
-    uint64_t begun_ns = oldest->begun_ns, came_ns = slot->came_ns, ran_ns = slot->inbox.frame.use.ran_ns;
+    uint64_t came_ns = slot->came_ns, begun_ns = oldest->begun_ns, ran_ns = slot->inbox.frame.use.ran_ns;
     uint64_t behind = (slot->inbox.end - slot->inbox.start) / sizeof slot->inbox.frame;
-    if (came_ns <= begun_ns + behind) return begun_ns;
-    uint64_t most_ns = came_ns - begun_ns - behind;
-    return begun_ns + (behind > 0 && ran_ns < most_ns ? ran_ns : most_ns);
+    bool came_together = begun_ns == came_ns; /* with the reply before it */
+    if (came_together) begun_ns = oldest->handed_ns > slot->told_ns ? oldest->handed_ns : slot->told_ns;
+    uint64_t most_ns = came_ns > begun_ns + behind ? came_ns - begun_ns - behind : 0;
+    slot->told_ns = begun_ns + (behind > 0 && ran_ns < most_ns ? ran_ns : most_ns);
+    return (struct span){begun_ns, slot->told_ns};
 }
 
 /* A task whose reply has been read: in nobody's hands. */
@@ -119,11 +127,12 @@ static enum taken take_out(struct tdm_slot *slot, bool by_thread, struct answere
     if (slot->inbox.frame.progressed) tdm_slot_progress(slot, oldest, &answered->facts.done, &answered->facts.total);
     set_outcome(slot, &answered->outcome, &answered->facts);
     slot->inbox.payload = NULL;
-    answered->outcome.started_ns = oldest->begun_ns;
-    answered->outcome.ended_ns = end_of(slot, oldest);
+    struct span span = span_of(slot, oldest);
+    answered->outcome.started_ns = span.begun_ns;
+    answered->outcome.ended_ns = span.ended_ns;
     if (timed && !by_thread) tdm_reactor_clear_timer(&slot->timer);
     slot->hasty = false;
-    tdm_slot_drop(slot, oldest, answered->outcome.ended_ns);
+    tdm_slot_drop(slot, oldest, slot->came_ns);
     return TAKEN;
 }
 
@@ -186,13 +195,13 @@ static bool is_short(struct tdm_slot *slot, const struct tdm_entry *oldest)
 static void take_short(struct tdm_slot *slot, struct tdm_entry *oldest, struct plain_answer *answer)
 {
     const struct tdm_use *use = &slot->inbox.frame.use;
-    uint64_t begun_ns = oldest->begun_ns, ended_ns = end_of(slot, oldest);
+    struct span span = span_of(slot, oldest);
     learn(slot, use->ran_ns);
     answer->task = oldest->task;
     answer->sampled = oldest->sequence <= ALWAYS_SAMPLED || oldest->sequence % SAMPLED_OF == 0;
-    tdm_report_tell_plain_run(oldest->task, &(struct tdm_plain_run){begun_ns, ended_ns, use->user_ns, use->system_ns,
+    tdm_report_tell_plain_run(oldest->task, &(struct tdm_plain_run){span.begun_ns, span.ended_ns, use->user_ns, use->system_ns,
                                                                     use->peak_memory, slot->number, slot->pid});
-    tdm_slot_drop(slot, oldest, ended_ns);
+    tdm_slot_drop(slot, oldest, slot->came_ns);
 }
 
 /* With the lock held: as many as there are.  What cannot be taken so is pulled again, as the first. */
@@ -218,8 +227,8 @@ static void fetch_words(const struct tdm_slot *slot)
     for (size_t i = 0; i < more && i < AT_ONCE; i++) tdm_prefetch(&slot->control->words[(at + i) % TDM_IN_HAND]);
 }
 
-/* A thread that calls a task reads its answer itself, so nobody is woken by its end: that comes first, and the ledger is told of it together with what the
- * worker is given next.  While the worker has much in hand it gets nothing new, and then several tasks at once: to hand one over alone costs much
+/* A thread that calls a task reads its answer itself, so nobody is woken by its end: that comes first, and the ledger is told of it together with
+ * what the worker is given next.  While the worker has much in hand it gets nothing new, and then several tasks at once: to hand one over alone costs much
  * beside such a task, both sides. */
 static int take_replies(struct tdm_slot *slot)
 {

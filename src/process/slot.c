@@ -108,7 +108,8 @@ static bool hand_over(struct tdm_slot *slot, struct tdm_task *private, uint64_t 
     if (!alone && !tdm_way_has_ring(&slot->out) && size_of(task, copied) > WHOLE) return false;
     struct tdm_entry *entry = free_entry(slot);
     if (now_ns < private->queued_ns) now_ns = private->queued_ns; /* another thread's clock is a little ahead */
-    *entry = (struct tdm_entry){.task = private, .sequence = ++slot->sequence, .next_ns = now_ns, .begun_ns = now_ns};
+    *entry = (struct tdm_entry){
+        .task = private, .sequence = ++slot->sequence, .handed_ns = now_ns, .next_ns = now_ns, .begun_ns = now_ns};
     if (tdm_task_talks(private)) tdm_slot_talk_begin(slot, entry);
     if (task->on_message && !slot->heard) {
         slot->heard = true;
@@ -160,7 +161,7 @@ static bool hand_over_shortly(struct tdm_slot *slot, struct tdm_task *private, u
     if (now_ns < private->queued_ns) now_ns = private->queued_ns; /* another thread's clock is a little ahead */
     entry->task = private;
     entry->sequence = ++slot->sequence;
-    entry->next_ns = entry->begun_ns = now_ns;
+    entry->handed_ns = entry->next_ns = entry->begun_ns = now_ns;
     entry->decided = 0;
     tdm_control_offer(slot->control, tdm_slot_index(slot, entry), entry->sequence);
     tdm_fault(TDM_FAULT_host_offered);

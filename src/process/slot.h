@@ -30,7 +30,8 @@ enum tdm_slot_state {
 struct tdm_entry {
     struct tdm_task *task; /* NULL: free */
     uint64_t sequence;     /* rises in the order in which they were handed over; the worker takes them in that order */
-    uint64_t next_ns;      /* handed over, or the end of the one before it: since then it is what the worker has to do */
+    uint64_t handed_ns;    /* handed over */
+    uint64_t next_ns;      /* the same, or the end of the one before it: since then it is what the worker has to do */
     uint64_t begun_ns;     /* the same, or when it was last found not begun: from then on its time counts */
     int decided;           /* status of a kill that won: the task ends as that, whatever else arrives; 0: none */
 };
@@ -89,6 +90,7 @@ struct tdm_slot {
     struct tdm_inbox inbox;
     struct tdm_watch watch;
     uint64_t came_ns; /* when what it has brought last had come */
+    uint64_t told_ns; /* the end of the task that was answered last, as its report tells it */
     bool gathers;     /* its tasks are brief and many: see gathering.h */
     bool has_held;    /* what the inbox has brought last was not for a thread to take: 1 a frame, or what is wrong */
     int held;
